@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Moves a guest's memory to other NUMA nodes with move_pages(2) through
+ * libnuma, in slices at a bounded rate, in a thread of its own that lives only
+ * while a move is under way (page migration blocks for as long as the kernel
+ * copies; the main loop must not). One move at a time.
+ *
+ * Ranges come from /proc/PID/numa_maps: anonymous, shared and huge page
+ * mappings with pages on a node that is not a target; program files and
+ * mappings bound by the owner's strict policy elsewhere are left alone.
+ */
+
+#include "../lib/base.h"
+#include "../lib/idset.h"
+
+typedef struct Mover Mover;
+
+typedef struct MoverReport {
+        char uuid[37];
+        uint64_t moved_bytes;
+        uint64_t failed_bytes;          /* pages the kernel would not move (pinned, no room) */
+        uint64_t usec;                  /* how long it took */
+        int result;                     /* 0, -ECANCELED, -ESRCH (guest gone), -ENOMEM (target full), ... */
+} MoverReport;
+
+int mover_new(int root_fd, Mover **ret);
+Mover *mover_free(Mover *m);            /* cancels and waits for the slice under way */
+DEFINE_CLEANUP(Mover, mover_free)
+
+/* Readable when a move has ended. */
+int mover_get_fd(Mover *m);
+/* -EBUSY while another move runs. @targets: node numbers, filled in order of free memory. */
+int mover_start(Mover *m, const char *uuid, int32_t pid, const IdSet *targets, uint64_t bytes_per_sec);
+void mover_cancel(Mover *m);
+bool mover_busy(const Mover *m);
+/* -EAGAIN when none has ended. */
+int mover_take_report(Mover *m, MoverReport *ret);

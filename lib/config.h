@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The policy file as a validated value. Three layers, later wins: base
+ * settings, `guests` overrides in file order, active `rules` in file order.
+ *
+ * Every key is a row of one table (config_keys): name, type, default, range,
+ * scope. Loader, resolver, man page test and printers all go by that table.
+ */
+
+#include "base.h"
+#include "idset.h"
+#include "snapshot.h"
+
+/* The order is the order in the man page. Comments give type and unit. */
+typedef enum Key {
+        KEY_DAEMON_URI,                 /* string */
+        KEY_DAEMON_INTERVAL,            /* usec */
+        KEY_DAEMON_DRY_RUN,             /* bool */
+        KEY_DAEMON_ON_STOP,             /* OnStop */
+        KEY_HOST_RESERVED_CPUS,         /* cpu set */
+        KEY_HOST_RESERVED_MEMORY,       /* bytes or permyriad of total, or auto */
+        KEY_CPU_POLICY,                 /* CpuPolicy */
+        KEY_CPU_EMULATOR,               /* Follow */
+        KEY_CPU_IOTHREADS,              /* Follow */
+        KEY_NUMA_POLICY,                /* NumaPolicy */
+        KEY_NUMA_MEMORY,                /* Follow */
+        KEY_NUMA_MOVE_RATE,             /* bytes per second */
+        KEY_NUMA_COOLDOWN,              /* usec */
+        KEY_KSM_MODE,                   /* KsmMode */
+        KEY_KSM_PAGES_TO_SCAN,          /* pages */
+        KEY_KSM_SLEEP,                  /* usec */
+        KEY_KSM_START,                  /* available memory, permyriad of total */
+        KEY_KSM_STOP,                   /* available memory, permyriad of total */
+        KEY_BALLOON_MODE,               /* BalloonMode */
+        KEY_BALLOON_TARGET,             /* bytes or permyriad of the guest's maximum */
+        KEY_BALLOON_MINIMUM,            /* bytes or permyriad of the guest's maximum */
+        KEY_BALLOON_STEP,               /* bytes or permyriad of the guest's maximum, a cycle */
+        KEY_BALLOON_RECLAIM,            /* bool */
+        KEY_BALLOON_START,              /* available host memory, permyriad of total */
+        KEY_BALLOON_STOP,               /* available host memory, permyriad of total */
+        KEY_BALLOON_RESERVE,            /* usable in the guest, permyriad of its current memory */
+        KEY_BALLOON_STATS_PERIOD,       /* usec; whole seconds */
+        _KEY_MAX,
+        _KEY_INVALID = -EINVAL,
+} Key;
+
+typedef enum OnStop { ON_STOP_RESTORE, ON_STOP_KEEP, _ON_STOP_MAX } OnStop;
+typedef enum CpuPolicy { CPU_NONE, CPU_SHARED, CPU_PINNED, _CPU_POLICY_MAX } CpuPolicy;
+typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, _FOLLOW_MAX } Follow;
+typedef enum NumaPolicy { NUMA_NONE, NUMA_AUTO, _NUMA_POLICY_MAX } NumaPolicy;
+typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, _KSM_MODE_MAX } KsmMode;
+typedef enum BalloonMode { BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, _BALLOON_MODE_MAX } BalloonMode;
+
+typedef enum KeyType {
+        TYPE_BOOL,
+        TYPE_ENUM,
+        TYPE_STRING,
+        TYPE_UINT,
+        TYPE_DURATION,
+        TYPE_RATE,
+        TYPE_PERMYRIAD,
+        TYPE_AMOUNT,            /* a size, or a percentage of something named in the man page */
+        TYPE_CPUSET,
+        _TYPE_MAX,
+} KeyType;
+
+typedef enum KeyScope {
+        SCOPE_DAEMON,           /* base settings only */
+        SCOPE_HOST,             /* base settings and rules */
+        SCOPE_GUEST,            /* base settings, guests and rules */
+        _SCOPE_MAX,
+} KeyScope;
+
+typedef struct KeyInfo {
+        const char *group;              /* "ksm" */
+        const char *name;               /* "mode" */
+        KeyType type;
+        KeyScope scope;
+        const char *default_text;       /* as it would stand in the file, without quotes */
+        const char *const *choices;     /* TYPE_ENUM: names by value, NULL-terminated */
+        uint64_t minimum, maximum;      /* of the number; for TYPE_AMOUNT of the size form */
+        bool allow_auto;                /* TYPE_AMOUNT: "auto" is allowed */
+} KeyInfo;
+
+extern const KeyInfo config_keys[_KEY_MAX];
+/* "ksm", "mode" -> KEY_KSM_MODE, or _KEY_INVALID. */
+Key config_key_find(const char *group, const char *name);
+
+/* One value with the place it came from. */
+typedef struct SettingValue {
+        uint64_t number;                /* bool, enum, usec, bytes, permyriad, ... by type */
+        bool percent;                   /* TYPE_AMOUNT: number is in permyriad */
+        bool automatic;                 /* TYPE_AMOUNT: "auto" */
+        const char *text;               /* TYPE_STRING, TYPE_CPUSET; owned by the Config */
+        const char *file;               /* owned by the Config; NULL: built-in default */
+        unsigned line;
+        const char *rule;               /* name of the rule that set it; NULL: none */
+} SettingValue;
+
+/* Effective values, of the host or of one guest. Borrows from the Config. */
+typedef struct Settings {
+        SettingValue values[_KEY_MAX];
+} Settings;
+
+/* What a guests entry or a rule sets. */
+typedef struct SettingLayer {
+        Key *keys;
+        SettingValue *values;
+        size_t n, keys_capacity, values_capacity;
+} SettingLayer;
+
+/* All given fields must match; an empty selector matches every guest. */
+typedef struct GuestSelector {
+        char *name;                     /* fnmatch(3) glob */
+        char *uuid;
+        char *class;
+        char *title;                    /* glob */
+} GuestSelector;
+
+typedef struct GuestOverride {
+        GuestSelector match;
+        SettingLayer set;
+        unsigned line;
+} GuestOverride;
+
+typedef enum Metric {
+        METRIC_HOST_MEMORY_AVAILABLE,   /* bytes, or permyriad of total */
+        METRIC_HOST_MEMORY_FREE,        /* bytes, or permyriad of total */
+        METRIC_HOST_SWAP_USED,          /* bytes, or permyriad of swap */
+        METRIC_HOST_CPU_BUSY,           /* permyriad of all CPUs */
+        METRIC_HOST_PSI_MEMORY_SOME,    /* permyriad, avg10 */
+        METRIC_HOST_PSI_MEMORY_FULL,
+        METRIC_HOST_PSI_CPU_SOME,
+        METRIC_HOST_PSI_IO_SOME,
+        METRIC_HOST_PSI_IO_FULL,
+        METRIC_HOST_GUESTS,             /* running guests */
+        METRIC_HOST_VCPUS,              /* online vCPUs of running guests */
+        METRIC_KSM_PAGES_SHARING,       /* pages */
+        METRIC_KSM_PROFIT,              /* bytes */
+        _METRIC_MAX,
+        _METRIC_INVALID = -EINVAL,
+} Metric;
+DECLARE_STRING_TABLE(metric, Metric);   /* "host.memory.available" */
+
+/* Daily window [start, end) in minutes of the local day; end <= start crosses midnight. */
+typedef struct Schedule {
+        uint8_t weekdays;               /* bit 0 = Monday; the day on which a window starts */
+        unsigned start_minute, end_minute;
+        bool whole_day;
+} Schedule;
+
+typedef enum ConditionType {
+        CONDITION_SCHEDULE, CONDITION_THRESHOLD, CONDITION_ALL, CONDITION_ANY, CONDITION_NOT,
+} ConditionType;
+
+typedef struct Condition Condition;
+struct Condition {
+        ConditionType type;
+        /* CONDITION_SCHEDULE: any of these */
+        Schedule *schedules;
+        size_t n_schedules, schedules_capacity;
+        /* CONDITION_THRESHOLD */
+        Metric metric;
+        bool above;                     /* else below */
+        uint64_t limit, clear;          /* same unit */
+        bool percent;                   /* limit and clear are permyriad of the metric's whole */
+        uint64_t for_usec;
+        unsigned threshold_index;       /* among all thresholds of the Config, in file order */
+        /* CONDITION_ALL, _ANY, _NOT */
+        Condition **children;
+        size_t n_children, children_capacity;
+        unsigned line;
+};
+
+typedef struct Rule {
+        char *name;                     /* unique */
+        Condition *when;
+        bool has_guests;                /* a guests selector was given */
+        GuestSelector guests;
+        SettingLayer set;
+        const char *file;
+        unsigned line;
+} Rule;
+
+typedef struct Config {
+        Settings base;                  /* every key: file value or default */
+        GuestOverride *guests;
+        size_t n_guests, guests_capacity;
+        Rule *rules;
+        size_t n_rules, rules_capacity;
+        unsigned n_thresholds;
+        char **strings;                 /* interned: what text, file and rule point to */
+        size_t n_strings, strings_capacity;
+} Config;
+
+/* The built-in defaults, nothing else. -ENOMEM. */
+int config_new(Config **ret);
+Config *config_free(Config *c);
+DEFINE_CLEANUP(Config, config_free)
+
+/* A copy of @text that lives as long as @c; equal strings are kept once. -ENOMEM. */
+int config_intern(Config *c, const char *text, const char **ret);
+
+/*
+ * Reads @path and, when @path has a sibling folder conf.d, its *.conf in name
+ * order. Strict. On failure *ret is untouched and *ret_error holds one or more
+ * lines "file:line: what is wrong; what is allowed" (newly allocated, always
+ * set on failure except for -ENOMEM). -EBADMSG: the text is wrong; otherwise
+ * the errno of reading.
+ */
+int config_load(const char *path, Config **ret, char **ret_error);
+
+/* Reads one text, for tests and fuzzing; @name stands for the file in messages. */
+int config_load_text(const char *name, const char *text, Config **ret, char **ret_error);
+
+/* Which of c->rules are active: bit i = rule i. See rules.h. */
+typedef struct ActiveRules {
+        const bool *active;             /* n_rules of them; NULL: none */
+} ActiveRules;
+
+/* Host settings: base and active rules. */
+void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret);
+/* A guest's settings: base, guests entries that match, active rules that select it. */
+void config_resolve_guest(const Config *c, ActiveRules rules, const Guest *g, Settings *ret);
+
+bool guest_selector_matches(const GuestSelector *s, const Guest *g);
+
+/* Number of a key, without percent or auto. */
+uint64_t setting(const Settings *s, Key key);
+/* TYPE_AMOUNT: bytes, with percentages taken of @whole_bytes; @automatic_bytes for auto. */
+uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64_t automatic_bytes);
+/* "rule "night" (kvmtuned.conf:12)", "kvmtuned.conf:3" or "default": for reasons. -ENOMEM. */
+int setting_source(const Settings *s, Key key, char **ret);
+/* The value as it would stand in the file, without quotes. -ENOMEM. */
+int setting_format(const Settings *s, Key key, char **ret);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "idset.h"
+
+#include "parse.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+int idset_add(IdSet *s, unsigned id) {
+        if (id >= IDSET_MAX)
+                return -ERANGE;
+        s->words[id / 64] |= UINT64_C(1) << (id % 64);
+        return 0;
+}
+
+int idset_add_range(IdSet *s, unsigned from, unsigned to) {
+        if (to >= IDSET_MAX)
+                return -ERANGE;
+        if (to < from)
+                return -EINVAL;
+        for (unsigned id = from; id <= to; id++)
+                s->words[id / 64] |= UINT64_C(1) << (id % 64);
+        return 0;
+}
+
+void idset_remove(IdSet *s, unsigned id) {
+        if (id < IDSET_MAX)
+                s->words[id / 64] &= ~(UINT64_C(1) << (id % 64));
+}
+
+bool idset_contains(const IdSet *s, unsigned id) {
+        return id < IDSET_MAX && (s->words[id / 64] >> (id % 64) & 1);
+}
+
+bool idset_is_empty(const IdSet *s) {
+        for (size_t i = 0; i < IDSET_WORDS; i++)
+                if (s->words[i])
+                        return false;
+        return true;
+}
+
+unsigned idset_count(const IdSet *s) {
+        unsigned n = 0;
+
+        for (size_t i = 0; i < IDSET_WORDS; i++)
+                n += (unsigned)__builtin_popcountll(s->words[i]);
+        return n;
+}
+
+bool idset_equal(const IdSet *a, const IdSet *b) {
+        return memcmp(a->words, b->words, sizeof(a->words)) == 0;
+}
+
+bool idset_is_subset(const IdSet *sub, const IdSet *super) {
+        for (size_t i = 0; i < IDSET_WORDS; i++)
+                if (sub->words[i] & ~super->words[i])
+                        return false;
+        return true;
+}
+
+bool idset_intersects(const IdSet *a, const IdSet *b) {
+        for (size_t i = 0; i < IDSET_WORDS; i++)
+                if (a->words[i] & b->words[i])
+                        return true;
+        return false;
+}
+
+IdSet idset_and(const IdSet *a, const IdSet *b) {
+        IdSet s;
+
+        for (size_t i = 0; i < IDSET_WORDS; i++)
+                s.words[i] = a->words[i] & b->words[i];
+        return s;
+}
+
+IdSet idset_or(const IdSet *a, const IdSet *b) {
+        IdSet s;
+
+        for (size_t i = 0; i < IDSET_WORDS; i++)
+                s.words[i] = a->words[i] | b->words[i];
+        return s;
+}
+
+IdSet idset_minus(const IdSet *a, const IdSet *b) {
+        IdSet s;
+
+        for (size_t i = 0; i < IDSET_WORDS; i++)
+                s.words[i] = a->words[i] & ~b->words[i];
+        return s;
+}
+
+IdSet idset_of(unsigned id) {
+        IdSet s = IDSET_EMPTY;
+
+        (void)idset_add(&s, id);
+        return s;
+}
+
+int idset_next(const IdSet *s, unsigned from) {
+        for (unsigned i = from / 64; i < IDSET_WORDS; i++) {
+                uint64_t word = s->words[i];
+
+                if (i == from / 64)
+                        word &= ~UINT64_C(0) << (from % 64);
+                if (word)
+                        return (int)(i * 64 + (unsigned)__builtin_ctzll(word));
+        }
+        return -1;
+}
+
+/* One "N" or "N-M" at *@p; *@p ends behind it. */
+static int parse_range(const char **p, IdSet *set) {
+        unsigned from, to;
+        int r;
+
+        r = parse_unsigned_prefix(p, &from);
+        if (r < 0)
+                return r;
+        to = from;
+        if (**p == '-') {
+                (*p)++;
+                r = parse_unsigned_prefix(p, &to);
+                if (r < 0)
+                        return r;
+        }
+        return idset_add_range(set, from, to);
+}
+
+int idset_parse(const char *text, IdSet *ret) {
+        IdSet set = IDSET_EMPTY;
+        const char *p = text;
+        int r;
+
+        while (isspace((unsigned char)*p))
+                p++;
+        while (*p) {
+                r = parse_range(&p, &set);
+                if (r < 0)
+                        return r;
+                if (*p == ',') {
+                        p++;
+                        if (!isdigit((unsigned char)*p))
+                                return -EINVAL;
+                        continue;
+                }
+                while (isspace((unsigned char)*p))
+                        p++;
+                if (*p)
+                        return -EINVAL;
+        }
+        *ret = set;
+        return 0;
+}
+
+int idset_format(const IdSet *s, char **ret) {
+        /* "4095," is the longest single entry, and a range is shorter than its members. */
+        size_t size = (size_t)idset_count(s) * 5 + 2, used = 0;
+        char *text = malloc(size);
+        int end;
+
+        if (!text)
+                return -ENOMEM;
+        text[0] = 0;
+        for (int id = idset_next(s, 0); id >= 0; id = idset_next(s, (unsigned)end + 1)) {
+                int n;
+
+                for (end = id; idset_contains(s, (unsigned)end + 1);)
+                        end++;
+                if (end > id)
+                        n = snprintf(text + used, size - used, "%s%d-%d", used ? "," : "", id, end);
+                else
+                        n = snprintf(text + used, size - used, "%s%d", used ? "," : "", id);
+                used += (size_t)n;
+        }
+        *ret = text;
+        return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A set of CPU or NUMA node numbers, as a plain value: copy it with =.
+ *
+ * Numbers run from 0 to IDSET_MAX - 1; a larger number is refused with
+ * -ERANGE, never dropped. 4,096 covers the largest x86 configuration the
+ * kernel supports (CONFIG_NR_CPUS up to 8192 with MAXSMP is not reached by
+ * shipped machines); 512 bytes keep the value cheap to copy.
+ *
+ * Text form is the kernel's list format: "0-3,8,10-11", the empty set is "".
+ */
+
+#include "base.h"
+
+#define IDSET_MAX 4096U
+#define IDSET_WORDS (IDSET_MAX / 64)
+
+typedef struct IdSet {
+        uint64_t words[IDSET_WORDS];
+} IdSet;
+
+#define IDSET_EMPTY ((IdSet){ .words = { 0 } })
+
+/* -ERANGE when @id >= IDSET_MAX. */
+int idset_add(IdSet *s, unsigned id);
+/* @from..@to inclusive; -ERANGE, or -EINVAL when @to < @from. */
+int idset_add_range(IdSet *s, unsigned from, unsigned to);
+void idset_remove(IdSet *s, unsigned id);
+bool idset_contains(const IdSet *s, unsigned id);
+bool idset_is_empty(const IdSet *s);
+unsigned idset_count(const IdSet *s);
+bool idset_equal(const IdSet *a, const IdSet *b);
+bool idset_is_subset(const IdSet *sub, const IdSet *super);
+bool idset_intersects(const IdSet *a, const IdSet *b);
+IdSet idset_and(const IdSet *a, const IdSet *b);
+IdSet idset_or(const IdSet *a, const IdSet *b);
+/* What is in @a and not in @b. */
+IdSet idset_minus(const IdSet *a, const IdSet *b);
+IdSet idset_of(unsigned id);
+
+/* The smallest member >= @from, or -1. */
+int idset_next(const IdSet *s, unsigned from);
+
+#define IDSET_FOREACH(id, s)                                                   \
+        for (int id = idset_next((s), 0); id >= 0; id = idset_next((s), (unsigned)id + 1))
+
+/*
+ * Reads the list format; white space around the list and a final newline are
+ * ignored; ranges may overlap. Returns 0, -EINVAL (not a list) or -ERANGE.
+ */
+int idset_parse(const char *text, IdSet *ret);
+
+/* The list format, newly allocated. Returns 0 or -ENOMEM. */
+int idset_format(const IdSet *s, char **ret);

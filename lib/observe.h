@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Observers: each reads one area of the kernel into a part of the snapshot.
+ * They keep their descriptors and previous counters, so a steady cycle opens
+ * nothing; they never log. @root_fd is sysfs_open_root("/") in production.
+ *
+ * A file that is missing because the kernel has no such feature gives the
+ * "not known" value and no error.
+ */
+
+#include "base.h"
+#include "snapshot.h"
+#include "topology.h"
+
+/* /proc/meminfo and /proc/pressure. -ENODATA, -EBADMSG or -errno of meminfo; PSI may be absent. */
+typedef struct MemoryObserver MemoryObserver;
+int memory_observer_new(MemoryObserver **ret);
+MemoryObserver *memory_observer_free(MemoryObserver *o);
+int memory_observe(MemoryObserver *o, int root_fd, Host *host);
+
+/* /proc/stat: busy share of each CPU since the last call (0 at the first). Fills host->cpus, cpu_busy_permyriad. */
+typedef struct CpuObserver CpuObserver;
+int cpu_observer_new(CpuObserver **ret);
+CpuObserver *cpu_observer_free(CpuObserver *o);
+int cpu_observe(CpuObserver *o, int root_fd, uint64_t now_usec, Host *host);
+
+/*
+ * NUMA nodes. The live node set, sizes and distances are libnuma's (it reads
+ * the running machine only); free memory and huge page pools are reread from
+ * kept descriptors below @root_fd. Without NUMA support: one node 0 = the host.
+ */
+typedef struct NodeObserver NodeObserver;
+int node_observer_new(const Topology *topology, NodeObserver **ret);
+NodeObserver *node_observer_free(NodeObserver *o);
+int node_observe(NodeObserver *o, int root_fd, Host *host);
+/*
+ * Fills in what libnuma knows of the machine at hand and hwloc left open: node
+ * memory sizes (where 0) and the distance matrix. Call once after topology_load().
+ */
+int topology_complete_from_libnuma(Topology *t);
+
+/* /sys/kernel/mm/ksm, and ksmd's CPU share. */
+typedef struct KsmObserver KsmObserver;
+int ksm_observer_new(KsmObserver **ret);
+KsmObserver *ksm_observer_free(KsmObserver *o);
+int ksm_observe(KsmObserver *o, int root_fd, uint64_t now_usec, Host *host);
+
+/* Transparent huge pages, and kernel.numa_balancing. */
+typedef struct ThpObserver ThpObserver;
+int thp_observer_new(ThpObserver **ret);
+ThpObserver *thp_observer_free(ThpObserver *o);
+int thp_observe(ThpObserver *o, int root_fd, Host *host);
+
+/* All of the above in one. */
+typedef struct HostObserver HostObserver;
+int host_observer_new(int root_fd, const Topology *topology, HostObserver **ret);
+HostObserver *host_observer_free(HostObserver *o);
+DEFINE_CLEANUP(HostObserver, host_observer_free)
+/*
+ * Fills *host (whose arrays are reused). Returns 0, or the first error of an
+ * area that every host has (memory, CPU); the other areas are then filled
+ * nevertheless. *ret_area (may be NULL) names the area that failed.
+ */
+int host_observe(HostObserver *o, uint64_t now_usec, Host *host, const char **ret_area);
+
+/* ---- one guest's QEMU process -------------------------------------------- */
+
+/*
+ * The process id of guest @name/@uuid: libvirt's pid file run/libvirt/qemu/NAME.pid
+ * verified by the process's own command line (-uuid), otherwise a search of
+ * /proc. -ESRCH when there is no such process.
+ */
+int guest_process_find(int root_fd, const char *name, const char *uuid, int32_t *ret_pid);
+
+/* Kept descriptors and counters of one guest's threads. */
+typedef struct GuestObserver GuestObserver;
+/*
+ * Finds the threads of @pid by their names ("CPU 0/KVM", "CPU 0/TCG", "IO
+ * iothread1"; anything else belongs to the emulator) and fills in the tids in
+ * @g. -ESRCH when the process is gone.
+ */
+int guest_observer_new(int root_fd, int32_t pid, Guest *g, GuestObserver **ret);
+GuestObserver *guest_observer_free(GuestObserver *o);
+DEFINE_CLEANUP(GuestObserver, guest_observer_free)
+/*
+ * Rereads run and wait time of each thread (schedstat), allowed CPUs
+ * (sched_getaffinity), resident memory (statm), and, with @per_node, memory per
+ * node (cgroup v2 memory.numa_stat where there is one, otherwise numa_maps:
+ * the caller decides how often). New vCPU threads (hot-plug) are found when
+ * @g has online vCPUs without a tid. -ESRCH when the process is gone.
+ */
+int guest_observe(GuestObserver *o, int root_fd, uint64_t now_usec, bool per_node, Guest *g);
+
+/* What was observed of @from (same guest, before) and is not part of its XML: copies it to @to. -ENOMEM. */
+int guest_inherit_observations(Guest *to, const Guest *from);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What a decision wants done, and what it does not do and why. A value: every
+ * string is its own. Values of a knob have one canonical text each (see
+ * ActionKind), the same in the plan, the journal and the state file.
+ */
+
+#include "base.h"
+#include "snapshot.h"
+
+typedef enum ActionKind {
+        ACTION_PIN_VCPU,        /* guest, index = vCPU;     values: CPU list */
+        ACTION_PIN_EMULATOR,    /* guest;                   values: CPU list */
+        ACTION_PIN_IOTHREAD,    /* guest, index = iothread; values: CPU list */
+        ACTION_SET_NODESET,     /* guest;                   values: node list (libvirt numatune, restrictive) */
+        ACTION_MOVE_MEMORY,     /* guest;                   values: node list it is on, node list it goes to */
+        ACTION_SET_BALLOON,     /* guest;                   values: bytes */
+        ACTION_SET_STATS_PERIOD,/* guest;                   values: seconds */
+        ACTION_SET_KSM,         /* index = KsmKnob;         values: number */
+        _ACTION_KIND_MAX,
+        _ACTION_KIND_INVALID = -EINVAL,
+} ActionKind;
+DECLARE_STRING_TABLE(action_kind, ActionKind);  /* "pin-vcpu" ... */
+
+/* Files below /sys/kernel/mm/ksm that kvmtuned writes. */
+typedef enum KsmKnob {
+        KSM_KNOB_RUN,
+        KSM_KNOB_PAGES_TO_SCAN,
+        KSM_KNOB_SLEEP_MILLISECS,
+        _KSM_KNOB_MAX,
+        _KSM_KNOB_INVALID = -EINVAL,
+} KsmKnob;
+DECLARE_STRING_TABLE(ksm_knob, KsmKnob);        /* the file's name */
+
+typedef enum SkipReason {
+        SKIP_NOT_RUNNING,       /* paused, crashed, shutting down */
+        SKIP_MIGRATING,
+        SKIP_USER_PIN,          /* pinned by somebody else */
+        SKIP_USER_NUMATUNE,     /* numatune strict (or another mode) with a nodeset of the user's */
+        SKIP_TAKEN_OVER,        /* our value was changed by somebody else */
+        SKIP_NO_BALLOON,        /* no balloon device */
+        SKIP_NO_DRIVER,         /* the guest's driver never reported */
+        SKIP_STALE_STATS,
+        SKIP_IMPLAUSIBLE_STATS,
+        SKIP_DISTRESS,          /* the guest is short of memory itself */
+        SKIP_AT_MINIMUM,
+        SKIP_STUCK,             /* the balloon makes no progress */
+        SKIP_HUGEPAGES,
+        SKIP_LOCKED,
+        SKIP_VFIO,
+        SKIP_NO_CAPACITY,       /* no node or CPU can take it */
+        SKIP_COOLDOWN,
+        SKIP_NO_GAIN,
+        SKIP_UNAVAILABLE,       /* the host has no such knob, or it is read-only */
+        SKIP_UNKNOWN,           /* something needed is not known yet */
+        SKIP_FAILED,            /* failed before; backing off */
+        _SKIP_REASON_MAX,
+        _SKIP_REASON_INVALID = -EINVAL,
+} SkipReason;
+DECLARE_STRING_TABLE(skip_reason, SkipReason);  /* "not-running" ... */
+
+typedef struct Action {
+        ActionKind kind;
+        char uuid[UUID_TEXT_SIZE];      /* "" for the host */
+        char *guest;                    /* name; NULL for the host */
+        unsigned index;
+        char *old_value;
+        char *new_value;
+        char *reason;                   /* a sentence with the metric values */
+        char *source;                   /* the setting's source: "rule ...", "file:line", "default" */
+} Action;
+
+typedef struct Skip {
+        ActionKind kind;
+        char uuid[UUID_TEXT_SIZE];
+        char *guest;
+        SkipReason why;
+        char *detail;                   /* a sentence */
+} Skip;
+
+typedef struct Plan {
+        Action *actions;                /* in the order in which to do them */
+        size_t n_actions, actions_capacity;
+        Skip *skips;
+        size_t n_skips, skips_capacity;
+        /* uuids of guests whose balloon statistics the next decision needs; see policy.h */
+        char (*wanted_stats)[UUID_TEXT_SIZE];
+        size_t n_wanted_stats, wanted_stats_capacity;
+} Plan;
+
+int plan_new(Plan **ret);
+Plan *plan_free(Plan *p);
+DEFINE_CLEANUP(Plan, plan_free)
+
+/*
+ * Appends. @guest may be NULL for the host. All strings are copied; the reason
+ * is printed. Return 0 or -ENOMEM.
+ */
+int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
+                    const char *new_value, const char *source, const char *reason, ...) _printf_(8, 9);
+int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...)
+        _printf_(5, 6);
+int plan_want_stats(Plan *p, const Guest *guest);
+
+/*
+ * Prints the plan. Text for people, or one JSON object (@json). The same plan
+ * gives the same bytes. Returns 0 or -ENOMEM.
+ */
+int plan_format(const Plan *p, bool json, char **ret);

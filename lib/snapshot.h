@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One instant of the host and its guests, as plain values: all that a decision
+ * may look at. Observers fill it, the policy reads it, `kvmtuned record` writes
+ * it and `kvmtuned plan` reads it back (snapshot_file.h; kvmtuned-snapshot(5)).
+ *
+ * Rates are already computed (by the observers, over the last interval), so a
+ * snapshot needs no predecessor. "Not known" is always representable.
+ */
+
+#include "base.h"
+#include "idset.h"
+#include "topology.h"
+
+#define UNKNOWN_U64 UINT64_MAX
+#define UNKNOWN_PERMYRIAD UINT32_MAX
+
+#define UUID_TEXT_SIZE 37
+
+/* Local wall-clock time, for schedules. */
+typedef struct LocalTime {
+        int year;       /* 2026 */
+        int month;      /* 1..12 */
+        int day;        /* 1..31 */
+        int hour;       /* 0..23 */
+        int minute;
+        int second;
+        int weekday;    /* 0 = Monday .. 6 = Sunday */
+} LocalTime;
+
+typedef struct HostMemory {
+        uint64_t total_bytes;
+        uint64_t available_bytes;       /* MemAvailable */
+        uint64_t free_bytes;
+        uint64_t buffers_bytes;
+        uint64_t cached_bytes;
+        uint64_t swap_total_bytes;
+        uint64_t swap_free_bytes;
+} HostMemory;
+
+/* Pressure stall information, avg10; UNKNOWN_PERMYRIAD when the kernel has none. */
+typedef struct Psi {
+        uint32_t some_permyriad;
+        uint32_t full_permyriad;
+} Psi;
+
+typedef struct CpuLoad {
+        unsigned id;
+        uint32_t busy_permyriad;        /* of the last interval; steal and irq included */
+} CpuLoad;
+
+typedef struct HugePool {
+        uint64_t page_bytes;
+        uint64_t total_pages;
+        uint64_t free_pages;
+        uint64_t surplus_pages;
+} HugePool;
+
+typedef struct NodeMemory {
+        unsigned id;
+        uint64_t total_bytes;
+        uint64_t free_bytes;            /* MemFree + reclaimable page cache (FilePages - Shmem) */
+        HugePool *pools;
+        size_t n_pools;
+} NodeMemory;
+
+typedef struct KsmStatus {
+        bool present;                   /* /sys/kernel/mm/ksm exists */
+        bool writable;
+        uint64_t run;                   /* 0 stopped, 1 running, 2 unmerging */
+        uint64_t pages_to_scan;
+        uint64_t sleep_millisecs;
+        uint64_t merge_across_nodes;
+        uint64_t pages_shared;
+        uint64_t pages_sharing;
+        uint64_t pages_unshared;
+        uint64_t pages_volatile;
+        uint64_t full_scans;
+        int64_t general_profit_bytes;   /* 0 where the kernel has no such file */
+        char advisor_mode[16];          /* "none", "scan-time"; "" where the kernel has none */
+        uint32_t ksmd_busy_permyriad;   /* of one CPU; UNKNOWN_PERMYRIAD */
+} KsmStatus;
+
+typedef struct ThpStatus {
+        char enabled[16];               /* always, madvise, never; "" = no THP */
+        char defrag[24];
+        uint64_t khugepaged_pages_to_scan;
+        uint64_t khugepaged_scan_sleep_millisecs;
+} ThpStatus;
+
+typedef struct Host {
+        HostMemory memory;
+        Psi psi_memory, psi_cpu, psi_io;
+        uint32_t cpu_busy_permyriad;    /* all online CPUs together */
+        CpuLoad *cpus;                  /* sorted by id */
+        size_t n_cpus;
+        NodeMemory *nodes;              /* sorted by id; the same nodes as topology's */
+        size_t n_nodes;
+        KsmStatus ksm;
+        ThpStatus thp;
+        uint64_t numa_balancing;        /* kernel.numa_balancing; UNKNOWN_U64 = no such switch */
+} Host;
+
+typedef enum GuestState {
+        GUEST_RUNNING,
+        GUEST_PAUSED,
+        GUEST_SHUTDOWN,                 /* being shut down */
+        GUEST_CRASHED,
+        GUEST_PMSUSPENDED,
+        _GUEST_STATE_MAX,
+        _GUEST_STATE_INVALID = -EINVAL,
+} GuestState;
+DECLARE_STRING_TABLE(guest_state, GuestState);
+
+/* libvirt's numatune memory modes. */
+typedef enum NumatuneMode {
+        NUMATUNE_NONE,                  /* no nodeset configured */
+        NUMATUNE_STRICT,
+        NUMATUNE_PREFERRED,
+        NUMATUNE_INTERLEAVE,
+        NUMATUNE_RESTRICTIVE,
+        _NUMATUNE_MODE_MAX,
+        _NUMATUNE_MODE_INVALID = -EINVAL,
+} NumatuneMode;
+DECLARE_STRING_TABLE(numatune_mode, NumatuneMode);
+
+/* A vCPU, the emulator or an iothread: something with a thread and a pin. */
+typedef struct GuestThread {
+        unsigned id;                    /* vCPU or iothread number; 0 for the emulator */
+        bool online;                    /* vCPU is plugged in */
+        bool pinned;                    /* libvirt's XML holds a pin of its own for it */
+        IdSet pin;                      /* that pin, as libvirt has it */
+        int32_t tid;                    /* 0: not known */
+        IdSet affinity;                 /* what the kernel allows; empty: not known */
+        uint32_t busy_permyriad;        /* of one CPU; UNKNOWN_PERMYRIAD */
+        uint32_t wait_permyriad;        /* runnable, waiting for a CPU */
+} GuestThread;
+
+/* Untrusted: the guest's balloon driver reports it. UNKNOWN_U64 where it does not. */
+typedef struct BalloonStats {
+        uint64_t unused_bytes;          /* MemFree */
+        uint64_t available_bytes;       /* MemTotal as the guest sees it */
+        uint64_t usable_bytes;          /* MemAvailable */
+        uint64_t disk_caches_bytes;
+        uint64_t swap_in_bytes;         /* since boot */
+        uint64_t swap_out_bytes;
+        uint64_t major_faults;
+        uint64_t age_usec;              /* since the guest's last report; UNKNOWN_U64 = it never reported */
+} BalloonStats;
+
+typedef struct GuestNodeMemory {
+        unsigned node;
+        uint64_t bytes;
+} GuestNodeMemory;
+
+/* A NUMA cell of the guest. */
+typedef struct GuestCell {
+        unsigned id;
+        IdSet vcpus;
+        uint64_t memory_bytes;
+        NumatuneMode mode;              /* <memnode> */
+        IdSet nodeset;
+} GuestCell;
+
+typedef struct Guest {
+        char uuid[UUID_TEXT_SIZE];
+        char *name;
+        char *title;                    /* NULL: none */
+        char *class;                    /* <kvmtuned:guest class=...>; NULL: none */
+        GuestState state;
+        bool starting;                  /* started less than daemon.interval ago: memory mostly untouched */
+        bool migrating;                 /* live migration or another long job under way */
+        bool persistent;
+        int32_t pid;                    /* 0: not known */
+
+        GuestThread *vcpus;             /* all up to the maximum, sorted by id */
+        size_t n_vcpus;
+        GuestThread emulator;
+        GuestThread *iothreads;
+        size_t n_iothreads;
+        bool vcpu_placement_auto;       /* <vcpu placement='auto'> */
+        bool vcpu_cpuset_set;           /* <vcpu cpuset=...> */
+        IdSet vcpu_cpuset;
+
+        uint64_t max_bytes;             /* <memory> */
+        uint64_t current_bytes;         /* what the balloon leaves to the guest now */
+        uint64_t min_guarantee_bytes;   /* <memtune><min_guarantee>; 0: none */
+        uint64_t rss_bytes;             /* UNKNOWN_U64 */
+        GuestNodeMemory *node_memory;   /* resident memory per node; empty: not known */
+        size_t n_node_memory;
+        NumatuneMode numatune_mode;
+        IdSet numatune_nodes;
+        bool numatune_placement_auto;
+        GuestCell *cells;
+        size_t n_cells;
+
+        bool balloon_device;            /* <memballoon model='virtio*'> */
+        uint64_t stats_period_sec;      /* 0: off */
+        BalloonStats stats;
+
+        bool hugepages;                 /* <memoryBacking><hugepages> */
+        bool locked;                    /* <locked/>: memory cannot be moved */
+        bool nosharepages;
+        bool shared_memory;             /* <access mode='shared'/> or file/memfd source */
+        bool vfio;                      /* a passed-through device holds guest memory */
+        bool cpu_host_passthrough;
+} Guest;
+
+typedef struct Snapshot {
+        uint64_t now_usec;              /* CLOCK_BOOTTIME */
+        LocalTime local_time;
+        uint64_t interval_usec;         /* over which rates were measured; 0: no rates yet */
+        Topology *topology;
+        Host host;
+        Guest **guests;                 /* sorted by uuid */
+        size_t n_guests;
+        size_t guests_capacity;
+} Snapshot;
+
+/* A running guest with nothing known: UNKNOWN where that is a value. @uuid may be NULL. */
+int guest_new(const char *name, const char *uuid, Guest **ret);
+Guest *guest_free(Guest *g);
+DEFINE_CLEANUP(Guest, guest_free)
+
+/* Room for @n vCPUs (or iothreads), ids 0.., online, unpinned. Returns 0 or -ENOMEM. */
+int guest_set_vcpus(Guest *g, size_t n);
+int guest_set_iothreads(Guest *g, size_t n);
+
+size_t guest_online_vcpus(const Guest *g);
+
+/* "all unknown" for a host; -ENOMEM. */
+int snapshot_new(Snapshot **ret);
+Snapshot *snapshot_free(Snapshot *s);
+DEFINE_CLEANUP(Snapshot, snapshot_free)
+
+/* Puts @g in its place, replacing (and freeing) the one of the same uuid. Takes @g over on success only. */
+int snapshot_put_guest(Snapshot *s, Guest *g);
+/* NULL when there is none. */
+Guest *snapshot_find_guest(const Snapshot *s, const char *uuid);
+Guest *snapshot_find_guest_by_name(const Snapshot *s, const char *name);
+/* false when there was none. */
+bool snapshot_remove_guest(Snapshot *s, const char *uuid);
+
+const NodeMemory *host_node(const Host *h, unsigned id);
+const CpuLoad *host_cpu(const Host *h, unsigned id);

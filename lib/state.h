@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the engine remembers between decisions, and what it owns: for each knob
+ * changed, the value it had before and the value given to it. Without the
+ * state, nothing could be put back; so it is on disk before the first change.
+ *
+ * Text form (state_format, state_parse; kvmtuned(8) FILES): one record a line,
+ *   kvmtuned-state 1
+ *   boot BOOT-ID
+ *   own KIND UUID|- INDEX original=TEXT ours=TEXT previous=TEXT
+ *   guest UUID key=value...
+ *   threshold RULE-NAME NUMBER key=value...
+ *   host key=value...
+ *   end
+ * Values with white space, '%' or control characters are %XX-escaped. Unknown
+ * keys of a known record are ignored (a newer version wrote them).
+ */
+
+#include "base.h"
+#include "idset.h"
+#include "plan.h"
+
+/* One knob kvmtuned has changed. */
+typedef struct Owned {
+        ActionKind kind;                /* ACTION_MOVE_MEMORY is never owned: pages have no "before" */
+        char uuid[UUID_TEXT_SIZE];      /* "" for the host */
+        unsigned index;
+        char *original;                 /* before our first change */
+        char *ours;                     /* what we set last */
+        char *previous;                 /* what we set before that; NULL: nothing. A crash between
+                                         * recording and acting leaves this one in place. */
+} Owned;
+
+typedef struct GuestMemo {
+        char uuid[UUID_TEXT_SIZE];
+        IdSet nodes;                    /* where it was placed; empty: not placed */
+        uint64_t placed_usec;
+        uint64_t moved_usec;            /* last move of a running guest; 0: never */
+        unsigned moves;                 /* for the doubling cool-down */
+        bool pins_seen;                 /* its pins were looked at when first seen */
+        bool user_pinned;               /* they are the user's (or were taken over) */
+        bool balloon_taken;             /* the balloon was changed by somebody else */
+        uint64_t balloon_set_usec;      /* last time we changed the balloon */
+        uint64_t balloon_target_bytes;  /* what we asked for; 0: nothing */
+        uint64_t balloon_seen_bytes;    /* current memory at the last look, for the rate of progress */
+        uint64_t balloon_progress_usec; /* last time it moved towards the target */
+        uint64_t balloon_stuck_until_usec;
+        unsigned balloon_stuck;         /* times in a row */
+        uint64_t major_faults, swap_in_bytes; /* last seen, UNKNOWN_U64: never */
+} GuestMemo;
+
+typedef struct ThresholdMemo {
+        bool raw;                       /* beyond the limit at the last look */
+        uint64_t raw_since_usec;
+        bool active;                    /* after dwell and hysteresis */
+} ThresholdMemo;
+
+typedef struct State {
+        char *boot_id;                  /* owned values of another boot are worthless for the host */
+        Owned *owned;                   /* sorted by kind, uuid, index */
+        size_t n_owned, owned_capacity;
+        GuestMemo *guests;              /* sorted by uuid */
+        size_t n_guests, guests_capacity;
+        ThresholdMemo *thresholds;      /* by Condition.threshold_index */
+        size_t n_thresholds;
+        bool ksm_on;                    /* mode auto: switched on */
+        uint64_t ksm_pages;             /* preset ksmtuned: its page count */
+        uint64_t ksm_stepped_usec;
+        bool ksm_taken;                 /* changed by somebody else: left alone until reload */
+        bool reclaiming;                /* balloon: host is short, taking from guests */
+} State;
+
+int state_new(State **ret);
+State *state_free(State *s);
+DEFINE_CLEANUP(State, state_free)
+int state_copy(const State *s, State **ret);
+
+/* NULL when there is none. The pointer is valid until the next change of the array. */
+Owned *state_find_owned(const State *s, ActionKind kind, const char *uuid, unsigned index);
+/*
+ * Notes that @action is about to be done: a new knob gets original = old_value;
+ * a known one keeps its original. Returns 0 or -ENOMEM.
+ */
+int state_own(State *s, const Action *action);
+/* The knob is no longer ours (restored, failed at first try, or taken over). */
+void state_disown(State *s, ActionKind kind, const char *uuid, unsigned index);
+/* The guest is gone: forgets everything about it. */
+void state_forget_guest(State *s, const char *uuid);
+
+GuestMemo *state_find_guest(const State *s, const char *uuid);
+/* Finds or makes. -ENOMEM. */
+int state_guest(State *s, const char *uuid, GuestMemo **ret);
+
+/* Grows thresholds to @n. -ENOMEM. */
+int state_set_thresholds(State *s, size_t n);
+
+int state_format(const State *s, char **ret);
+/*
+ * Reads the text form. -EBADMSG with *ret_error = "line N: ..." when it is
+ * malformed or cut short; -EPROTO when a newer version wrote it (first line).
+ * With -EBADMSG *ret still holds every record before the fault, so that what
+ * is known can be restored; in all other cases *ret is untouched on failure.
+ */
+int state_parse(const char *text, State **ret, char **ret_error);
+
+/* Writes atomically: temporary file beside @path, fsync, rename, fsync of the folder. -errno. */
+int state_save(const State *s, const char *path);
+/* -ENOENT: there is none. Otherwise as state_parse. */
+int state_load(const char *path, State **ret, char **ret_error);

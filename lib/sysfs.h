@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The one opener of kernel files (/proc, /sys), always below a directory
+ * descriptor: "/" in production, a fixture tree in tests. Paths are relative.
+ *
+ * Two ways to read: once (open, read all, close), or through a SysfsFile that
+ * keeps its descriptor and rereads with pread(2): no open() in a steady cycle.
+ * Never logs.
+ */
+
+#include "base.h"
+
+/* Opens @path ("/" normally) as a root for everything below. Returns a descriptor or -errno. */
+int sysfs_open_root(const char *path);
+
+/* The whole file, NUL-terminated, newly allocated; ret_size may be NULL. -errno of open or read. */
+int sysfs_read(int root_fd, const char *path, char **ret, size_t *ret_size) __attribute__((nonnull(2, 3)));
+
+/* One number in the file; -EBADMSG when it is something else. */
+int sysfs_read_u64(int root_fd, const char *path, uint64_t *ret);
+int sysfs_read_i64(int root_fd, const char *path, int64_t *ret);
+
+/* Writes @text in one write(2). -errno of open or write; -EIO when short. */
+int sysfs_write(int root_fd, const char *path, const char *text);
+int sysfs_write_u64(int root_fd, const char *path, uint64_t value);
+
+/*
+ * A kernel file kept open. Zero-initialise with SYSFS_FILE_INIT; the first
+ * read opens it. A buffer grown once is kept. @path is copied.
+ */
+typedef struct SysfsFile {
+        int fd;
+        char *path;
+        char *buffer;
+        size_t capacity;
+} SysfsFile;
+
+#define SYSFS_FILE_INIT ((SysfsFile){ .fd = -EBADF })
+
+/* Returns 0 or -ENOMEM; opens nothing yet. */
+int sysfs_file_init(SysfsFile *f, const char *path);
+
+/*
+ * Rereads the whole file. *ret_text belongs to @f and is valid until its next
+ * read. Opens the file when it is not open yet. On failure the descriptor is
+ * closed, so the next read opens afresh (a file may go and come back).
+ */
+int sysfs_file_read(SysfsFile *f, int root_fd, const char **ret_text);
+int sysfs_file_read_u64(SysfsFile *f, int root_fd, uint64_t *ret);
+void sysfs_file_done(SysfsFile *f);
+
+/*
+ * In "key: value kB" or "key value" text (meminfo, vmstat, node meminfo):
+ * finds the line whose key is @key (after an optional "Node N " prefix) and
+ * reads its number; a "kB" suffix multiplies by 1024. -ENODATA when there is
+ * no such line, -EBADMSG when it holds no number, -ERANGE.
+ */
+int sysfs_find_key(const char *text, const char *key, uint64_t *ret);
