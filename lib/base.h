@@ -26,18 +26,18 @@
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
 
-#define MIN(a, b)                                                              \
+/* Each use has names of its own, so that they nest without -Wshadow. */
+#define UNIQUE_(prefix, n) prefix##n
+#define UNIQUE(prefix, n) UNIQUE_(prefix, n)
+#define PICK_(a, op, b, n)                                                     \
         ({                                                                     \
-                __typeof__(a) _min_a = (a);                                    \
-                __typeof__(b) _min_b = (b);                                    \
-                _min_a < _min_b ? _min_a : _min_b;                             \
+                __typeof__(a) UNIQUE(_pick_a, n) = (a);                        \
+                __typeof__(b) UNIQUE(_pick_b, n) = (b);                        \
+                UNIQUE(_pick_a, n) op UNIQUE(_pick_b, n) ? UNIQUE(_pick_a, n)  \
+                                                         : UNIQUE(_pick_b, n); \
         })
-#define MAX(a, b)                                                              \
-        ({                                                                     \
-                __typeof__(a) _max_a = (a);                                    \
-                __typeof__(b) _max_b = (b);                                    \
-                _max_a > _max_b ? _max_a : _max_b;                             \
-        })
+#define MIN(a, b) PICK_(a, <, b, __COUNTER__)
+#define MAX(a, b) PICK_(a, >, b, __COUNTER__)
 #define CLAMP(x, low, high) MIN(MAX((x), (low)), (high))
 
 #define TAKE_PTR(p)                                                            \

@@ -97,12 +97,14 @@ int parse_i64(const char *text, int64_t *ret) {
         uint64_t v;
         int r;
 
-        r = parse_u64(negative ? p + 1 : p, &v);
+        if (negative && !isdigit((unsigned char)*++p))
+                return -EINVAL;
+        r = parse_u64(p, &v);
         if (r < 0)
                 return r;
-        if (v > INT64_MAX)
+        if (v > (uint64_t)INT64_MAX + negative)
                 return -ERANGE;
-        *ret = negative ? -(int64_t)v : (int64_t)v;
+        *ret = (int64_t)(negative ? 0 - v : v);
         return 0;
 }
 
@@ -168,9 +170,12 @@ static int parse_quantity(const char **p, const Unit *units, size_t n, const Uni
                 *ret = 0;
                 return 0;
         }
-        if (whole > (UINT64_MAX - unit->factor) / unit->factor)
+        value = u64_muldiv(fraction, unit->factor, scale);
+        if (whole > (UINT64_MAX - value) / unit->factor)
                 return -ERANGE;
-        value = whole * unit->factor + u64_muldiv(fraction, unit->factor, scale);
+        value += whole * unit->factor;
+        if (value == 0 && fraction != 0)
+                return -EINVAL;
         *p = end;
         *ret = value;
         return 0;

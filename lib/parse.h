@@ -6,6 +6,10 @@
  * space around it, and between number and unit, is allowed); no sign, no
  * hexadecimal, no silent overflow. All return 0, -EINVAL (malformed or
  * unit missing/unknown) or -ERANGE (too large), and leave *ret alone then.
+ *
+ * Numbers with a unit may have up to six digits behind a decimal point; what
+ * is finer than the unit of the result is rounded down, except that a number
+ * that is not 0 never reads as 0 ("0.1 B" is malformed).
  */
 
 #include "base.h"
@@ -44,6 +48,6 @@ int format_size(uint64_t bytes, char **ret);
 int format_duration(uint64_t usec, char **ret);
 int format_permyriad(uint64_t permyriad, char **ret);
 
-/* For people: at most three digits, "1.5 GiB". Never NULL: @buf is returned. */
+/* For people, rounded down, with one decimal below ten: "1.5 GiB", "768 MiB". Returns @buf. */
 #define FORMAT_BYTES_MAX 32
 const char *format_bytes_short(uint64_t bytes, char buf[static FORMAT_BYTES_MAX]);
