@@ -13,34 +13,59 @@
 /*
  * Evaluates every rule of @c. @active has room for c->n_rules. Updates
  * state->thresholds (grown to c->n_thresholds). A threshold whose metric is not
- * known keeps its last state. Returns 0 or -ENOMEM.
+ * known keeps its last state. Returns 0 or -ENOMEM; on failure nothing changed.
+ * The truth table of a threshold is at the head of rules.c.
  */
 int rules_evaluate(const Config *c, const Snapshot *snapshot, State *state, bool *active);
 
-/* Does @schedule hold at @t? */
-bool schedule_matches(const Schedule *schedule, const LocalTime *t);
-
 /*
- * Seconds of local wall-clock time from @t until the next instant at which any
- * schedule of @c may change; 0 when there is no schedule. At most a day: after
- * a DST change or a clock step the caller simply asks again.
+ * Seconds from @t until the next instant at which any schedule of @c may
+ * change; 0 when there is no schedule. At most until the next quarter hour of
+ * the wall clock: then the caller looks at the clock and asks again.
+ *
+ * This is what makes it right across DST changes. Schedules follow the wall
+ * clock (a window inside the hour that is left out does not occur, one inside
+ * the hour that is repeated occurs twice), and when the clock is put forward
+ * or back a schedule may change at that instant, or be reached an hour sooner
+ * or later than the wall clock at @t promises. Time zones change their offset
+ * on a quarter hour of the wall clock (every rule of tzdata now in force), so
+ * no answer reaches across such a change, and until then a second of the wall
+ * clock is a second. A step of the clock (settimeofday, NTP) cannot be
+ * foreseen: the caller asks again when it notices one, and in each cycle.
  */
 unsigned rules_next_edge_sec(const Config *c, const LocalTime *t);
 
 /*
- * Microseconds until a dwell (`for`) that is running may end; UINT64_MAX when
- * none is.
+ * Microseconds until a dwell (`for`) that is running ends; UINT64_MAX when
+ * none is. @now_usec is that of the snapshot last evaluated. Never 0: a dwell
+ * that is over but whose metric is not known waits for the metric, not for time.
  */
 uint64_t rules_next_dwell_usec(const Config *c, const State *state, uint64_t now_usec);
 
 /*
- * Reads "Mon..Fri 22:00-06:00", "Sat,Sun", "08:00-12:00,13:00-17:00". Appends
- * to *schedules. -EINVAL malformed, -ENOMEM.
+ * Reads "Mon..Fri 22:00-06:00", "Sat,Sun", "08:00-12:00,13:00-17:00", several
+ * separated by ";" (the grammar is at the head of schedule.c). Appends to
+ * *schedules; each window is one entry, any of them holding is enough.
+ * -EINVAL malformed, -ENOMEM; on failure *n is unchanged. The array is the
+ * caller's to free in each case.
  */
 int schedule_parse(const char *text, Schedule **schedules, size_t *n, size_t *capacity);
 
-/* The metric's value in its unit (permyriad of its whole with @percent); -ENODATA when not known. */
+/* Does @schedule hold at @t? Its start is inside, its end is not. */
+bool schedule_matches(const Schedule *schedule, const LocalTime *t);
+
+/* As rules_next_edge_sec, of one schedule. */
+unsigned schedule_next_edge_sec(const Schedule *schedule, const LocalTime *t);
+
+/*
+ * The metric's value in its unit (permyriad of its whole with @percent).
+ * -ENODATA: not known, or there is nothing it could be a share of (percent of
+ * swap without swap; KSM of a kernel without KSM). -EINVAL: @metric cannot be
+ * given that way. A negative ksm.profit counts as 0.
+ */
 int metric_value(const Snapshot *snapshot, Metric metric, bool percent, uint64_t *ret);
-/* Whether @metric can be given as a size, a percentage, a plain number. */
+
+/* Whether limits of @m can be given as a size, a percentage, a plain number. */
 bool metric_takes_size(Metric m);
 bool metric_takes_percent(Metric m);
+bool metric_takes_number(Metric m);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "../../lib/rules.h"
+
+#include <check.h>
+
+#define UNTOUCHED 4711U
+
+static Guest make_guest(GuestState state, GuestThread *vcpus, size_t n_vcpus) {
+        return (Guest){ .state = state, .vcpus = vcpus, .n_vcpus = n_vcpus };
+}
+
+/*
+ * A host with everything known: 64 GiB, 16 of them available, 8 free; 4 GiB of swap, 1 used; two running
+ * guests with three online vCPUs of five, a paused and a crashed one.
+ */
+static int known_value(void (*change)(Snapshot *s), Metric metric, bool percent, uint64_t *ret) {
+        GuestThread vcpus[] = { { .online = true }, { .online = true }, { .online = false },
+                                { .online = true }, { .online = false } };
+        Guest guests[] = {
+                make_guest(GUEST_RUNNING, vcpus, 3),
+                make_guest(GUEST_PAUSED, vcpus, 2),
+                make_guest(GUEST_RUNNING, vcpus + 3, 2),
+                make_guest(GUEST_CRASHED, vcpus, 1),
+        };
+        Guest *list[] = { &guests[0], &guests[1], &guests[2], &guests[3] };
+        Snapshot s = {
+                .guests = list,
+                .n_guests = ELEMENTSOF(list),
+                .host = {
+                        .memory = {
+                                .total_bytes = 64 * GIB,
+                                .available_bytes = 16 * GIB,
+                                .free_bytes = 8 * GIB,
+                                .swap_total_bytes = 4 * GIB,
+                                .swap_free_bytes = 3 * GIB,
+                        },
+                        .cpu_busy_permyriad = 7501,
+                        .psi_memory = { .some_permyriad = 11, .full_permyriad = 12 },
+                        .psi_cpu = { .some_permyriad = 21, .full_permyriad = 22 },
+                        .psi_io = { .some_permyriad = 31, .full_permyriad = 32 },
+                        .ksm = { .present = true, .pages_sharing = 1234, .general_profit_bytes = 5678 },
+                },
+        };
+
+        if (change)
+                change(&s);
+        return metric_value(&s, metric, percent, ret);
+}
+
+static void no_memory(Snapshot *s) {
+        s->host.memory = (HostMemory){ UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64,
+                                       UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64 };
+}
+
+static void no_total(Snapshot *s) {
+        s->host.memory.total_bytes = UNKNOWN_U64;
+}
+
+static void zero_total(Snapshot *s) {
+        s->host.memory.total_bytes = 0;
+}
+
+static void huge_memory(Snapshot *s) {
+        s->host.memory.total_bytes = UINT64_MAX - 1;
+        s->host.memory.available_bytes = (UINT64_MAX - 1) / 2;
+}
+
+static void no_swap(Snapshot *s) {
+        s->host.memory.swap_total_bytes = s->host.memory.swap_free_bytes = 0;
+}
+
+static void unknown_swap_free(Snapshot *s) {
+        s->host.memory.swap_free_bytes = UNKNOWN_U64;
+}
+
+static void unknown_swap_total(Snapshot *s) {
+        s->host.memory.swap_total_bytes = UNKNOWN_U64;
+}
+
+static void wrong_swap(Snapshot *s) {
+        s->host.memory.swap_free_bytes = 5 * GIB;
+}
+
+static void no_rates(Snapshot *s) {
+        Psi none = { UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD };
+
+        s->host.cpu_busy_permyriad = UNKNOWN_PERMYRIAD;
+        s->host.psi_memory = s->host.psi_cpu = s->host.psi_io = none;
+}
+
+static void no_guests(Snapshot *s) {
+        s->n_guests = 0;
+        s->guests = NULL;
+}
+
+static void no_ksm(Snapshot *s) {
+        s->host.ksm.present = false;
+}
+
+static void ksm_loss(Snapshot *s) {
+        s->host.ksm.general_profit_bytes = INT64_MIN;
+}
+
+static void unknown_ksm_pages(Snapshot *s) {
+        s->host.ksm.pages_sharing = UNKNOWN_U64;
+}
+
+static const struct {
+        void (*change)(Snapshot *s);
+        Metric metric;
+        bool percent;
+        int r;
+        uint64_t want;
+} value_rows[] = {
+        { NULL, METRIC_HOST_MEMORY_AVAILABLE, false, 0, 16 * GIB },
+        { NULL, METRIC_HOST_MEMORY_AVAILABLE, true, 0, 2500 },
+        { NULL, METRIC_HOST_MEMORY_FREE, false, 0, 8 * GIB },
+        { NULL, METRIC_HOST_MEMORY_FREE, true, 0, 1250 },
+        { NULL, METRIC_HOST_SWAP_USED, false, 0, GIB },
+        { NULL, METRIC_HOST_SWAP_USED, true, 0, 2500 },
+        { NULL, METRIC_HOST_CPU_BUSY, true, 0, 7501 },
+        { NULL, METRIC_HOST_CPU_BUSY, false, -EINVAL, 0 },
+        { NULL, METRIC_HOST_PSI_MEMORY_SOME, true, 0, 11 },
+        { NULL, METRIC_HOST_PSI_MEMORY_FULL, true, 0, 12 },
+        { NULL, METRIC_HOST_PSI_CPU_SOME, true, 0, 21 },
+        { NULL, METRIC_HOST_PSI_IO_SOME, true, 0, 31 },
+        { NULL, METRIC_HOST_PSI_IO_FULL, true, 0, 32 },
+        { NULL, METRIC_HOST_PSI_IO_FULL, false, -EINVAL, 0 },
+        { NULL, METRIC_HOST_GUESTS, false, 0, 2 },
+        { NULL, METRIC_HOST_GUESTS, true, -EINVAL, 0 },
+        { NULL, METRIC_HOST_VCPUS, false, 0, 3 },
+        { NULL, METRIC_HOST_VCPUS, true, -EINVAL, 0 },
+        { NULL, METRIC_KSM_PAGES_SHARING, false, 0, 1234 },
+        { NULL, METRIC_KSM_PAGES_SHARING, true, -EINVAL, 0 },
+        { NULL, METRIC_KSM_PROFIT, false, 0, 5678 },
+        { NULL, METRIC_KSM_PROFIT, true, -EINVAL, 0 },
+        { NULL, _METRIC_MAX, false, -EINVAL, 0 },
+        { NULL, _METRIC_INVALID, false, -EINVAL, 0 },
+
+        { no_memory, METRIC_HOST_MEMORY_AVAILABLE, false, -ENODATA, 0 },
+        { no_memory, METRIC_HOST_MEMORY_AVAILABLE, true, -ENODATA, 0 },
+        { no_memory, METRIC_HOST_MEMORY_FREE, false, -ENODATA, 0 },
+        { no_memory, METRIC_HOST_SWAP_USED, false, -ENODATA, 0 },
+        { no_total, METRIC_HOST_MEMORY_AVAILABLE, true, -ENODATA, 0 },
+        { no_total, METRIC_HOST_MEMORY_AVAILABLE, false, 0, 16 * GIB },
+        { zero_total, METRIC_HOST_MEMORY_FREE, true, -ENODATA, 0 },
+        { huge_memory, METRIC_HOST_MEMORY_AVAILABLE, true, 0, 5000 },
+        { no_swap, METRIC_HOST_SWAP_USED, true, -ENODATA, 0 },
+        { no_swap, METRIC_HOST_SWAP_USED, false, 0, 0 },
+        { unknown_swap_free, METRIC_HOST_SWAP_USED, false, -ENODATA, 0 },
+        { unknown_swap_total, METRIC_HOST_SWAP_USED, false, -ENODATA, 0 },
+        { wrong_swap, METRIC_HOST_SWAP_USED, false, 0, 0 },
+        { no_rates, METRIC_HOST_CPU_BUSY, true, -ENODATA, 0 },
+        { no_rates, METRIC_HOST_PSI_MEMORY_SOME, true, -ENODATA, 0 },
+        { no_rates, METRIC_HOST_PSI_MEMORY_FULL, true, -ENODATA, 0 },
+        { no_rates, METRIC_HOST_PSI_CPU_SOME, true, -ENODATA, 0 },
+        { no_rates, METRIC_HOST_PSI_IO_SOME, true, -ENODATA, 0 },
+        { no_rates, METRIC_HOST_PSI_IO_FULL, true, -ENODATA, 0 },
+        { no_guests, METRIC_HOST_GUESTS, false, 0, 0 },
+        { no_guests, METRIC_HOST_VCPUS, false, 0, 0 },
+        { no_ksm, METRIC_KSM_PAGES_SHARING, false, -ENODATA, 0 },
+        { no_ksm, METRIC_KSM_PROFIT, false, -ENODATA, 0 },
+        { ksm_loss, METRIC_KSM_PROFIT, false, 0, 0 },
+        { unknown_ksm_pages, METRIC_KSM_PAGES_SHARING, false, -ENODATA, 0 },
+};
+
+START_TEST(each_metric_has_its_value_or_none) {
+        uint64_t v = UNTOUCHED;
+        int r = known_value(value_rows[_i].change, value_rows[_i].metric, value_rows[_i].percent, &v);
+
+        ck_assert_int_eq(r, value_rows[_i].r);
+        ck_assert_uint_eq(v, r < 0 ? UNTOUCHED : value_rows[_i].want);
+}
+END_TEST
+
+START_TEST(every_metric_has_a_name_that_reads_back) {
+        const char *name = metric_to_string((Metric)_i);
+
+        ck_assert_ptr_nonnull(name);
+        ck_assert_int_eq((int)metric_from_string(name), _i);
+}
+END_TEST
+
+START_TEST(unknown_names_are_no_metric) {
+        ck_assert_int_eq((int)metric_from_string("host.memory"), _METRIC_INVALID);
+        ck_assert_int_eq((int)metric_from_string("Host.Memory.Available"), _METRIC_INVALID);
+        ck_assert_int_eq((int)metric_from_string(""), _METRIC_INVALID);
+        ck_assert_ptr_null(metric_to_string(_METRIC_MAX));
+        ck_assert_ptr_null(metric_to_string(_METRIC_INVALID));
+}
+END_TEST
+
+/* The loader goes by metric_takes_*, the rules by metric_value: they must agree. */
+START_TEST(a_metric_has_a_value_in_exactly_the_forms_it_takes) {
+        Metric m = (Metric)_i;
+        uint64_t v;
+
+        ck_assert_int_eq(known_value(NULL, m, true, &v) == 0, metric_takes_percent(m));
+        ck_assert_int_eq(known_value(NULL, m, false, &v) == 0, metric_takes_size(m) || metric_takes_number(m));
+        ck_assert(!(metric_takes_size(m) && metric_takes_number(m)));
+        ck_assert(metric_takes_percent(m) || metric_takes_size(m) || metric_takes_number(m));
+}
+END_TEST
+
+int main(void) {
+        Suite *suite = suite_create("metric");
+        TCase *tc = tcase_create("metric");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_loop_test(tc, each_metric_has_its_value_or_none, 0, (int)ELEMENTSOF(value_rows));
+        tcase_add_loop_test(tc, every_metric_has_a_name_that_reads_back, 0, _METRIC_MAX);
+        tcase_add_test(tc, unknown_names_are_no_metric);
+        tcase_add_loop_test(tc, a_metric_has_a_value_in_exactly_the_forms_it_takes, 0, _METRIC_MAX);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}
