@@ -8,6 +8,9 @@
  *
  * A file that is missing because the kernel has no such feature gives the
  * "not known" value and no error.
+ *
+ * Rates are over the time since the last call; a call less than 200 ms after
+ * repeats the rates it had (RATE_INTERVAL_MIN_USEC in task_time.h).
  */
 
 #include "base.h"
@@ -85,11 +88,13 @@ int guest_observer_new(int root_fd, int32_t pid, Guest *g, GuestObserver **ret);
 GuestObserver *guest_observer_free(GuestObserver *o);
 DEFINE_CLEANUP(GuestObserver, guest_observer_free)
 /*
+ * Free the observer when this returns -ESRCH: the number may be another process's by then.
+ *
  * Rereads run and wait time of each thread (schedstat), allowed CPUs
  * (sched_getaffinity), resident memory (statm), and, with @per_node, memory per
  * node (cgroup v2 memory.numa_stat where there is one, otherwise numa_maps:
- * the caller decides how often). New vCPU threads (hot-plug) are found when
- * @g has online vCPUs without a tid. -ESRCH when the process is gone.
+ * the caller decides how often). New threads (hot-plug) are found when @g has
+ * online vCPUs or iothreads without a tid. -ESRCH when the process is gone.
  */
 int guest_observe(GuestObserver *o, int root_fd, uint64_t now_usec, bool per_node, Guest *g);
 

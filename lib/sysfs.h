@@ -3,7 +3,8 @@
 
 /*
  * The one opener of kernel files (/proc, /sys), always below a directory
- * descriptor: "/" in production, a fixture tree in tests. Paths are relative.
+ * descriptor: "/" in production, a fixture tree in tests. Paths are relative;
+ * an absolute or empty one is refused with -EINVAL.
  *
  * Two ways to read: once (open, read all, close), or through a SysfsFile that
  * keeps its descriptor and rereads with pread(2): no open() in a steady cycle.
@@ -22,6 +23,13 @@ int sysfs_read(int root_fd, const char *path, char **ret, size_t *ret_size) __at
 int sysfs_read_u64(int root_fd, const char *path, uint64_t *ret);
 int sysfs_read_i64(int root_fd, const char *path, int64_t *ret);
 
+/*
+ * The numbers N of the entries of folder @path named @prefix N @suffix, in
+ * rising order: process ids, "hugepages-2048kB". Others are left out.
+ */
+int sysfs_list_numbers(int root_fd, const char *path, const char *prefix, const char *suffix, uint64_t **ret,
+                       size_t *ret_n);
+
 /* Writes @text in one write(2). -errno of open or write; -EIO when short. */
 int sysfs_write(int root_fd, const char *path, const char *text);
 int sysfs_write_u64(int root_fd, const char *path, uint64_t value);
@@ -35,6 +43,7 @@ typedef struct SysfsFile {
         char *path;
         char *buffer;
         size_t capacity;
+        bool absent; /* sysfs_file_read_optional() found that the kernel has none */
 } SysfsFile;
 
 #define SYSFS_FILE_INIT ((SysfsFile){ .fd = -EBADF })
@@ -49,6 +58,19 @@ int sysfs_file_init(SysfsFile *f, const char *path);
  */
 int sysfs_file_read(SysfsFile *f, int root_fd, const char **ret_text);
 int sysfs_file_read_u64(SysfsFile *f, int root_fd, uint64_t *ret);
+
+/*
+ * The same for a file of a feature that a running kernel has or has not: when
+ * the first open or read fails, that is remembered and -ENOENT returned ever
+ * after, so a missing file costs no open() each cycle.
+ */
+int sysfs_file_read_optional(SysfsFile *f, int root_fd, const char **ret_text);
+int sysfs_file_read_optional_u64(SysfsFile *f, int root_fd, uint64_t *ret);
+
+/* Frees the buffer until the next read; the descriptor stays. */
+void sysfs_file_trim(SysfsFile *f);
+
+/* Accepts one that was only zeroed. */
 void sysfs_file_done(SysfsFile *f);
 
 /*
@@ -58,3 +80,6 @@ void sysfs_file_done(SysfsFile *f);
  * no such line, -EBADMSG when it holds no number, -ERANGE.
  */
 int sysfs_find_key(const char *text, const char *key, uint64_t *ret);
+
+/* "madvise" of "always [madvise] never"; "" when there are no brackets or the word does not fit. */
+void sysfs_selected_word(const char *text, char *ret, size_t size);

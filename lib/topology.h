@@ -36,12 +36,14 @@ typedef struct Topology {
         TopologyNode *nodes;      /* sorted by id */
         size_t n_nodes;
         uint16_t *distances;      /* n_nodes x n_nodes, row by row; 10 = local (ACPI SLIT) */
-        char *synthetic;          /* as given or exported by hwloc; NULL when not expressible */
+        char *synthetic;          /* as given or exported by hwloc; reads back to the same CPUs and nodes, but not
+                                     to the same node sizes and distances; NULL when not expressible */
 } Topology;
 
 /*
  * The machine at hand. @root_fd is where sys/devices/system/cpu/isolated is
- * read. With @fsroot (may be NULL), hwloc looks below that directory.
+ * read. With @fsroot (may be NULL), hwloc looks below that directory; it takes
+ * that from the environment only, so not while other threads run.
  * -ENOMEM, -ERANGE (a number above IDSET_MAX), -ENODATA (no CPU), -EIO.
  */
 int topology_load(int root_fd, const char *fsroot, Topology **ret);

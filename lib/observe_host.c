@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "observe.h"
+
+struct HostObserver {
+        int root_fd;            /* the caller's */
+        MemoryObserver *memory;
+        CpuObserver *cpu;
+        NodeObserver *node;
+        KsmObserver *ksm;
+        ThpObserver *thp;
+};
+
+HostObserver *host_observer_free(HostObserver *o) {
+        if (!o)
+                return NULL;
+        (void)memory_observer_free(o->memory);
+        (void)cpu_observer_free(o->cpu);
+        (void)node_observer_free(o->node);
+        (void)ksm_observer_free(o->ksm);
+        (void)thp_observer_free(o->thp);
+        free(o);
+        return NULL;
+}
+
+int host_observer_new(int root_fd, const Topology *topology, HostObserver **ret) {
+        _cleanup_(host_observer_freep) HostObserver *o = NULL;
+
+        o = calloc(1, sizeof(*o));
+        if (!o)
+                return -ENOMEM;
+        o->root_fd = root_fd;
+        if (memory_observer_new(&o->memory) < 0 || cpu_observer_new(&o->cpu) < 0 ||
+            node_observer_new(topology, &o->node) < 0 || ksm_observer_new(&o->ksm) < 0 ||
+            thp_observer_new(&o->thp) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(o);
+        return 0;
+}
+
+static void note(const char *area, int result, const char **first_area, int *first) {
+        if (result >= 0 || *first < 0)
+                return;
+        *first = result;
+        *first_area = area;
+}
+
+/* Memory comes first: a host without NUMA support takes its node from it. */
+int host_observe(HostObserver *o, uint64_t now_usec, Host *host, const char **ret_area) {
+        const char *area = NULL;
+        int r = 0;
+
+        note("memory", memory_observe(o->memory, o->root_fd, host), &area, &r);
+        note("cpu", cpu_observe(o->cpu, o->root_fd, now_usec, host), &area, &r);
+        note("nodes", node_observe(o->node, o->root_fd, host), &area, &r);
+        note("ksm", ksm_observe(o->ksm, o->root_fd, now_usec, host), &area, &r);
+        note("thp", thp_observe(o->thp, o->root_fd, host), &area, &r);
+        if (r < 0 && ret_area)
+                *ret_area = area;
+        return r;
+}

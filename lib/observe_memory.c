@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "observe.h"
+
+#include "parse.h"
+#include "sysfs.h"
+
+struct MemoryObserver {
+        SysfsFile meminfo;
+        SysfsFile psi_memory, psi_cpu, psi_io;
+};
+
+static const struct {
+        const char *key;
+        size_t offset;
+} meminfo_fields[] = {
+        { "MemTotal", offsetof(HostMemory, total_bytes) },
+        { "MemFree", offsetof(HostMemory, free_bytes) },
+        { "MemAvailable", offsetof(HostMemory, available_bytes) },
+        { "Buffers", offsetof(HostMemory, buffers_bytes) },
+        { "Cached", offsetof(HostMemory, cached_bytes) },
+        { "SwapTotal", offsetof(HostMemory, swap_total_bytes) },
+        { "SwapFree", offsetof(HostMemory, swap_free_bytes) },
+};
+
+MemoryObserver *memory_observer_free(MemoryObserver *o) {
+        if (!o)
+                return NULL;
+        sysfs_file_done(&o->meminfo);
+        sysfs_file_done(&o->psi_memory);
+        sysfs_file_done(&o->psi_cpu);
+        sysfs_file_done(&o->psi_io);
+        free(o);
+        return NULL;
+}
+DEFINE_CLEANUP(MemoryObserver, memory_observer_free)
+
+int memory_observer_new(MemoryObserver **ret) {
+        _cleanup_(memory_observer_freep) MemoryObserver *o = NULL;
+
+        o = calloc(1, sizeof(*o));
+        if (!o || sysfs_file_init(&o->meminfo, "proc/meminfo") < 0 ||
+            sysfs_file_init(&o->psi_memory, "proc/pressure/memory") < 0 ||
+            sysfs_file_init(&o->psi_cpu, "proc/pressure/cpu") < 0 ||
+            sysfs_file_init(&o->psi_io, "proc/pressure/io") < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(o);
+        return 0;
+}
+
+static int parse_meminfo(const char *text, HostMemory *ret) {
+        HostMemory m = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(meminfo_fields); i++) {
+                uint64_t value;
+                int r;
+
+                r = sysfs_find_key(text, meminfo_fields[i].key, &value);
+                if (r < 0)
+                        return r == -ERANGE ? -EBADMSG : r;
+                memcpy((char *)&m + meminfo_fields[i].offset, &value, sizeof(value));
+        }
+        if (m.total_bytes == 0 || m.available_bytes > m.total_bytes || m.free_bytes > m.total_bytes ||
+            m.swap_free_bytes > m.swap_total_bytes)
+                return -EBADMSG;
+        *ret = m;
+        return 0;
+}
+
+/* "some avg10=1.23 ..." -> 123; a percentage with two decimals is a number of ten-thousandths. */
+static uint32_t parse_avg10(const char *text, const char *kind) {
+        const char *p = strstr(text, kind);
+        unsigned whole, rest;
+
+        if (!p)
+                return UNKNOWN_PERMYRIAD;
+        p += strlen(kind);
+        if (parse_unsigned_prefix(&p, &whole) < 0 || *p++ != '.' || parse_unsigned_prefix(&p, &rest) < 0)
+                return UNKNOWN_PERMYRIAD;
+        if (whole > 100 || rest > 99)
+                return UNKNOWN_PERMYRIAD;
+        return MIN(whole * 100 + rest, PERMYRIAD_FULL);
+}
+
+static Psi read_psi(SysfsFile *f, int root_fd) {
+        const char *text;
+
+        if (sysfs_file_read_optional(f, root_fd, &text) < 0)
+                return (Psi){ UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD };
+        return (Psi){ parse_avg10(text, "some avg10="), parse_avg10(text, "full avg10=") };
+}
+
+int memory_observe(MemoryObserver *o, int root_fd, Host *host) {
+        const char *text;
+        int r;
+
+        host->psi_memory = read_psi(&o->psi_memory, root_fd);
+        host->psi_cpu = read_psi(&o->psi_cpu, root_fd);
+        host->psi_io = read_psi(&o->psi_io, root_fd);
+        r = sysfs_file_read(&o->meminfo, root_fd, &text);
+        if (r < 0)
+                return r;
+        return parse_meminfo(text, &host->memory);
+}
