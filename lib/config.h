@@ -82,6 +82,7 @@ typedef struct KeyInfo {
         const char *const *choices;     /* TYPE_ENUM: names by value, NULL-terminated */
         uint64_t minimum, maximum;      /* of the number; for TYPE_AMOUNT of the size form */
         bool allow_auto;                /* TYPE_AMOUNT: "auto" is allowed */
+        uint64_t multiple;              /* the number must be a multiple of this; 0: any */
 } KeyInfo;
 
 extern const KeyInfo config_keys[_KEY_MAX];
@@ -164,7 +165,11 @@ struct Condition {
         /* CONDITION_THRESHOLD */
         Metric metric;
         bool above;                     /* else below */
-        uint64_t limit, clear;          /* same unit */
+        /*
+         * Same unit. Entered beyond limit, left beyond clear on the other side. Without `clear` in the file, clear
+         * is limit + 1 (above) or limit - 1 (below): left as soon as the limit is no longer exceeded.
+         */
+        uint64_t limit, clear;
         bool percent;                   /* limit and clear are permyriad of the metric's whole */
         uint64_t for_usec;
         unsigned threshold_index;       /* among all thresholds of the Config, in file order */
@@ -202,6 +207,14 @@ DEFINE_CLEANUP(Config, config_free)
 
 /* A copy of @text that lives as long as @c; equal strings are kept once. -ENOMEM. */
 int config_intern(Config *c, const char *text, const char **ret);
+
+Condition *condition_free(Condition *condition);
+DEFINE_CLEANUP(Condition, condition_free)
+
+/* Appends @key to @l, which must not have it yet. -ENOMEM. */
+int setting_layer_add(SettingLayer *l, Key key, const SettingValue *v);
+/* NULL when @l does not set @key. */
+const SettingValue *setting_layer_find(const SettingLayer *l, Key key);
 
 /*
  * Reads @path and, when @path has a sibling folder conf.d, its *.conf in name

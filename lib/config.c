@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The settings as a value, and their resolution in three layers: base, guests
+ * entries, active rules; later wins, key by key. No I/O here: the policy
+ * links this file.
+ */
+
+#include "config.h"
+
+#include <fnmatch.h>
+#include <strings.h>
+
+#include "config_value.h"
+
+static int config_set_defaults(Config *c) {
+        for (size_t i = 0; i < _KEY_MAX; i++) {
+                _cleanup_free_ char *problem = NULL;
+                int r;
+
+                r = config_value_parse((Key)i, config_keys[i].default_text, &c->base.values[i], &problem);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int config_new(Config **ret) {
+        _cleanup_(config_freep) Config *c = NULL;
+        int r;
+
+        c = calloc(1, sizeof(Config));
+        if (!c)
+                return -ENOMEM;
+        r = config_set_defaults(c);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+static void selector_done(GuestSelector *s) {
+        free(s->name);
+        free(s->uuid);
+        free(s->class);
+        free(s->title);
+}
+
+static void layer_done(SettingLayer *l) {
+        free(l->keys);
+        free(l->values);
+}
+
+Condition *condition_free(Condition *condition) {
+        if (!condition)
+                return NULL;
+        for (size_t i = 0; i < condition->n_children; i++)
+                (void)condition_free(condition->children[i]);
+        free(condition->children);
+        free(condition->schedules);
+        free(condition);
+        return NULL;
+}
+
+Config *config_free(Config *c) {
+        if (!c)
+                return NULL;
+        for (size_t i = 0; i < c->n_guests; i++) {
+                selector_done(&c->guests[i].match);
+                layer_done(&c->guests[i].set);
+        }
+        for (size_t i = 0; i < c->n_rules; i++) {
+                free(c->rules[i].name);
+                (void)condition_free(c->rules[i].when);
+                selector_done(&c->rules[i].guests);
+                layer_done(&c->rules[i].set);
+        }
+        for (size_t i = 0; i < c->n_strings; i++)
+                free(c->strings[i]);
+        free(c->guests);
+        free(c->rules);
+        free(c->strings);
+        free(c);
+        return NULL;
+}
+
+int config_intern(Config *c, const char *text, const char **ret) {
+        int r;
+
+        for (size_t i = 0; i < c->n_strings; i++)
+                if (streq(c->strings[i], text)) {
+                        *ret = c->strings[i];
+                        return 0;
+                }
+        r = GROW_ARRAY(c->strings, c->strings_capacity, c->n_strings);
+        if (r < 0)
+                return r;
+        r = strdup_to(&c->strings[c->n_strings], text);
+        if (r < 0)
+                return r;
+        *ret = c->strings[c->n_strings++];
+        return 0;
+}
+
+int setting_layer_add(SettingLayer *l, Key key, const SettingValue *v) {
+        int r;
+
+        r = GROW_ARRAY(l->keys, l->keys_capacity, l->n);
+        if (r >= 0)
+                r = GROW_ARRAY(l->values, l->values_capacity, l->n);
+        if (r < 0)
+                return r;
+        l->keys[l->n] = key;
+        l->values[l->n++] = *v;
+        return 0;
+}
+
+const SettingValue *setting_layer_find(const SettingLayer *l, Key key) {
+        for (size_t i = 0; i < l->n; i++)
+                if (l->keys[i] == key)
+                        return &l->values[i];
+        return NULL;
+}
+
+static void settings_apply(Settings *s, const SettingLayer *l) {
+        for (size_t i = 0; i < l->n; i++)
+                s->values[l->keys[i]] = l->values[i];
+}
+
+static bool rule_is_active(ActiveRules rules, size_t i) {
+        return rules.active && rules.active[i];
+}
+
+void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret) {
+        *ret = c->base;
+        for (size_t i = 0; i < c->n_rules; i++)
+                if (rule_is_active(rules, i) && !c->rules[i].has_guests)
+                        settings_apply(ret, &c->rules[i].set);
+}
+
+void config_resolve_guest(const Config *c, ActiveRules rules, const Guest *g, Settings *ret) {
+        *ret = c->base;
+        for (size_t i = 0; i < c->n_guests; i++)
+                if (guest_selector_matches(&c->guests[i].match, g))
+                        settings_apply(ret, &c->guests[i].set);
+        for (size_t i = 0; i < c->n_rules; i++) {
+                const Rule *rule = &c->rules[i];
+
+                if (rule_is_active(rules, i) && (!rule->has_guests || guest_selector_matches(&rule->guests, g)))
+                        settings_apply(ret, &rule->set);
+        }
+}
+
+static bool glob_matches(const char *pattern, const char *text) {
+        return !pattern || (text && fnmatch(pattern, text, 0) == 0);
+}
+
+bool guest_selector_matches(const GuestSelector *s, const Guest *g) {
+        if (s->uuid && strcasecmp(s->uuid, g->uuid) != 0)
+                return false;
+        if (s->class && !streq_ptr(s->class, g->class))
+                return false;
+        return glob_matches(s->name, g->name) && glob_matches(s->title, g->title);
+}
+
+uint64_t setting(const Settings *s, Key key) {
+        return s->values[key].number;
+}
+
+uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64_t automatic_bytes) {
+        const SettingValue *v = &s->values[key];
+
+        if (v->automatic)
+                return automatic_bytes;
+        return v->percent ? permyriad_of(whole_bytes, v->number) : v->number;
+}
+
+int setting_source(const Settings *s, Key key, char **ret) {
+        const SettingValue *v = &s->values[key];
+        char *text = NULL;
+        int r;
+
+        if (!v->file)
+                r = strdup_to(&text, "default");
+        else if (v->rule)
+                r = strprintf_to(&text, "rule \"%s\" (%s:%u)", v->rule, v->file, v->line);
+        else
+                r = strprintf_to(&text, "%s:%u", v->file, v->line);
+        if (r < 0)
+                return r;
+        *ret = text;
+        return 0;
+}
+
+int setting_format(const Settings *s, Key key, char **ret) {
+        return config_value_format(key, &s->values[key], ret);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The table of every setting. Loader, resolver, printers and the test of the
+ * manual page go by it: a new setting is a new row (and a new Key).
+ */
+
+#include "config.h"
+
+static const char *const on_stop_names[] = { "restore", "keep", NULL };
+static const char *const cpu_policy_names[] = { "none", "shared", "pinned", NULL };
+static const char *const follow_names[] = { "none", "follow", NULL };
+static const char *const numa_policy_names[] = { "none", "auto", NULL };
+static const char *const ksm_mode_names[] = { "keep", "off", "on", "auto", "ksmtuned", NULL };
+static const char *const balloon_mode_names[] = { "off", "target", "auto", NULL };
+
+#define KEY(g, n, t, s, d) .group = g, .name = n, .type = t, .scope = s, .default_text = d
+#define ENUM_KEY(g, n, s, d, names) KEY(g, n, TYPE_ENUM, s, d), .choices = names
+#define PERCENT_RANGE .minimum = 0, .maximum = PERMYRIAD_FULL
+#define SIZE_MAXIMUM (1024 * 1024 * GIB)
+
+const KeyInfo config_keys[_KEY_MAX] = {
+        [KEY_DAEMON_URI] = { KEY("daemon", "uri", TYPE_STRING, SCOPE_DAEMON, "qemu:///system"),
+                             .minimum = 1, .maximum = 1023 },
+        [KEY_DAEMON_INTERVAL] = { KEY("daemon", "interval", TYPE_DURATION, SCOPE_DAEMON, "10 s"),
+                                  .minimum = USEC_PER_SEC, .maximum = USEC_PER_HOUR },
+        [KEY_DAEMON_DRY_RUN] = { KEY("daemon", "dry_run", TYPE_BOOL, SCOPE_DAEMON, "false") },
+        [KEY_DAEMON_ON_STOP] = { ENUM_KEY("daemon", "on_stop", SCOPE_DAEMON, "restore", on_stop_names) },
+
+        [KEY_HOST_RESERVED_CPUS] = { KEY("host", "reserved_cpus", TYPE_CPUSET, SCOPE_HOST, "") },
+        [KEY_HOST_RESERVED_MEMORY] = { KEY("host", "reserved_memory", TYPE_AMOUNT, SCOPE_HOST, "auto"),
+                                       .maximum = SIZE_MAXIMUM, .allow_auto = true },
+
+        [KEY_CPU_POLICY] = { ENUM_KEY("cpu", "policy", SCOPE_GUEST, "none", cpu_policy_names) },
+        [KEY_CPU_EMULATOR] = { ENUM_KEY("cpu", "emulator", SCOPE_GUEST, "follow", follow_names) },
+        [KEY_CPU_IOTHREADS] = { ENUM_KEY("cpu", "iothreads", SCOPE_GUEST, "follow", follow_names) },
+
+        [KEY_NUMA_POLICY] = { ENUM_KEY("numa", "policy", SCOPE_GUEST, "auto", numa_policy_names) },
+        [KEY_NUMA_MEMORY] = { ENUM_KEY("numa", "memory", SCOPE_GUEST, "follow", follow_names) },
+        [KEY_NUMA_MOVE_RATE] = { KEY("numa", "move_rate", TYPE_RATE, SCOPE_GUEST, "256 MiB/s"),
+                                 .minimum = MIB, .maximum = 1024 * GIB },
+        [KEY_NUMA_COOLDOWN] = { KEY("numa", "cooldown", TYPE_DURATION, SCOPE_GUEST, "10 min"),
+                                .minimum = 10 * USEC_PER_SEC, .maximum = USEC_PER_DAY },
+
+        [KEY_KSM_MODE] = { ENUM_KEY("ksm", "mode", SCOPE_HOST, "keep", ksm_mode_names) },
+        [KEY_KSM_PAGES_TO_SCAN] = { KEY("ksm", "pages_to_scan", TYPE_UINT, SCOPE_HOST, "100"),
+                                    .minimum = 1, .maximum = 1000000 },
+        [KEY_KSM_SLEEP] = { KEY("ksm", "sleep", TYPE_DURATION, SCOPE_HOST, "20 ms"),
+                            .maximum = 10 * USEC_PER_SEC, .multiple = USEC_PER_MSEC },
+        [KEY_KSM_START] = { KEY("ksm", "start", TYPE_PERMYRIAD, SCOPE_HOST, "20 %"), PERCENT_RANGE },
+        [KEY_KSM_STOP] = { KEY("ksm", "stop", TYPE_PERMYRIAD, SCOPE_HOST, "30 %"), PERCENT_RANGE },
+
+        [KEY_BALLOON_MODE] = { ENUM_KEY("balloon", "mode", SCOPE_GUEST, "off", balloon_mode_names) },
+        [KEY_BALLOON_TARGET] = { KEY("balloon", "target", TYPE_AMOUNT, SCOPE_GUEST, "100 %"),
+                                 .minimum = MIB, .maximum = SIZE_MAXIMUM },
+        [KEY_BALLOON_MINIMUM] = { KEY("balloon", "minimum", TYPE_AMOUNT, SCOPE_GUEST, "50 %"),
+                                  .minimum = MIB, .maximum = SIZE_MAXIMUM },
+        [KEY_BALLOON_STEP] = { KEY("balloon", "step", TYPE_AMOUNT, SCOPE_GUEST, "5 %"),
+                               .minimum = MIB, .maximum = SIZE_MAXIMUM },
+        [KEY_BALLOON_RECLAIM] = { KEY("balloon", "reclaim", TYPE_BOOL, SCOPE_GUEST, "false") },
+        [KEY_BALLOON_START] = { KEY("balloon", "start", TYPE_PERMYRIAD, SCOPE_HOST, "15 %"), PERCENT_RANGE },
+        [KEY_BALLOON_STOP] = { KEY("balloon", "stop", TYPE_PERMYRIAD, SCOPE_HOST, "25 %"), PERCENT_RANGE },
+        [KEY_BALLOON_RESERVE] = { KEY("balloon", "reserve", TYPE_PERMYRIAD, SCOPE_GUEST, "20 %"), PERCENT_RANGE },
+        [KEY_BALLOON_STATS_PERIOD] = { KEY("balloon", "stats_period", TYPE_DURATION, SCOPE_GUEST, "10 s"),
+                                       .minimum = USEC_PER_SEC, .maximum = USEC_PER_HOUR,
+                                       .multiple = USEC_PER_SEC },
+};
+
+Key config_key_find(const char *group, const char *name) {
+        for (size_t i = 0; i < _KEY_MAX; i++)
+                if (streq(config_keys[i].group, group) && streq(config_keys[i].name, name))
+                        return (Key)i;
+        return _KEY_INVALID;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The lists `guests` and `rules`: who is selected, and what is set. */
+
+#include "config_load.h"
+
+#include <ctype.h>
+#include <fnmatch.h>
+
+/*
+ * A glob fnmatch(3) would take literally although it looks like a set: '['
+ * without ']', or a backslash at the end.
+ */
+static const char *glob_problem(const char *glob) {
+        if (!*glob)
+                return "is empty; a glob such as \"db-*\" is needed";
+        for (const char *p = glob; *p; p++) {
+                if (*p == '\\' && !*++p)
+                        return "ends in a backslash; a character to be quoted is needed";
+                if (*p != '[')
+                        continue;
+                p++;
+                if (*p == '!' || *p == '^')
+                        p++;
+                /* A ']' right at the start is a member of the set. */
+                p = *p ? strchr(p + 1, ']') : NULL;
+                if (!p)
+                        return "has a '[' without ']'; a glob such as \"db-[0-9]\" is needed";
+        }
+        return NULL;
+}
+
+static bool is_uuid(const char *text) {
+        if (strlen(text) != UUID_TEXT_SIZE - 1)
+                return false;
+        for (size_t i = 0; text[i]; i++)
+                if (i == 8 || i == 13 || i == 18 || i == 23 ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+                        return false;
+        return true;
+}
+
+static const char *uuid_problem(const char *text) {
+        return is_uuid(text) ? NULL : "is not a UUID; one like \"4dea22b3-1d52-d8f3-2516-782e98ab3fa0\" is needed";
+}
+
+static const char *class_problem(const char *text) {
+        return *text ? NULL : "is empty; the class in the guest's metadata is needed";
+}
+
+static int load_field(Loader *l, const config_setting_t *s, const char *(*check)(const char *), char **field) {
+        const char *name = config_setting_name(s), *text = load_string(l, s, name, "a string"), *problem;
+
+        if (!text)
+                return 0;
+        problem = check(text);
+        if (!problem)
+                return strdup_to(field, text);
+        setting_error(&l->errors, s, "%s: \"%s\" %s", name, text, problem);
+        return 0;
+}
+
+int load_selector(Loader *l, const config_setting_t *group, GuestSelector *ret) {
+        static const char *const known[] = { "name", "uuid", "class", "title" };
+
+        if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
+                load_type_error(l, group, config_setting_name(group), "a group such as { name = \"db-*\"; }");
+                return 0;
+        }
+        for (int i = 0; i < config_setting_length(group); i++) {
+                const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
+                const char *name = config_setting_name(s);
+                int r = 0;
+
+                if (streq(name, "name"))
+                        r = load_field(l, s, glob_problem, &ret->name);
+                else if (streq(name, "uuid"))
+                        r = load_field(l, s, uuid_problem, &ret->uuid);
+                else if (streq(name, "class"))
+                        r = load_field(l, s, class_problem, &ret->class);
+                else if (streq(name, "title"))
+                        r = load_field(l, s, glob_problem, &ret->title);
+                else
+                        setting_unknown(&l->errors, s, config_setting_name(group), known, ELEMENTSOF(known));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Groups of settings in @group; members for which @skip holds were read elsewhere. */
+static int load_layer(Loader *l, const config_setting_t *group, const char *skip, LayerKind kind, const char *rule,
+                      SettingLayer *layer) {
+        const char *names[CONFIG_GROUPS_MAX + 1];
+        size_t n = config_group_names(names);
+
+        if (skip)
+                names[n++] = skip;
+        for (int i = 0; i < config_setting_length(group); i++) {
+                const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
+                const char *name = config_setting_name(s);
+                bool known = false;
+                int r;
+
+                if (skip && streq(name, skip))
+                        continue;
+                for (size_t j = 0; j < n && !known; j++)
+                        known = streq(names[j], name);
+                if (!known) {
+                        setting_unknown(&l->errors, s, rule ? "set" : "guests", names, n);
+                        continue;
+                }
+                r = load_setting_group(l, s, kind, rule, layer);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int load_guest_override(Loader *l, const config_setting_t *s) {
+        Config *c = l->config;
+        size_t errors_before = l->errors.n;
+        const config_setting_t *match;
+        GuestOverride *entry;
+        int r;
+
+        if (config_setting_type(s) != CONFIG_TYPE_GROUP) {
+                load_type_error(l, s, "guests", "a group { match = { ... }; ... }");
+                return 0;
+        }
+        r = GROW_ARRAY(c->guests, c->guests_capacity, c->n_guests);
+        if (r < 0)
+                return r;
+        entry = &c->guests[c->n_guests++];
+        *entry = (GuestOverride){ .line = config_setting_source_line(s) };
+        match = config_setting_get_member(s, "match");
+        if (match)
+                r = load_selector(l, match, &entry->match);
+        else
+                setting_error(&l->errors, s, "guests entry without match; { match = { name = \"db-*\"; }; ... } is "
+                              "needed, match = { } for every guest");
+        if (r >= 0)
+                r = load_layer(l, s, "match", LAYER_GUEST, NULL, &entry->set);
+        if (r >= 0 && entry->set.n == 0 && l->errors.n == errors_before)
+                setting_error(&l->errors, s, "guests entry sets nothing; at least one setting is needed");
+        return r;
+}
+
+/* Calls @load for each element of the list @list. */
+static int load_each(Loader *l, const config_setting_t *list, int (*load)(Loader *, const config_setting_t *)) {
+        if (config_setting_type(list) != CONFIG_TYPE_LIST) {
+                load_type_error(l, list, config_setting_name(list), "a list of groups ( { ... }, { ... } )");
+                return 0;
+        }
+        for (int i = 0; i < config_setting_length(list); i++) {
+                int r;
+
+                r = load(l, config_setting_get_elem(list, (unsigned)i));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int load_guests(Loader *l, const config_setting_t *list) {
+        return load_each(l, list, load_guest_override);
+}
+
+static int check_rule_name(Loader *l, const config_setting_t *s, const Rule *rule) {
+        const Config *c = l->config;
+
+        if (!*rule->name) {
+                setting_error(&l->errors, s, "rule name is empty; a name is needed");
+                return 0;
+        }
+        for (const Rule *other = c->rules; other < rule; other++)
+                if (streq_ptr(other->name, rule->name)) {
+                        setting_error(&l->errors, s, "rule \"%s\" is already defined at %s:%u; another name is "
+                                      "needed", rule->name, other->file, other->line);
+                        break;
+                }
+        return 0;
+}
+
+static int load_rule_name(Loader *l, const config_setting_t *s, Rule *rule) {
+        const config_setting_t *member = config_setting_get_member(s, "name");
+        const char *name;
+        int r;
+
+        if (!member) {
+                setting_error(&l->errors, s, "rule without name; name = \"...\" is needed");
+                return 0;
+        }
+        name = load_string(l, member, "rule name", "a string");
+        if (!name)
+                return 0;
+        r = strdup_to(&rule->name, name);
+        if (r < 0)
+                return r;
+        return check_rule_name(l, member, rule);
+}
+
+static int load_rule_when(Loader *l, const config_setting_t *s, Rule *rule) {
+        const config_setting_t *when = config_setting_get_member(s, "when");
+        size_t errors_before = l->errors.n;
+        const char *problem;
+        unsigned line;
+        int r;
+
+        if (!when) {
+                setting_error(&l->errors, s, "rule without when; when = { ... } is needed");
+                return 0;
+        }
+        r = load_condition(l, when, &rule->when);
+        if (r < 0 || l->errors.n > errors_before)
+                return r;
+        r = condition_never_holds(rule->when, &line, &problem);
+        if (r > 0)
+                setting_error_at(&l->errors, rule->file, line, "rule can never be active: %s", problem);
+        return r;
+}
+
+static int load_rule_set(Loader *l, const config_setting_t *s, Rule *rule) {
+        const config_setting_t *set = config_setting_get_member(s, "set");
+        LayerKind kind = rule->has_guests ? LAYER_GUEST : LAYER_RULE;
+        size_t errors_before = l->errors.n;
+        const char *name;
+        int r;
+
+        if (!set) {
+                setting_error(&l->errors, s, "rule without set; set = { ... } is needed");
+                return 0;
+        }
+        if (config_setting_type(set) != CONFIG_TYPE_GROUP) {
+                load_type_error(l, set, "set", "a group { ... }");
+                return 0;
+        }
+        r = config_intern(l->config, rule->name ? rule->name : "", &name);
+        if (r >= 0)
+                r = load_layer(l, set, NULL, kind, name, &rule->set);
+        if (r >= 0 && rule->set.n == 0 && l->errors.n == errors_before)
+                setting_error(&l->errors, set, "set is empty; at least one setting is needed");
+        return r;
+}
+
+static void check_rule_members(Loader *l, const config_setting_t *s) {
+        static const char *const known[] = { "name", "when", "guests", "set" };
+
+        for (int i = 0; i < config_setting_length(s); i++) {
+                const config_setting_t *member = config_setting_get_elem(s, (unsigned)i);
+                bool found = false;
+
+                for (size_t j = 0; j < ELEMENTSOF(known); j++)
+                        found |= streq(config_setting_name(member), known[j]);
+                if (!found)
+                        setting_unknown(&l->errors, member, "rule", known, ELEMENTSOF(known));
+        }
+}
+
+static int load_rule_parts(Loader *l, const config_setting_t *s, Rule *rule) {
+        const config_setting_t *guests = config_setting_get_member(s, "guests");
+        int r;
+
+        r = load_rule_name(l, s, rule);
+        if (r >= 0)
+                r = load_rule_when(l, s, rule);
+        if (r >= 0 && guests) {
+                rule->has_guests = true;
+                r = load_selector(l, guests, &rule->guests);
+        }
+        return r < 0 ? r : load_rule_set(l, s, rule);
+}
+
+static int load_rule(Loader *l, const config_setting_t *s) {
+        _cleanup_free_ char *file = NULL;
+        Config *c = l->config;
+        Rule *rule;
+        int r;
+
+        if (config_setting_type(s) != CONFIG_TYPE_GROUP) {
+                load_type_error(l, s, "rules", "a group { name = ...; when = ...; set = ...; }");
+                return 0;
+        }
+        r = GROW_ARRAY(c->rules, c->rules_capacity, c->n_rules);
+        if (r < 0)
+                return r;
+        rule = &c->rules[c->n_rules++];
+        *rule = (Rule){ .line = config_setting_source_line(s) };
+        r = setting_file(&l->errors, s, &file);
+        if (r >= 0)
+                r = config_intern(c, file, &rule->file);
+        if (r < 0)
+                return r;
+        check_rule_members(l, s);
+        return load_rule_parts(l, s, rule);
+}
+
+int load_rules(Loader *l, const config_setting_t *list) {
+        return load_each(l, list, load_rule);
+}

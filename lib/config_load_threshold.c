@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A condition { metric; above or below; clear; for }. */
+
+#include "config_load.h"
+#include "parse.h"
+#include "rules.h"
+
+typedef struct Quantity {
+        uint64_t value;
+        bool percent;
+} Quantity;
+
+static const char *quantity_needed(Metric m) {
+        if (metric_takes_size(m) && metric_takes_percent(m))
+                return "a percentage up to 100 % (\"15 %\") or a size (\"2 GiB\")";
+        if (metric_takes_percent(m))
+                return "a percentage up to 100 % (\"15 %\")";
+        return metric_takes_size(m) ? "a size (\"2 GiB\")" : "a number";
+}
+
+static int parse_quantity(Metric m, const char *text, Quantity *ret) {
+        int r = -EINVAL;
+
+        if (metric_takes_number(m))
+                return parse_u64(text, &ret->value);
+        if (metric_takes_size(m))
+                r = parse_size(text, &ret->value);
+        if (r != -EINVAL || !metric_takes_percent(m))
+                return r;
+        ret->percent = true;
+        r = parse_permyriad(text, &ret->value);
+        return r >= 0 && ret->value > PERMYRIAD_FULL ? -ERANGE : r;
+}
+
+static bool is_bare_number(const char *text) {
+        return *text && text[strspn(text, "0123456789. ")] == '\0';
+}
+
+/* Whether *ret was set. */
+static bool load_quantity(Loader *l, const config_setting_t *s, Metric m, Quantity *ret) {
+        const char *name = config_setting_name(s), *metric = metric_to_string(m), *needed = quantity_needed(m), *text;
+        bool number = metric_takes_number(m);
+        Quantity q = { 0 };
+        int r;
+
+        if (number && config_setting_type(s) == CONFIG_TYPE_INT && config_setting_get_int(s) >= 0) {
+                *ret = (Quantity){ .value = (uint64_t)config_setting_get_int(s) };
+                return true;
+        }
+        text = load_string(l, s, name, needed);
+        if (!text)
+                return false;
+        r = parse_quantity(m, text, &q);
+        if (r == -ERANGE)
+                setting_error(&l->errors, s, "%s: \"%s\" is out of range for %s; %s is needed", name, text, metric,
+                              needed);
+        else if (r < 0)
+                setting_error(&l->errors, s, "%s: \"%s\" %s %s; %s is needed", name, text,
+                              !number && is_bare_number(text) ? "has no unit for" : "does not fit", metric, needed);
+        else
+                *ret = q;
+        return r >= 0;
+}
+
+static bool load_limit(Loader *l, const config_setting_t *s, Condition *c) {
+        const char *metric = metric_to_string(c->metric);
+        Quantity q;
+
+        if (!load_quantity(l, s, c->metric, &q))
+                return false;
+        c->limit = q.value;
+        c->percent = q.percent;
+        if (c->above && q.percent && q.value >= PERMYRIAD_FULL)
+                setting_error(&l->errors, s, "above: %s can never be above 100 %%; less is needed", metric);
+        else if (!c->above && q.value == 0)
+                setting_error(&l->errors, s, "below: %s can never be below 0; more is needed", metric);
+        else {
+                c->clear = c->above ? u64_add(c->limit, 1) : c->limit - 1;
+                return true;
+        }
+        return false;
+}
+
+/* Beyond which @c would hold for ever once it holds. */
+static bool never_clears(const Condition *c, const Quantity *clear) {
+        return c->above ? clear->value == 0 : clear->percent && clear->value >= PERMYRIAD_FULL;
+}
+
+static void load_clear(Loader *l, const config_setting_t *s, Condition *c) {
+        Quantity q;
+
+        if (!load_quantity(l, s, c->metric, &q))
+                return;
+        /* "0" is both a size and a percentage. */
+        if (q.value > 0 && q.percent != c->percent)
+                setting_error(&l->errors, s, "clear: %s but %s is %s; both in the same unit are needed",
+                              q.percent ? "a percentage" : "a size", c->above ? "above" : "below",
+                              c->percent ? "a percentage" : "a size");
+        else if (c->above ? q.value > c->limit : q.value < c->limit)
+                setting_error(&l->errors, s, "clear: beyond the limit; with %s it must be %s the limit or equal",
+                              c->above ? "above" : "below", c->above ? "below" : "above");
+        else if (never_clears(c, &q))
+                setting_error(&l->errors, s, "clear: %s can never be %s; the rule would never end",
+                              metric_to_string(c->metric), c->above ? "below 0" : "above 100 %");
+        else
+                c->clear = q.value;
+}
+
+static void load_for(Loader *l, const config_setting_t *s, Condition *c) {
+        static const char needed[] = "a time from 0 to 1 d (\"30 s\")";
+        const char *text = load_string(l, s, "for", needed);
+        const char *problem = "is out of range";
+        uint64_t usec;
+        int r;
+
+        if (!text)
+                return;
+        r = parse_duration(text, &usec);
+        if (r >= 0 && usec <= USEC_PER_DAY) {
+                c->for_usec = usec;
+                return;
+        }
+        if (r == -EINVAL)
+                problem = is_bare_number(text) ? "has no unit" : "is malformed";
+        setting_error(&l->errors, s, "for: \"%s\" %s; %s is needed", text, problem, needed);
+}
+
+static bool load_metric(Loader *l, const config_setting_t *s, Condition *c) {
+        const char *text = load_string(l, s, "metric", "a name such as \"host.memory.available\"");
+        const char *known[_METRIC_MAX];
+        _cleanup_free_ char *list = NULL;
+        const char *nearest;
+
+        if (!text)
+                return false;
+        c->metric = metric_from_string(text);
+        if (c->metric >= 0)
+                return true;
+        for (size_t i = 0; i < _METRIC_MAX; i++)
+                known[i] = metric_to_string((Metric)i);
+        nearest = setting_nearest(text, known, _METRIC_MAX);
+        if (nearest)
+                setting_error(&l->errors, s, "unknown metric \"%s\"; did you mean \"%s\"?", text, nearest);
+        else if (setting_list(known, _METRIC_MAX, &list) < 0)
+                l->errors.out_of_memory = true;
+        else
+                setting_error(&l->errors, s, "unknown metric \"%s\"; %s is allowed", text, list);
+        return false;
+}
+
+int load_threshold(Loader *l, const config_setting_t *group, Condition *c) {
+        const config_setting_t *metric = config_setting_get_member(group, "metric");
+        const config_setting_t *above = config_setting_get_member(group, "above");
+        const config_setting_t *below = config_setting_get_member(group, "below");
+        const config_setting_t *clear = config_setting_get_member(group, "clear");
+        const config_setting_t *dwell = config_setting_get_member(group, "for");
+
+        c->type = CONDITION_THRESHOLD;
+        c->threshold_index = l->config->n_thresholds++;
+        c->above = above;
+        if (dwell)
+                load_for(l, dwell, c);
+        if (!load_metric(l, metric, c))
+                return 0;
+        if (above && below)
+                setting_error(&l->errors, below, "both above and below; one of them is needed");
+        else if (!above && !below)
+                setting_error(&l->errors, metric, "metric without limit; above or below is needed");
+        else if (load_limit(l, above ? above : below, c) && clear)
+                load_clear(l, clear, c);
+        return 0;
+}
