@@ -56,6 +56,7 @@ typedef enum SkipReason {
         SKIP_UNAVAILABLE,       /* the host has no such knob, or it is read-only */
         SKIP_UNKNOWN,           /* something needed is not known yet */
         SKIP_FAILED,            /* failed before; backing off */
+        SKIP_UNREACHABLE,       /* libvirt or the guest's monitor does not answer */
         _SKIP_REASON_MAX,
         _SKIP_REASON_INVALID = -EINVAL,
 } SkipReason;
@@ -72,6 +73,10 @@ typedef struct Action {
         char *source;                   /* the setting's source: "rule ...", "file:line", "default" */
 } Action;
 
+/* Frees what @a holds (not @a itself). Fills *ret with a copy; -ENOMEM. */
+void action_done(Action *a);
+int action_copy(const Action *a, Action *ret);
+
 typedef struct Skip {
         ActionKind kind;
         char uuid[UUID_TEXT_SIZE];
@@ -85,9 +90,13 @@ typedef struct Plan {
         size_t n_actions, actions_capacity;
         Skip *skips;
         size_t n_skips, skips_capacity;
+        bool *active_rules;             /* by index in the Config */
+        size_t n_rules;
         /* uuids of guests whose balloon statistics the next decision needs; see policy.h */
         char (*wanted_stats)[UUID_TEXT_SIZE];
         size_t n_wanted_stats, wanted_stats_capacity;
+        char **wanted_names;            /* their names, parallel */
+        size_t wanted_names_capacity;
 } Plan;
 
 int plan_new(Plan **ret);

@@ -173,6 +173,7 @@ typedef struct Guest {
         bool starting;                  /* started less than daemon.interval ago: memory mostly untouched */
         bool migrating;                 /* live migration or another long job under way */
         bool persistent;
+        bool unreachable;               /* libvirt or its monitor does not answer: nothing can be done to it */
         int32_t pid;                    /* 0: not known */
 
         GuestThread *vcpus;             /* all up to the maximum, sorted by id */
@@ -219,10 +220,16 @@ typedef struct Snapshot {
         size_t guests_capacity;
 } Snapshot;
 
-/* A running guest with nothing known: UNKNOWN where that is a value. @uuid may be NULL. */
+/*
+ * A running guest with nothing known: UNKNOWN where that is a value. @uuid may
+ * be NULL: derived from the name. -ENOMEM, or -EINVAL: @uuid is longer than a UUID.
+ */
 int guest_new(const char *name, const char *uuid, Guest **ret);
 Guest *guest_free(Guest *g);
 DEFINE_CLEANUP(Guest, guest_free)
+
+/* The uuid of a guest of which only the name is known: always the same for the same name. */
+void guest_uuid_from_name(const char *name, char ret[static UUID_TEXT_SIZE]);
 
 /* Room for @n vCPUs (or iothreads), ids 0.., online, unpinned. Returns 0 or -ENOMEM. */
 int guest_set_vcpus(Guest *g, size_t n);

@@ -11,7 +11,7 @@
  *   boot BOOT-ID
  *   own KIND UUID|- INDEX original=TEXT ours=TEXT previous=TEXT
  *   guest UUID key=value...
- *   threshold RULE-NAME NUMBER key=value...
+ *   threshold NUMBER key=value...
  *   host key=value...
  *   end
  * Values with white space, '%' or control characters are %XX-escaped. Unknown
@@ -81,16 +81,18 @@ int state_copy(const State *s, State **ret);
 Owned *state_find_owned(const State *s, ActionKind kind, const char *uuid, unsigned index);
 /*
  * Notes that @action is about to be done: a new knob gets original = old_value;
- * a known one keeps its original. Returns 0 or -ENOMEM.
+ * a known one keeps its original. ACTION_MOVE_MEMORY is not noted. Returns 0 or -ENOMEM.
  */
 int state_own(State *s, const Action *action);
+/* Adds a copy of @o as it stands. -EEXIST when the knob is known already, -ENOMEM. */
+int state_put_owned(State *s, const Owned *o);
 /* The knob is no longer ours (restored, failed at first try, or taken over). */
 void state_disown(State *s, ActionKind kind, const char *uuid, unsigned index);
 /* The guest is gone: forgets everything about it. */
 void state_forget_guest(State *s, const char *uuid);
 
 GuestMemo *state_find_guest(const State *s, const char *uuid);
-/* Finds or makes. -ENOMEM. */
+/* Finds or makes. -ENOMEM, or -EINVAL: @uuid is longer than a UUID. */
 int state_guest(State *s, const char *uuid, GuestMemo **ret);
 
 /* Grows thresholds to @n. -ENOMEM. */

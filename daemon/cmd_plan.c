@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cmd_plan.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "../lib/config.h"
+#include "../lib/policy.h"
+#include "../lib/snapshot_file.h"
+
+typedef struct PlanOptions {
+        const char *config, *snapshot, *state;
+        bool json, help;
+} PlanOptions;
+
+static const char usage[] =
+        "Usage: kvmtuned plan --config FILE --snapshot FILE [--state FILE] [--json]\n"
+        "\n"
+        "Print what kvmtuned would do, and what it would not do and why.\n"
+        "\n"
+        "  -c, --config=FILE     the policy, kvmtuned.conf(5)\n"
+        "  -s, --snapshot=FILE   the host and its guests, kvmtuned-snapshot(5)\n"
+        "  -S, --state=FILE      what kvmtuned remembers; without it, nothing\n"
+        "  -j, --json            print JSON\n"
+        "  -h, --help            print this text\n";
+
+/* 0, or -EINVAL: the command line is wrong, and getopt or this function said how. */
+static int parse_options(int argc, char **argv, PlanOptions *o) {
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' }, { "snapshot", required_argument, NULL, 's' },
+                { "state", required_argument, NULL, 'S' },  { "json", no_argument, NULL, 'j' },
+                { "help", no_argument, NULL, 'h' },         { 0 },
+        };
+        int c;
+
+        /* 0 makes glibc start afresh: the caller has used getopt for its own options. */
+        optind = 0;
+        while ((c = getopt_long(argc, argv, "+c:s:S:jh", options, NULL)) >= 0) {
+                switch (c) {
+                case 'c':
+                        o->config = optarg;
+                        break;
+                case 's':
+                        o->snapshot = optarg;
+                        break;
+                case 'S':
+                        o->state = optarg;
+                        break;
+                case 'j':
+                        o->json = true;
+                        break;
+                case 'h':
+                        o->help = true;
+                        return 0;
+                default:
+                        return -EINVAL;
+                }
+        }
+        if (optind < argc) {
+                (void)fprintf(stderr, "plan: unexpected argument \"%s\"\n", argv[optind]);
+                return -EINVAL;
+        }
+        if (!o->config || !o->snapshot) {
+                (void)fprintf(stderr, "plan: --config and --snapshot are needed\n");
+                return -EINVAL;
+        }
+        return 0;
+}
+
+/* Passes @r on. @error is the loader's own text, which names the file, or NULL. */
+static int complain(const char *path, int r, const char *error) {
+        if (r >= 0)
+                return r;
+        if (error)
+                (void)fprintf(stderr, "%s", error);
+        else
+                (void)fprintf(stderr, "%s: %s\n", path, strerrordesc_np(-r));
+        return r;
+}
+
+static int load_state(const char *path, State **ret) {
+        _cleanup_(state_freep) State *s = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        if (!path)
+                return complain("state", state_new(ret), NULL);
+        r = state_load(path, &s, &error);
+        if (r < 0 && error)
+                (void)fprintf(stderr, "%s: %s\n", path, error);
+        else if (r < 0)
+                return complain(path, r, NULL);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+static int make_plan(const PlanOptions *o, Plan **ret) {
+        _cleanup_(config_freep) Config *config = NULL;
+        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        _cleanup_(state_freep) State *state = NULL;
+        _cleanup_free_ char *config_error = NULL, *snapshot_error = NULL;
+        int c, s, r;
+
+        /* Both, so that one run shows what is wrong in either. */
+        c = config_load(o->config, &config, &config_error);
+        c = complain(o->config, c, config_error);
+        s = snapshot_load(o->snapshot, &snapshot, &snapshot_error);
+        s = complain(o->snapshot, s, snapshot_error);
+        r = load_state(o->state, &state);
+        if (c < 0 || s < 0 || r < 0)
+                return -EBADMSG;
+        r = policy_decide(&(PolicyInput){ .config = config, .snapshot = snapshot }, state, ret);
+        return complain("plan", r, NULL);
+}
+
+int cmd_plan(int argc, char **argv) {
+        _cleanup_(plan_freep) Plan *plan = NULL;
+        _cleanup_free_ char *text = NULL;
+        PlanOptions o = { 0 };
+
+        if (parse_options(argc, argv, &o) < 0) {
+                (void)fputs("Try \"kvmtuned plan --help\".\n", stderr);
+                return 2;
+        }
+        if (o.help) {
+                (void)fputs(usage, stdout);
+                return 0;
+        }
+        if (make_plan(&o, &plan) < 0)
+                return 1;
+        if (complain("plan", plan_format(plan, o.json, &text), NULL) < 0)
+                return 1;
+        if (fputs(text, stdout) < 0 || fflush(stdout) != 0) {
+                (void)fprintf(stderr, "plan: cannot write: %s\n", strerrordesc_np(errno));
+                return 1;
+        }
+        return 0;
+}

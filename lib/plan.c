@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <stdio.h>
+
+static const char *const action_kind_table[_ACTION_KIND_MAX] = {
+        [ACTION_PIN_VCPU] = "pin-vcpu",
+        [ACTION_PIN_EMULATOR] = "pin-emulator",
+        [ACTION_PIN_IOTHREAD] = "pin-iothread",
+        [ACTION_SET_NODESET] = "set-nodeset",
+        [ACTION_MOVE_MEMORY] = "move-memory",
+        [ACTION_SET_BALLOON] = "set-balloon",
+        [ACTION_SET_STATS_PERIOD] = "set-stats-period",
+        [ACTION_SET_KSM] = "set-ksm",
+};
+DEFINE_STRING_TABLE(action_kind, ActionKind, action_kind_table)
+
+static const char *const ksm_knob_table[_KSM_KNOB_MAX] = {
+        [KSM_KNOB_RUN] = "run",
+        [KSM_KNOB_PAGES_TO_SCAN] = "pages_to_scan",
+        [KSM_KNOB_SLEEP_MILLISECS] = "sleep_millisecs",
+};
+DEFINE_STRING_TABLE(ksm_knob, KsmKnob, ksm_knob_table)
+
+static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
+        [SKIP_NOT_RUNNING] = "not-running",
+        [SKIP_MIGRATING] = "migrating",
+        [SKIP_USER_PIN] = "user-pin",
+        [SKIP_USER_NUMATUNE] = "user-numatune",
+        [SKIP_TAKEN_OVER] = "taken-over",
+        [SKIP_NO_BALLOON] = "no-balloon",
+        [SKIP_NO_DRIVER] = "no-driver",
+        [SKIP_STALE_STATS] = "stale-stats",
+        [SKIP_IMPLAUSIBLE_STATS] = "implausible-stats",
+        [SKIP_DISTRESS] = "distress",
+        [SKIP_AT_MINIMUM] = "at-minimum",
+        [SKIP_STUCK] = "stuck",
+        [SKIP_HUGEPAGES] = "hugepages",
+        [SKIP_LOCKED] = "locked",
+        [SKIP_VFIO] = "vfio",
+        [SKIP_NO_CAPACITY] = "no-capacity",
+        [SKIP_COOLDOWN] = "cooldown",
+        [SKIP_NO_GAIN] = "no-gain",
+        [SKIP_UNAVAILABLE] = "unavailable",
+        [SKIP_UNREACHABLE] = "unreachable",
+        [SKIP_UNKNOWN] = "unknown",
+        [SKIP_FAILED] = "failed",
+};
+DEFINE_STRING_TABLE(skip_reason, SkipReason, skip_reason_table)
+
+int plan_new(Plan **ret) {
+        Plan *p = calloc(1, sizeof(*p));
+
+        if (!p)
+                return -ENOMEM;
+        *ret = p;
+        return 0;
+}
+
+void action_done(Action *a) {
+        free(a->guest);
+        free(a->old_value);
+        free(a->new_value);
+        free(a->reason);
+        free(a->source);
+        *a = (Action){ 0 };
+}
+
+int action_copy(const Action *a, Action *ret) {
+        Action copy = { .kind = a->kind, .index = a->index };
+        int r;
+
+        memcpy(copy.uuid, a->uuid, sizeof(copy.uuid));
+        r = strdup_to(&copy.guest, a->guest);
+        if (r >= 0)
+                r = strdup_to(&copy.old_value, a->old_value);
+        if (r >= 0)
+                r = strdup_to(&copy.new_value, a->new_value);
+        if (r >= 0)
+                r = strdup_to(&copy.reason, a->reason);
+        if (r >= 0)
+                r = strdup_to(&copy.source, a->source);
+        if (r < 0) {
+                action_done(&copy);
+                return r;
+        }
+        *ret = copy;
+        return 0;
+}
+
+static void skip_done(Skip *s) {
+        free(s->guest);
+        free(s->detail);
+        *s = (Skip){ 0 };
+}
+
+Plan *plan_free(Plan *p) {
+        if (!p)
+                return NULL;
+        for (size_t i = 0; i < p->n_actions; i++)
+                action_done(&p->actions[i]);
+        free(p->actions);
+        for (size_t i = 0; i < p->n_skips; i++)
+                skip_done(&p->skips[i]);
+        free(p->skips);
+        for (size_t i = 0; i < p->n_wanted_stats; i++)
+                free(p->wanted_names[i]);
+        free(p->wanted_names);
+        free(p->wanted_stats);
+        free(p->active_rules);
+        free(p);
+        return NULL;
+}
+
+static int set_guest(const Guest *guest, char uuid[static UUID_TEXT_SIZE], char **name) {
+        if (!guest)
+                return 0;
+        memcpy(uuid, guest->uuid, UUID_TEXT_SIZE);
+        return strdup_to(name, guest->name);
+}
+
+static int _printf_(6, 0) action_fill(Action *a, const Guest *guest, const char *old_value, const char *new_value,
+                                      const char *source, const char *reason, va_list ap) {
+        int r;
+
+        r = set_guest(guest, a->uuid, &a->guest);
+        if (r < 0)
+                return r;
+        r = strdup_to(&a->old_value, old_value);
+        if (r < 0)
+                return r;
+        r = strdup_to(&a->new_value, new_value);
+        if (r < 0)
+                return r;
+        r = strdup_to(&a->source, source);
+        if (r < 0)
+                return r;
+        if (vasprintf(&a->reason, reason, ap) < 0) {
+                a->reason = NULL;
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
+                    const char *new_value, const char *source, const char *reason, ...) {
+        Action a = { .kind = kind, .index = index };
+        va_list ap;
+        int r;
+
+        r = GROW_ARRAY(p->actions, p->actions_capacity, p->n_actions);
+        if (r < 0)
+                return r;
+        va_start(ap, reason);
+        r = action_fill(&a, guest, old_value, new_value, source, reason, ap);
+        va_end(ap);
+        if (r < 0) {
+                action_done(&a);
+                return r;
+        }
+        p->actions[p->n_actions++] = a;
+        return 0;
+}
+
+int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...) {
+        Skip s = { .kind = kind, .why = why };
+        va_list ap;
+        int r;
+
+        r = GROW_ARRAY(p->skips, p->skips_capacity, p->n_skips);
+        if (r < 0)
+                return r;
+        r = set_guest(guest, s.uuid, &s.guest);
+        if (r < 0)
+                return r;
+        va_start(ap, detail);
+        r = vasprintf(&s.detail, detail, ap);
+        va_end(ap);
+        if (r < 0) {
+                s.detail = NULL;
+                skip_done(&s);
+                return -ENOMEM;
+        }
+        p->skips[p->n_skips++] = s;
+        return 0;
+}
+
+int plan_want_stats(Plan *p, const Guest *guest) {
+        int r;
+
+        r = GROW_ARRAY(p->wanted_stats, p->wanted_stats_capacity, p->n_wanted_stats);
+        if (r < 0)
+                return r;
+        r = GROW_ARRAY(p->wanted_names, p->wanted_names_capacity, p->n_wanted_stats);
+        if (r < 0)
+                return r;
+        p->wanted_names[p->n_wanted_stats] = NULL;
+        r = strdup_to(&p->wanted_names[p->n_wanted_stats], guest->name);
+        if (r < 0)
+                return r;
+        memcpy(p->wanted_stats[p->n_wanted_stats++], guest->uuid, UUID_TEXT_SIZE);
+        return 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Reads a snapshot's text. The order matters: CPU lists default to the
+ * topology's CPUs, and the host's free memory to what the guests leave.
+ */
+
+#include "snapshot_load.h"
+
+#include <stdio.h>
+
+#include "parse.h"
+#include "snapshot_file.h"
+
+#define DEFAULT_TIME ((LocalTime){ .year = 2026, .month = 1, .day = 5, .hour = 12 })
+#define DEFAULT_UPTIME_USEC (100 * USEC_PER_HOUR)
+#define DEFAULT_INTERVAL_USEC (10 * USEC_PER_SEC)
+
+static void config_donep(config_t *config) {
+        config_destroy(config);
+}
+
+static bool is_leap(int year) {
+        return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+static int days_in_month(int year, int month) {
+        static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+
+        return month == 2 && is_leap(year) ? 29 : days[month - 1];
+}
+
+/* Sakamoto's method; 0 = Monday. */
+static int weekday_of(int year, int month, int day) {
+        static const int shift[] = { 0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4 };
+
+        if (month < 3)
+                year--;
+        return (year + year / 4 - year / 100 + year / 400 + shift[month - 1] + day + 6) % 7;
+}
+
+/* Exactly @digits digits and then @end at *@p. */
+static int time_part(const char **p, size_t digits, char end, int minimum, int maximum, int *ret) {
+        const char *s = *p;
+        unsigned v;
+
+        if (parse_unsigned_prefix(&s, &v) < 0 || (size_t)(s - *p) != digits || *s != end)
+                return -EINVAL;
+        if ((int)v < minimum || (int)v > maximum)
+                return -ERANGE;
+        *p = end ? s + 1 : s;
+        *ret = (int)v;
+        return 0;
+}
+
+/* "2026-11-23 22:30" or "2026-11-23 22:30:00". */
+static int parse_time(const char *p, LocalTime *ret) {
+        LocalTime t = { 0 };
+
+        if (time_part(&p, 4, '-', 1970, 9999, &t.year) < 0 || time_part(&p, 2, '-', 1, 12, &t.month) < 0 ||
+            time_part(&p, 2, ' ', 1, days_in_month(t.year, t.month), &t.day) < 0 ||
+            time_part(&p, 2, ':', 0, 23, &t.hour) < 0)
+                return -EINVAL;
+        if (strlen(p) == 2) {
+                if (time_part(&p, 2, 0, 0, 59, &t.minute) < 0)
+                        return -EINVAL;
+        } else if (time_part(&p, 2, ':', 0, 59, &t.minute) < 0 || time_part(&p, 2, 0, 0, 60, &t.second) < 0)
+                return -EINVAL;
+        t.weekday = weekday_of(t.year, t.month, t.day);
+        *ret = t;
+        return 0;
+}
+
+static int load_time(SnapLoader *l, const config_setting_t *root) {
+        const config_setting_t *s = config_setting_get_member(root, "time");
+
+        l->snapshot->local_time = DEFAULT_TIME;
+        if (!s)
+                return 0;
+        if (!config_setting_get_string(s) ||
+            parse_time(config_setting_get_string(s), &l->snapshot->local_time) < 0)
+                return snap_load_complain(l, s, "a local time such as \"2026-11-23 22:30:00\"");
+        return 0;
+}
+
+static int load_root(SnapLoader *l, const config_setting_t *root) {
+        static const char *const keys[] = { "time", "uptime", "interval", "topology", "host", "guests", NULL };
+        Snapshot *s = l->snapshot;
+        int r;
+
+        s->now_usec = DEFAULT_UPTIME_USEC;
+        s->interval_usec = DEFAULT_INTERVAL_USEC;
+        r = snap_load_check_keys(l, root, keys, NULL);
+        if (r < 0)
+                return r;
+        r = load_time(l, root);
+        if (r < 0)
+                return r;
+        r = snap_load_value(l, root, "uptime", SNAP_USEC, &s->now_usec);
+        if (r < 0)
+                return r;
+        r = snap_load_value(l, root, "interval", SNAP_USEC, &s->interval_usec);
+        if (r < 0)
+                return r;
+        r = snap_load_topology(l, root);
+        /* Every number of a CPU or node would be wrong. */
+        if (r < 0 || l->errors.n > 0)
+                return r;
+        r = snap_load_guests(l, root);
+        if (r < 0)
+                return r;
+        return snap_load_host(l, root);
+}
+
+static int load_config(SnapLoader *l, const char *path, const char *text) {
+        __attribute__((cleanup(config_donep))) config_t config;
+        int r;
+
+        config_init(&config);
+        r = setting_parse(&l->errors, &config, path, text, false);
+        if (r < 0)
+                return r;
+        r = snapshot_new(&l->snapshot);
+        if (r < 0)
+                return r;
+        return load_root(l, config_root_setting(&config));
+}
+
+static int load_text(SnapLoader *l, const char *path, const char *text, Snapshot **ret, char **ret_error) {
+        int r;
+
+        if (text)
+                r = load_config(l, path, text);
+        else {
+                _cleanup_free_ char *content = NULL;
+
+                r = setting_read_file(&l->errors, path, 0, path, &content);
+                if (r >= 0)
+                        r = load_config(l, path, content);
+        }
+        if (l->errors.out_of_memory)
+                r = -ENOMEM;
+        if (r >= 0 && l->errors.n > 0)
+                r = -EBADMSG;
+        if (r >= 0)
+                *ret = TAKE_PTR(l->snapshot);
+        else if (r != -ENOMEM)
+                *ret_error = TAKE_PTR(l->errors.text);
+        (void)snapshot_free(l->snapshot);
+        setting_errors_done(&l->errors);
+        return r;
+}
+
+int snapshot_load_text(const char *name, const char *text, Snapshot **ret, char **ret_error) {
+        SnapLoader l = { .errors.name = name };
+
+        return load_text(&l, NULL, text, ret, ret_error);
+}
+
+int snapshot_load(const char *path, Snapshot **ret, char **ret_error) {
+        _cleanup_free_ char *folder = NULL;
+        const char *slash = strrchr(path, '/');
+        SnapLoader l = { .errors.name = path };
+
+        folder = slash ? strndup(path, MAX((size_t)(slash - path), (size_t)1)) : strdup(".");
+        if (!folder)
+                return -ENOMEM;
+        l.folder = folder;
+        return load_text(&l, path, NULL, ret, ret_error);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state.h"
+
+int state_new(State **ret) {
+        State *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        *ret = s;
+        return 0;
+}
+
+static void owned_done(Owned *o) {
+        free(o->original);
+        free(o->ours);
+        free(o->previous);
+        *o = (Owned){ 0 };
+}
+
+State *state_free(State *s) {
+        if (!s)
+                return NULL;
+        free(s->boot_id);
+        for (size_t i = 0; i < s->n_owned; i++)
+                owned_done(&s->owned[i]);
+        free(s->owned);
+        free(s->guests);
+        free(s->thresholds);
+        free(s);
+        return NULL;
+}
+
+static int owned_copy(const Owned *from, Owned *to) {
+        Owned o = { .kind = from->kind, .index = from->index };
+        int r;
+
+        memcpy(o.uuid, from->uuid, sizeof(o.uuid));
+        r = strdup_to(&o.original, from->original);
+        if (r >= 0)
+                r = strdup_to(&o.ours, from->ours);
+        if (r >= 0)
+                r = strdup_to(&o.previous, from->previous);
+        if (r < 0) {
+                owned_done(&o);
+                return r;
+        }
+        *to = o;
+        return 0;
+}
+
+/* *@ret: an own copy of @n elements, NULL when there are none. */
+static int copy_array(const void *from, size_t n, size_t size, void **ret) {
+        void *p;
+
+        if (n == 0)
+                return 0;
+        p = malloc(n * size);
+        if (!p)
+                return -ENOMEM;
+        memcpy(p, from, n * size);
+        *ret = p;
+        return 0;
+}
+
+static int copy_arrays(const State *from, State *to) {
+        int r;
+
+        r = strdup_to(&to->boot_id, from->boot_id);
+        if (r < 0)
+                return r;
+        if (from->n_owned > 0) {
+                to->owned = calloc(from->n_owned, sizeof(*to->owned));
+                if (!to->owned)
+                        return -ENOMEM;
+                to->owned_capacity = from->n_owned;
+        }
+        for (; to->n_owned < from->n_owned; to->n_owned++) {
+                r = owned_copy(&from->owned[to->n_owned], &to->owned[to->n_owned]);
+                if (r < 0)
+                        return r;
+        }
+        r = copy_array(from->guests, from->n_guests, sizeof(*from->guests), (void **)&to->guests);
+        if (r < 0)
+                return r;
+        to->n_guests = to->guests_capacity = from->n_guests;
+        r = copy_array(from->thresholds, from->n_thresholds, sizeof(*from->thresholds), (void **)&to->thresholds);
+        if (r < 0)
+                return r;
+        to->n_thresholds = from->n_thresholds;
+        return 0;
+}
+
+int state_copy(const State *s, State **ret) {
+        _cleanup_(state_freep) State *copy = NULL;
+        int r;
+
+        r = state_new(&copy);
+        if (r < 0)
+                return r;
+        r = copy_arrays(s, copy);
+        if (r < 0)
+                return r;
+        copy->ksm_on = s->ksm_on;
+        copy->ksm_pages = s->ksm_pages;
+        copy->ksm_stepped_usec = s->ksm_stepped_usec;
+        copy->ksm_taken = s->ksm_taken;
+        copy->reclaiming = s->reclaiming;
+        *ret = TAKE_PTR(copy);
+        return 0;
+}
+
+static int owned_compare(const Owned *o, ActionKind kind, const char *uuid, unsigned index) {
+        int r;
+
+        if (o->kind != kind)
+                return o->kind < kind ? -1 : 1;
+        r = strcmp(o->uuid, uuid);
+        if (r != 0)
+                return r;
+        return o->index == index ? 0 : o->index < index ? -1 : 1;
+}
+
+/* The first one not below the key; *ret_found: it is the key. */
+static size_t owned_position(const State *s, ActionKind kind, const char *uuid, unsigned index, bool *ret_found) {
+        size_t low = 0, high = s->n_owned;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (owned_compare(&s->owned[middle], kind, uuid, index) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        *ret_found = low < s->n_owned && owned_compare(&s->owned[low], kind, uuid, index) == 0;
+        return low;
+}
+
+Owned *state_find_owned(const State *s, ActionKind kind, const char *uuid, unsigned index) {
+        bool found;
+        size_t at = owned_position(s, kind, uuid, index, &found);
+
+        return found ? &s->owned[at] : NULL;
+}
+
+static int insert_owned(State *s, size_t at, const Owned *o) {
+        Owned copy;
+        int r;
+
+        r = GROW_ARRAY(s->owned, s->owned_capacity, s->n_owned);
+        if (r < 0)
+                return r;
+        r = owned_copy(o, &copy);
+        if (r < 0)
+                return r;
+        memmove(s->owned + at + 1, s->owned + at, (s->n_owned - at) * sizeof(*s->owned));
+        s->owned[at] = copy;
+        s->n_owned++;
+        return 0;
+}
+
+int state_put_owned(State *s, const Owned *o) {
+        bool found;
+        size_t at = owned_position(s, o->kind, o->uuid, o->index, &found);
+
+        return found ? -EEXIST : insert_owned(s, at, o);
+}
+
+/* A change that was recorded but not done leaves the knob at `previous`: that one is kept then. */
+static int own_again(Owned *o, const Action *action) {
+        char *ours = NULL;
+        int r;
+
+        if (streq_ptr(o->ours, action->new_value))
+                return 0;
+        r = strdup_to(&ours, action->new_value);
+        if (r < 0)
+                return r;
+        if (o->previous && streq_ptr(o->previous, action->old_value)) {
+                free(o->ours);
+        } else {
+                free(o->previous);
+                o->previous = o->ours;
+        }
+        o->ours = ours;
+        return 0;
+}
+
+int state_own(State *s, const Action *action) {
+        Owned fresh = {
+                .kind = action->kind,
+                .index = action->index,
+                .original = action->old_value,
+                .ours = action->new_value,
+        };
+        bool found;
+        size_t at;
+
+        if (action->kind == ACTION_MOVE_MEMORY)
+                return 0;
+        at = owned_position(s, action->kind, action->uuid, action->index, &found);
+        if (found)
+                return own_again(&s->owned[at], action);
+        memcpy(fresh.uuid, action->uuid, sizeof(fresh.uuid));
+        return insert_owned(s, at, &fresh);
+}
+
+void state_disown(State *s, ActionKind kind, const char *uuid, unsigned index) {
+        bool found;
+        size_t at = owned_position(s, kind, uuid, index, &found);
+
+        if (!found)
+                return;
+        owned_done(&s->owned[at]);
+        s->n_owned--;
+        memmove(s->owned + at, s->owned + at + 1, (s->n_owned - at) * sizeof(*s->owned));
+}
+
+/* The first one not below @uuid; *ret_found: it is that uuid. */
+static size_t guest_position(const State *s, const char *uuid, bool *ret_found) {
+        size_t low = 0, high = s->n_guests;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (strcmp(s->guests[middle].uuid, uuid) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        *ret_found = low < s->n_guests && streq(s->guests[low].uuid, uuid);
+        return low;
+}
+
+void state_forget_guest(State *s, const char *uuid) {
+        size_t kept = 0, at;
+        bool found;
+
+        for (size_t i = 0; i < s->n_owned; i++) {
+                if (streq(s->owned[i].uuid, uuid))
+                        owned_done(&s->owned[i]);
+                else
+                        s->owned[kept++] = s->owned[i];
+        }
+        s->n_owned = kept;
+
+        at = guest_position(s, uuid, &found);
+        if (!found)
+                return;
+        s->n_guests--;
+        memmove(s->guests + at, s->guests + at + 1, (s->n_guests - at) * sizeof(*s->guests));
+}
+
+GuestMemo *state_find_guest(const State *s, const char *uuid) {
+        bool found;
+        size_t at = guest_position(s, uuid, &found);
+
+        return found ? &s->guests[at] : NULL;
+}
+
+int state_guest(State *s, const char *uuid, GuestMemo **ret) {
+        GuestMemo fresh = { .major_faults = UNKNOWN_U64, .swap_in_bytes = UNKNOWN_U64 };
+        bool found;
+        size_t at;
+        int r;
+
+        if (strlen(uuid) >= sizeof(fresh.uuid))
+                return -EINVAL;
+        at = guest_position(s, uuid, &found);
+        if (!found) {
+                r = GROW_ARRAY(s->guests, s->guests_capacity, s->n_guests);
+                if (r < 0)
+                        return r;
+                memcpy(fresh.uuid, uuid, strlen(uuid) + 1);
+                memmove(s->guests + at + 1, s->guests + at, (s->n_guests - at) * sizeof(*s->guests));
+                s->guests[at] = fresh;
+                s->n_guests++;
+        }
+        *ret = &s->guests[at];
+        return 0;
+}
+
+int state_set_thresholds(State *s, size_t n) {
+        ThresholdMemo *p;
+
+        if (n <= s->n_thresholds)
+                return 0;
+        p = reallocarray(s->thresholds, n, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        memset(p + s->n_thresholds, 0, (n - s->n_thresholds) * sizeof(*p));
+        s->thresholds = p;
+        s->n_thresholds = n;
+        return 0;
+}
