@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy_eligible.h"
+#include "policy_placement.h"
+
+/*
+ * The host as a placement decision sees it. A vCPU that may run on several
+ * CPUs counts on each of them in equal parts; a guest that was placed on nodes
+ * counts there in proportion to their usable CPUs, whatever its threads are
+ * allowed at this instant (a pin may be on its way). Most guests have the same
+ * allowed set for all threads, and neighbours often the same as each other, so
+ * equal sets in a row are counted in one pass over the CPUs.
+ */
+
+/* The part of the host's memory that placement leaves free with reserved_memory = "auto": 5 %, at most 4 GiB. */
+#define RESERVE_AUTO_PERMYRIAD 500U
+#define RESERVE_AUTO_MAX (4 * GIB)
+
+CpuPolicy placement_policy(const PlacementGuest *g) {
+        return (CpuPolicy)setting(g->settings, KEY_CPU_POLICY);
+}
+
+bool placement_follows_memory(const PlacementGuest *g) {
+        return setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO &&
+               setting(g->settings, KEY_NUMA_MEMORY) == FOLLOW_FOLLOW;
+}
+
+IdSet placement_cpus(const Placement *p, const IdSet *nodes) {
+        IdSet cpus = IDSET_EMPTY;
+
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->nodes[i].n_cpus > 0 && idset_contains(nodes, p->nodes[i].id))
+                        cpus = idset_or(&cpus, &p->nodes[i].cpus);
+        return cpus;
+}
+
+uint64_t placement_resident_on(const Guest *g, const IdSet *nodes) {
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < g->n_node_memory; i++)
+                if (idset_contains(nodes, g->node_memory[i].node))
+                        bytes = u64_add(bytes, g->node_memory[i].bytes);
+        return bytes;
+}
+
+uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes) {
+        uint64_t resident = g->resident_bytes == UNKNOWN_U64 ? 0 : g->resident_bytes;
+        uint64_t whole = resident;
+
+        if (g->guest->starting)
+                whole = MAX(resident, g->guest->max_bytes);
+        else if (g->resident_bytes == UNKNOWN_U64)
+                whole = g->guest->rss_bytes == UNKNOWN_U64 ? g->guest->current_bytes : g->guest->rss_bytes;
+        if (!g->movable || !placement_follows_memory(g))
+                return u64_sub(whole, resident);
+        return u64_sub(whole, placement_resident_on(g->guest, nodes));
+}
+
+uint64_t placement_room(const PlacementNode *n, const Guest *g) {
+        if (!n->memory_known)
+                return UINT64_MAX;
+        return g->hugepages ? n->huge_room_bytes : n->room_bytes;
+}
+
+static uint64_t huge_free_bytes(const NodeMemory *m) {
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < m->n_pools; i++)
+                bytes = u64_add(bytes, u64_muldiv(m->pools[i].free_pages, m->pools[i].page_bytes, 1));
+        return bytes;
+}
+
+static uint64_t host_reserve(const PolicyContext *c) {
+        uint64_t total = c->snapshot->host.memory.total_bytes;
+
+        return setting_amount(&c->host, KEY_HOST_RESERVED_MEMORY, total,
+                              MIN(permyriad_of(total, RESERVE_AUTO_PERMYRIAD), RESERVE_AUTO_MAX));
+}
+
+static void node_memory_init(PlacementNode *n, const Host *host, uint64_t reserve) {
+        const NodeMemory *m = host_node(host, n->id);
+
+        /* A host whose node sizes nobody measured does not limit anything. */
+        n->memory_known = host->n_nodes > 0;
+        if (!m)
+                return;
+        n->room_bytes = u64_sub(m->free_bytes, u64_muldiv(reserve, m->total_bytes, host->memory.total_bytes));
+        n->huge_room_bytes = huge_free_bytes(m);
+}
+
+static void node_busy_init(PlacementNode *n, const Host *host) {
+        IDSET_FOREACH(cpu, &n->cpus) {
+                const CpuLoad *load = host_cpu(host, (unsigned)cpu);
+
+                if (load && load->busy_permyriad != UNKNOWN_PERMYRIAD)
+                        n->busy_permyriad += load->busy_permyriad;
+        }
+}
+
+static int nodes_init(Placement *p) {
+        const Host *host = &p->context->snapshot->host;
+        uint64_t reserve = host_reserve(p->context);
+
+        p->nodes = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->nodes));
+        p->weights = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->weights));
+        if (!p->nodes || !p->weights)
+                return -ENOMEM;
+        for (size_t i = 0; i < p->topology->n_nodes; i++) {
+                PlacementNode *n = &p->nodes[i];
+
+                n->id = p->topology->nodes[i].id;
+                n->index = i;
+                n->cpus = idset_and(&p->topology->nodes[i].cpus, &p->usable);
+                n->n_cpus = idset_count(&n->cpus);
+                node_memory_init(n, host, reserve);
+                node_busy_init(n, host);
+        }
+        p->n_nodes = p->topology->n_nodes;
+        p->usable = IDSET_EMPTY;
+        for (size_t i = 0; i < p->n_nodes; i++)
+                p->usable = idset_or(&p->usable, &p->nodes[i].cpus);
+        return 0;
+}
+
+static int cpus_init(Placement *p) {
+        size_t cores = 0;
+
+        p->cpu_node = malloc(IDSET_MAX * sizeof(*p->cpu_node));
+        p->cpu_core = calloc(IDSET_MAX, sizeof(*p->cpu_core));
+        p->cpu_milli = calloc(IDSET_MAX, sizeof(*p->cpu_milli));
+        if (!p->cpu_node || !p->cpu_core || !p->cpu_milli)
+                return -ENOMEM;
+        memset(p->cpu_node, 0xff, IDSET_MAX * sizeof(*p->cpu_node));
+        for (size_t i = 0; i < p->topology->n_cpus; i++) {
+                const TopologyCpu *cpu = &p->topology->cpus[i];
+
+                p->cpu_core[cpu->id] = (uint16_t)cpu->core;
+                cores = MAX(cores, (size_t)cpu->core + 1);
+        }
+        for (size_t i = 0; i < p->n_nodes; i++)
+                IDSET_FOREACH(cpu, &p->nodes[i].cpus)
+                        p->cpu_node[cpu] = (uint16_t)i;
+        p->core_milli = calloc(MAX(cores, (size_t)1), sizeof(*p->core_milli));
+        p->n_cores = cores;
+        return p->core_milli ? 0 : -ENOMEM;
+}
+
+static bool is_movable(const Guest *g) {
+        const char *detail;
+        SkipReason why;
+
+        return policy_eligible(g, ACTION_MOVE_MEMORY, &why, &detail) || why == SKIP_NOT_RUNNING ||
+               why == SKIP_MIGRATING;
+}
+
+static void guest_measure(PlacementGuest *g) {
+        const Guest *guest = g->guest;
+
+        g->movable = is_movable(guest);
+        for (size_t i = 0; i < guest->n_vcpus; i++) {
+                const GuestThread *t = &guest->vcpus[i];
+                uint64_t demand = 0;
+
+                if (!t->online)
+                        continue;
+                g->n_vcpus++;
+                if (t->busy_permyriad != UNKNOWN_PERMYRIAD)
+                        demand = t->busy_permyriad;
+                if (t->wait_permyriad != UNKNOWN_PERMYRIAD)
+                        demand += t->wait_permyriad;
+                g->demand_permyriad += MIN(demand, (uint64_t)PERMYRIAD_FULL);
+        }
+        g->resident_bytes = guest->n_node_memory > 0 ? 0 : UNKNOWN_U64;
+        for (size_t i = 0; i < guest->n_node_memory; i++)
+                g->resident_bytes = u64_add(g->resident_bytes, guest->node_memory[i].bytes);
+}
+
+static int guests_init(Placement *p) {
+        const PolicyContext *c = p->context;
+        size_t n = c->snapshot->n_guests;
+
+        p->guests = calloc(MAX(n, (size_t)1), sizeof(*p->guests));
+        if (!p->guests)
+                return -ENOMEM;
+        p->n_guests = n;
+        for (size_t i = 0; i < n; i++) {
+                PlacementGuest *g = &p->guests[i];
+
+                g->guest = c->snapshot->guests[i];
+                g->settings = &c->guests[i];
+                g->in_scope = !c->only_uuid || streq(c->only_uuid, g->guest->uuid);
+                guest_measure(g);
+                g->memo = state_find_guest(c->state, g->guest->uuid);
+                p->n_picked = MAX(p->n_picked, g->guest->n_vcpus);
+        }
+        p->picked = calloc(MAX(p->n_picked, (size_t)1), sizeof(*p->picked));
+        return p->picked ? 0 : -ENOMEM;
+}
+
+static IdSet usable_cpus(const PolicyContext *c) {
+        const char *text = c->host.values[KEY_HOST_RESERVED_CPUS].text;
+        IdSet reserved = IDSET_EMPTY, usable;
+
+        usable = idset_minus(&c->snapshot->topology->online, &c->snapshot->topology->isolated);
+        /* The loader has checked the list; an unreadable one reserves nothing. */
+        if (text)
+                (void)idset_parse(text, &reserved);
+        return idset_minus(&usable, &reserved);
+}
+
+int placement_new(PolicyContext *c, Placement **ret) {
+        _cleanup_(placement_freep) Placement *p = calloc(1, sizeof(*p));
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        p->context = c;
+        p->topology = c->snapshot->topology;
+        p->now_usec = c->snapshot->now_usec;
+        p->usable = usable_cpus(c);
+        r = nodes_init(p);
+        if (r < 0)
+                return r;
+        r = cpus_init(p);
+        if (r < 0)
+                return r;
+        r = guests_init(p);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+Placement *placement_free(Placement *p) {
+        if (!p)
+                return NULL;
+        for (size_t i = 0; i < p->n_guests; i++) {
+                free(p->guests[i].reason);
+                free(p->guests[i].source);
+        }
+        free(p->old_text.text);
+        free(p->new_text.text);
+        free(p->guests);
+        free(p->nodes);
+        free(p->cpu_node);
+        free(p->cpu_core);
+        free(p->cpu_milli);
+        free(p->core_milli);
+        free(p->weights);
+        free(p->picked);
+        free(p);
+        return NULL;
+}
+
+/* Takes @bytes of promised memory from the nodes with a weight, in proportion to their room. */
+static void promise(Placement *p, const Guest *g, uint64_t bytes) {
+        uint64_t total = 0;
+
+        if (bytes == 0)
+                return;
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->weights[i] > 0 && p->nodes[i].memory_known)
+                        total = u64_add(total, placement_room(&p->nodes[i], g));
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                PlacementNode *n = &p->nodes[i];
+                uint64_t *room = g->hugepages ? &n->huge_room_bytes : &n->room_bytes;
+
+                if (p->weights[i] > 0 && n->memory_known)
+                        *room = u64_sub(*room, u64_muldiv(bytes, *room, total));
+        }
+}
+
+/* vCPUs and demand over the nodes, in proportion to p->weights. */
+static void spread(Placement *p, uint64_t vcpus_milli, uint64_t demand, bool shared) {
+        uint64_t total = 0;
+
+        for (size_t i = 0; i < p->n_nodes; i++)
+                total += p->weights[i];
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                uint64_t part = u64_muldiv(vcpus_milli, p->weights[i], total);
+
+                p->nodes[i].commit_milli += part;
+                if (shared)
+                        p->nodes[i].shared_milli += part;
+                p->nodes[i].demand_permyriad += u64_muldiv(demand, p->weights[i], total);
+        }
+}
+
+static void bind_cpu(Placement *p, unsigned cpu, uint64_t milli) {
+        p->cpu_milli[cpu] += (uint32_t)milli;
+        p->core_milli[p->cpu_core[cpu]] += (uint32_t)milli;
+}
+
+void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
+        uint64_t need = placement_need(g, nodes);
+        size_t n = 0;
+
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                p->weights[i] = idset_contains(nodes, p->nodes[i].id) ? p->nodes[i].n_cpus : 0;
+                n += p->weights[i] > 0;
+        }
+        spread(p, (uint64_t)g->n_vcpus * PLACEMENT_MILLI, g->demand_permyriad, true);
+        if (g->guest->starting)
+                promise(p, g->guest, need);
+        else
+                for (size_t i = 0; i < p->n_nodes && need > 0; i++)
+                        if (p->weights[i] > 0)
+                                p->nodes[i].pending_bytes += need / n;
+}
+
+/* The CPUs on which the thread runs as far as anybody knows. */
+static const IdSet *thread_set(const Placement *p, const Guest *g, const GuestThread *t) {
+        if (!idset_is_empty(&t->affinity))
+                return &t->affinity;
+        if (t->pinned)
+                return &t->pin;
+        if (g->vcpu_cpuset_set)
+                return &g->vcpu_cpuset;
+        return &p->topology->online;
+}
+
+/* @n vCPUs with @demand in sum, all allowed on @set. */
+static void account_set(Placement *p, const IdSet *set, unsigned n, uint64_t demand) {
+        IdSet cpus = idset_and(set, &p->usable);
+        unsigned members = idset_count(&cpus);
+
+        memset(p->weights, 0, p->n_nodes * sizeof(*p->weights));
+        if (members == 0)
+                return;
+        IDSET_FOREACH(cpu, &cpus) {
+                p->weights[p->cpu_node[cpu]]++;
+                bind_cpu(p, (unsigned)cpu, (uint64_t)n * PLACEMENT_MILLI / members);
+        }
+        spread(p, (uint64_t)n * PLACEMENT_MILLI, demand, false);
+}
+
+/* By what its threads may use: runs of equal sets together. */
+static void account_threads(Placement *p, const PlacementGuest *g) {
+        const IdSet *pending = NULL;
+        unsigned n = 0, each;
+
+        each = g->n_vcpus > 0 ? (unsigned)(g->demand_permyriad / g->n_vcpus) : 0;
+        for (size_t i = 0; i < g->guest->n_vcpus; i++) {
+                const GuestThread *t = &g->guest->vcpus[i];
+                const IdSet *set = thread_set(p, g->guest, t);
+
+                if (!t->online)
+                        continue;
+                if (pending && !idset_equal(pending, set)) {
+                        account_set(p, pending, n, (uint64_t)n * each);
+                        n = 0;
+                }
+                pending = set;
+                n++;
+        }
+        if (!pending)
+                return;
+        account_set(p, pending, n, (uint64_t)n * each);
+        if (g->guest->starting)
+                promise(p, g->guest, u64_sub(g->guest->max_bytes,
+                                             g->resident_bytes == UNKNOWN_U64 ? 0 : g->resident_bytes));
+}
+
+void placement_account(Placement *p, const PlacementGuest *g) {
+        const GuestMemo *m = g->memo;
+
+        if (!m || m->user_pinned || placement_policy(g) == CPU_NONE || idset_is_empty(&m->nodes) ||
+            setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE) {
+                account_threads(p, g);
+                return;
+        }
+        placement_account_nodes(p, g, &m->nodes);
+        if (placement_policy(g) != CPU_PINNED)
+                return;
+        for (size_t i = 0; i < g->guest->n_vcpus; i++) {
+                const GuestThread *t = &g->guest->vcpus[i];
+                int cpu = idset_next(&t->pin, 0);
+
+                if (t->online && t->pinned && cpu >= 0 && idset_next(&t->pin, (unsigned)cpu + 1) < 0 &&
+                    idset_contains(&p->usable, (unsigned)cpu))
+                        bind_cpu(p, (unsigned)cpu, PLACEMENT_MILLI);
+        }
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy_placement.h"
+
+/*
+ * Whose pins they are.
+ *
+ * A pin that libvirt has for a thread, that is narrower than what every thread
+ * may use anyway, and that kvmtuned does not own, is the user's: the guest is
+ * left alone from then on. The same holds when a pin we own was changed by
+ * somebody else. Not a change by somebody else:
+ *
+ *   - the kernel dropped offline CPUs from a thread, or cpusets did not grow
+ *     again when CPUs came back: libvirt's pin is still ours and the thread
+ *     may use a part of it; the pin is set again;
+ *   - the thread still has its original pin shortly after we decided: our
+ *     change may be on its way (or got lost in a crash); it is set again.
+ */
+
+/* A pin is under way for at most this long. */
+#define PIN_GRACE_USEC USEC_PER_MINUTE
+
+size_t placement_threads(const Guest *g) {
+        return g->n_vcpus + 1 + g->n_iothreads;
+}
+
+ThreadRef placement_thread(const Guest *g, size_t i) {
+        if (i < g->n_vcpus)
+                return (ThreadRef){ ACTION_PIN_VCPU, g->vcpus[i].id, &g->vcpus[i] };
+        if (i == g->n_vcpus)
+                return (ThreadRef){ ACTION_PIN_EMULATOR, 0, &g->emulator };
+        i -= g->n_vcpus + 1;
+        return (ThreadRef){ ACTION_PIN_IOTHREAD, g->iothreads[i].id, &g->iothreads[i] };
+}
+
+IdSet placement_default_cpus(const Placement *p) {
+        return idset_minus(&p->topology->online, &p->topology->isolated);
+}
+
+static bool is_narrow(const Placement *p, const IdSet *pin) {
+        IdSet all = placement_default_cpus(p);
+
+        return !idset_is_subset(&all, pin);
+}
+
+const Owned *placement_owned(const Placement *p, const Guest *g, const ThreadRef *ref) {
+        return state_find_owned(p->context->state, ref->kind, g->uuid, ref->index);
+}
+
+void placement_first_sight(Placement *p, PlacementGuest *g) {
+        const Guest *guest = g->guest;
+
+        if (g->memo->pins_seen)
+                return;
+        g->memo->pins_seen = true;
+        if (guest->vcpu_cpuset_set && !guest->vcpu_placement_auto && is_narrow(p, &guest->vcpu_cpuset))
+                g->memo->user_pinned = true;
+        for (size_t i = 0; i < placement_threads(guest); i++) {
+                ThreadRef ref = placement_thread(guest, i);
+
+                if (ref.thread->pinned && is_narrow(p, &ref.thread->pin) && !placement_owned(p, guest, &ref))
+                        g->memo->user_pinned = true;
+        }
+}
+
+bool placement_in_grace(const Placement *p, const PlacementGuest *g) {
+        return g->memo->placed_usec != 0 && p->now_usec - g->memo->placed_usec < PIN_GRACE_USEC;
+}
+
+static IdSet online_part(const Placement *p, const IdSet *set) {
+        return idset_and(set, &p->topology->online);
+}
+
+/* Whether @set is what @owned was given, in the words of policy_still_ours(). */
+static int set_is_ours(const Placement *p, const Owned *owned, const IdSet *set, bool *ret) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = idset_format(set, &text);
+        if (r < 0)
+                return r;
+        *ret = policy_still_ours(p->context->snapshot, owned, text);
+        return 0;
+}
+
+static bool text_equals_set(const Placement *p, const char *text, const IdSet *set) {
+        IdSet a, b = online_part(p, set);
+
+        if (idset_parse(text, &a) < 0)
+                return false;
+        a = online_part(p, &a);
+        return idset_equal(&a, &b);
+}
+
+bool placement_at_original(const Placement *p, const Owned *owned, const GuestThread *t) {
+        if (t->pinned && !text_equals_set(p, owned->original, &t->pin))
+                return false;
+        return idset_is_empty(&t->affinity) || text_equals_set(p, owned->original, &t->affinity);
+}
+
+static bool part_of_ours(const Owned *owned, const IdSet *set) {
+        IdSet ours;
+
+        return idset_parse(owned->ours, &ours) == 0 && idset_is_subset(set, &ours);
+}
+
+int placement_taken_over(const Placement *p, const PlacementGuest *g, const Owned *owned, const GuestThread *t,
+                      bool *ret) {
+        IdSet allowed = online_part(p, &t->affinity);
+        bool known = !idset_is_empty(&allowed), pin_ours = false, allowed_ours = false;
+        int r;
+
+        if (t->pinned) {
+                r = set_is_ours(p, owned, &t->pin, &pin_ours);
+                if (r < 0)
+                        return r;
+        }
+        if (known) {
+                r = set_is_ours(p, owned, &allowed, &allowed_ours);
+                if (r < 0)
+                        return r;
+        }
+        if (allowed_ours)
+                *ret = false;
+        else if (pin_ours)
+                *ret = known && !part_of_ours(owned, &allowed);
+        else
+                *ret = !(placement_in_grace(p, g) && placement_at_original(p, owned, t));
+        return 0;
+}
+
+static void disown_pins(Placement *p, const Guest *g) {
+        for (size_t i = 0; i < placement_threads(g); i++) {
+                ThreadRef ref = placement_thread(g, i);
+
+                state_disown(p->context->state, ref.kind, g->uuid, ref.index);
+        }
+}
+
+static int leave_to_user(Placement *p, PlacementGuest *g, const ThreadRef *ref, SkipReason why) {
+        const char *who = why == SKIP_TAKEN_OVER ? "somebody else changed a pin kvmtuned had set"
+                                                 : "it is pinned by somebody else";
+
+        disown_pins(p, g->guest);
+        g->memo->user_pinned = true;
+        g->memo->nodes = IDSET_EMPTY;
+        g->managed = false;
+        return plan_add_skip(p->context->plan, ref->kind, g->guest, why, "%s: its pins are left alone", who);
+}
+
+int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref) {
+        const Owned *owned = placement_owned(p, g->guest, ref);
+        bool lost;
+        int r;
+
+        if (!owned) {
+                if (!ref->thread->pinned || !is_narrow(p, &ref->thread->pin))
+                        return 0;
+                r = leave_to_user(p, g, ref, SKIP_USER_PIN);
+                return r < 0 ? r : 1;
+        }
+        r = placement_taken_over(p, g, owned, ref->thread, &lost);
+        if (r < 0 || !lost)
+                return r;
+        r = leave_to_user(p, g, ref, SKIP_TAKEN_OVER);
+        return r < 0 ? r : 1;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy_placement.h"
+
+/*
+ * Which CPUs the threads of a guest get: all usable CPUs of its nodes, or
+ * (policy pinned) one CPU a vCPU: the least committed, a free core before the
+ * sibling of a busy one, the lowest number. A vCPU that has a CPU keeps it.
+ *
+ * Giving back: an action whose new value equals the original of the owned knob.
+ * Whoever carries it out disowns the knob when it is done. A knob that already
+ * holds its original is disowned here.
+ *
+ * What is observed is compared first and looked up only on a difference: a
+ * guest whose threads are where they belong costs a few set comparisons.
+ */
+
+/* As far as anybody can see, @t already has @wanted. */
+static bool thread_holds(const Placement *p, const Guest *g, const GuestThread *t, const IdSet *wanted) {
+        IdSet seen;
+
+        if (idset_equal(&t->affinity, wanted))
+                return true;
+        if (!idset_is_empty(&t->affinity))
+                seen = idset_and(&t->affinity, &p->topology->online);
+        else if (t->pinned)
+                seen = idset_and(&t->pin, &p->topology->online);
+        else if (g->vcpu_placement_auto)
+                return false;
+        else if (g->vcpu_cpuset_set)
+                seen = idset_and(&g->vcpu_cpuset, &p->topology->online);
+        else
+                seen = placement_default_cpus(p);
+        return idset_equal(&seen, wanted);
+}
+
+/* ---- policy pinned: one CPU a vCPU ---- */
+
+static bool is_single(const IdSet *set, int *ret_cpu) {
+        *ret_cpu = idset_next(set, 0);
+        return *ret_cpu >= 0 && idset_next(set, (unsigned)*ret_cpu + 1) < 0;
+}
+
+/* Bound to the CPU, plus its part of what may run anywhere on the node. */
+static uint64_t cpu_commitment(const Placement *p, unsigned cpu) {
+        const PlacementNode *n = &p->nodes[p->cpu_node[cpu]];
+
+        return p->cpu_milli[cpu] + n->shared_milli / MAX(n->n_cpus, 1U);
+}
+
+static int least_committed(const Placement *p, const IdSet *cpus) {
+        uint64_t best_cpu = UINT64_MAX, best_core = UINT64_MAX;
+        int best = -1;
+
+        IDSET_FOREACH(cpu, cpus) {
+                uint64_t on_cpu = cpu_commitment(p, (unsigned)cpu), on_core = p->core_milli[p->cpu_core[cpu]];
+
+                if (on_cpu > best_cpu || (on_cpu == best_cpu && on_core >= best_core))
+                        continue;
+                best = cpu;
+                best_cpu = on_cpu;
+                best_core = on_core;
+        }
+        return best;
+}
+
+/* Whether @g's pins to single CPUs were counted before: see placement_account(). */
+static bool counted_before(const PlacementGuest *g) {
+        return !g->fresh && !g->moving;
+}
+
+static const IdSet *vcpu_cpus(const Guest *g, const IdSet *cell_cpus, const IdSet *cpus, unsigned vcpu) {
+        for (size_t i = 0; i < g->n_cells; i++)
+                if (idset_contains(&g->cells[i].vcpus, vcpu))
+                        return idset_is_empty(&cell_cpus[i]) ? cpus : &cell_cpus[i];
+        return cpus;
+}
+
+/* p->picked: the CPU of each online vCPU, -1 where there is none. Present ones stay. */
+static void pick_cpus(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus) {
+        const Guest *guest = g->guest;
+
+        for (size_t i = 0; i < guest->n_vcpus; i++) {
+                const GuestThread *t = &guest->vcpus[i];
+                int cpu;
+
+                p->picked[i] = -1;
+                if (!t->online || !t->pinned || !is_single(&t->pin, &cpu) ||
+                    !idset_contains(vcpu_cpus(guest, cell_cpus, cpus, t->id), (unsigned)cpu))
+                        continue;
+                p->picked[i] = cpu;
+                if (!counted_before(g)) {
+                        p->cpu_milli[cpu] += PLACEMENT_MILLI;
+                        p->core_milli[p->cpu_core[cpu]] += PLACEMENT_MILLI;
+                }
+        }
+        for (size_t i = 0; i < guest->n_vcpus; i++) {
+                if (!guest->vcpus[i].online || p->picked[i] >= 0)
+                        continue;
+                p->picked[i] = least_committed(p, vcpu_cpus(guest, cell_cpus, cpus, guest->vcpus[i].id));
+                if (p->picked[i] < 0)
+                        continue;
+                p->cpu_milli[p->picked[i]] += PLACEMENT_MILLI;
+                p->core_milli[p->cpu_core[p->picked[i]]] += PLACEMENT_MILLI;
+        }
+}
+
+/* ---- actions ---- */
+
+/* What each thread of one guest should have. */
+typedef struct Wanted {
+        IdSet cpus;             /* the whole set of the guest */
+        IdSet *cell_cpus;       /* of each cell with a nodeset of its own, else empty */
+        bool single;            /* one CPU a vCPU, in p->picked */
+        bool emulator, iothreads;
+} Wanted;
+
+static int wanted_init(Placement *p, const PlacementGuest *g, Wanted *w) {
+        const Guest *guest = g->guest;
+
+        w->single = placement_policy(g) == CPU_PINNED;
+        w->emulator = setting(g->settings, KEY_CPU_EMULATOR) == FOLLOW_FOLLOW;
+        w->iothreads = setting(g->settings, KEY_CPU_IOTHREADS) == FOLLOW_FOLLOW;
+        w->cpus = setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE ? p->usable
+                                                                     : placement_cpus(p, &g->memo->nodes);
+        if (guest->n_cells > 0) {
+                w->cell_cpus = calloc(guest->n_cells, sizeof(*w->cell_cpus));
+                if (!w->cell_cpus)
+                        return -ENOMEM;
+                for (size_t i = 0; i < guest->n_cells; i++)
+                        w->cell_cpus[i] = placement_cpus(p, &guest->cells[i].nodeset);
+        }
+        if (w->single)
+                pick_cpus(p, g, w->cell_cpus, &w->cpus);
+        return 0;
+}
+
+static void wanted_done(Wanted *w) {
+        free(w->cell_cpus);
+}
+
+/* false: no setting asks for anything on that thread. */
+static bool wanted_of(const Placement *p, const Guest *g, const Wanted *w, size_t i, const ThreadRef *ref,
+                      IdSet *ret) {
+        if (ref->kind == ACTION_PIN_VCPU) {
+                if (!ref->thread->online || (w->single && p->picked[i] < 0))
+                        return false;
+                *ret = w->single ? idset_of((unsigned)p->picked[i])
+                                 : *vcpu_cpus(g, w->cell_cpus, &w->cpus, ref->index);
+        } else if (ref->kind == ACTION_PIN_EMULATOR ? w->emulator : w->iothreads)
+                *ret = w->cpus;
+        else
+                return false;
+        return !idset_is_empty(ret);
+}
+
+/* *ret belongs to @cache. */
+static int format_set(SetText *cache, const IdSet *set, const char **ret) {
+        char *text;
+        int r;
+
+        if (!cache->text || !idset_equal(&cache->set, set)) {
+                r = idset_format(set, &text);
+                if (r < 0)
+                        return r;
+                free(cache->text);
+                cache->text = text;
+                cache->set = *set;
+        }
+        *ret = cache->text;
+        return 0;
+}
+
+/* What policy_current_value() gives, without its search where the kernel's view is known. */
+static int present_value(Placement *p, const Guest *g, const ThreadRef *ref, const char **ret) {
+        _cleanup_free_ char *text = NULL;
+        IdSet set;
+        int r;
+
+        if (!idset_is_empty(&ref->thread->affinity))
+                return format_set(&p->old_text, &ref->thread->affinity, ret);
+        r = policy_current_value(p->context->snapshot, ref->kind, g->uuid, ref->index, &text);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0 || idset_parse(text, &set) < 0)
+                set = p->topology->online;
+        return format_set(&p->old_text, &set, ret);
+}
+
+static int add_pin(Placement *p, PlacementGuest *g, const ThreadRef *ref, const char *new_value, const char *reason) {
+        const char *old_value;
+        int r;
+
+        r = present_value(p, g->guest, ref, &old_value);
+        if (r < 0)
+                return r;
+        if (!g->source) {
+                r = setting_source(g->settings, KEY_CPU_POLICY, &g->source);
+                if (r < 0)
+                        return r;
+        }
+        return plan_add_action(p->context->plan, ref->kind, g->guest, ref->index, old_value, new_value, g->source,
+                               "%s", reason);
+}
+
+/* For a guest that was placed earlier: its threads are not, or no longer, where they belong. */
+static int default_reason(PlacementGuest *g) {
+        _cleanup_free_ char *nodes = NULL;
+        int r;
+
+        if (g->reason)
+                return 0;
+        if (setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
+                return strdup_to(&g->reason, "numa.policy is none: every usable CPU of the host");
+        r = idset_format(&g->memo->nodes, &nodes);
+        if (r < 0)
+                return r;
+        return strprintf_to(&g->reason, "node%s %s, where it was placed before",
+                            idset_count(&g->memo->nodes) == 1 ? "" : "s", nodes);
+}
+
+/* Returns one pin, unless it holds its original already or somebody else changed it meanwhile. */
+static int give_back_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref, const char *reason) {
+        const Owned *owned = placement_owned(p, g->guest, ref);
+        bool lost = false;
+        int r;
+
+        if (!owned)
+                return 0;
+        if (placement_at_original(p, owned, ref->thread)) {
+                if (placement_in_grace(p, g))
+                        return add_pin(p, g, ref, owned->original, reason);
+                state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
+                return 0;
+        }
+        r = placement_taken_over(p, g, owned, ref->thread, &lost);
+        if (r < 0)
+                return r;
+        if (!lost)
+                return add_pin(p, g, ref, owned->original, reason);
+        state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
+        return plan_add_skip(p->context->plan, ref->kind, g->guest, SKIP_TAKEN_OVER,
+                             "somebody else changed a pin kvmtuned had set: it stays");
+}
+
+static int act_on_threads(Placement *p, PlacementGuest *g, const Wanted *w) {
+        int r;
+
+        for (size_t i = 0; i < placement_threads(g->guest); i++) {
+                ThreadRef ref = placement_thread(g->guest, i);
+                const char *text;
+                IdSet wanted;
+
+                if (!wanted_of(p, g->guest, w, i, &ref, &wanted) ||
+                    thread_holds(p, g->guest, ref.thread, &wanted))
+                        continue;
+                r = default_reason(g);
+                if (r < 0)
+                        return r;
+                r = format_set(&p->new_text, &wanted, &text);
+                if (r < 0)
+                        return r;
+                r = add_pin(p, g, &ref, text, g->reason);
+                if (r < 0)
+                        return r;
+                if (!placement_owned(p, g->guest, &ref))
+                        g->memo->placed_usec = p->now_usec;
+        }
+        return 0;
+}
+
+/* Threads that no setting asks for: only what we changed on them before is of interest. */
+static int release_unwanted(Placement *p, PlacementGuest *g, const Wanted *w) {
+        int r;
+
+        if (w->emulator && w->iothreads)
+                return 0;
+        for (size_t i = g->guest->n_vcpus; i < placement_threads(g->guest); i++) {
+                ThreadRef ref = placement_thread(g->guest, i);
+
+                if (ref.kind == ACTION_PIN_EMULATOR ? w->emulator : w->iothreads)
+                        continue;
+                r = give_back_thread(p, g, &ref, "no setting asks for this pin any more");
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Before the first action: is any pin that must change not ours to change? 1: the guest was left. */
+static int check_threads(Placement *p, PlacementGuest *g, const Wanted *w, bool *ret_differs) {
+        bool differs = false;
+        int r;
+
+        for (size_t i = 0; i < placement_threads(g->guest); i++) {
+                ThreadRef ref = placement_thread(g->guest, i);
+                IdSet wanted;
+
+                if (!wanted_of(p, g->guest, w, i, &ref, &wanted) ||
+                    thread_holds(p, g->guest, ref.thread, &wanted))
+                        continue;
+                differs = true;
+                r = placement_check_thread(p, g, &ref);
+                if (r != 0)
+                        return r;
+        }
+        *ret_differs = differs;
+        return 0;
+}
+
+int placement_pins(Placement *p, PlacementGuest *g) {
+        _cleanup_(wanted_done) Wanted w = { 0 };
+        bool differs = false;
+        int r;
+
+        r = wanted_init(p, g, &w);
+        if (r < 0)
+                return r;
+        r = check_threads(p, g, &w, &differs);
+        if (r != 0)
+                return MIN(r, 0);
+        if (differs) {
+                r = act_on_threads(p, g, &w);
+                if (r < 0)
+                        return r;
+        }
+        return release_unwanted(p, g, &w);
+}
+
+int placement_give_back(Placement *p, PlacementGuest *g) {
+        int r;
+
+        /* Never placed: nothing of it can be ours. */
+        if (g->memo->placed_usec == 0 && idset_is_empty(&g->memo->nodes))
+                return 0;
+        for (size_t i = 0; i < placement_threads(g->guest); i++) {
+                ThreadRef ref = placement_thread(g->guest, i);
+
+                r = give_back_thread(p, g, &ref, "cpu.policy is none: the pin from before kvmtuned changed it");
+                if (r < 0)
+                        return r;
+        }
+        g->memo->nodes = IDSET_EMPTY;
+        return 0;
+}

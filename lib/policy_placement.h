@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the parts of the placement controller share: the host as this decision
+ * sees it (capacity and commitments per node and CPU) and, for each guest,
+ * what was decided. Built afresh for each decision, from the snapshot and the
+ * state; nothing here outlives policy_placement().
+ *
+ *   policy_placement.c  the order of the parts
+ *   policy_capacity.c   the model: what each node and CPU can take, and what is on it
+ *   policy_nodes.c      which nodes a guest gets
+ *   policy_pins.c       which CPUs its threads get
+ *   policy_pin_owner.c  whose pins they are
+ *   policy_numa.c       memory that should follow
+ *   policy_rebalance.c  moves away from an overloaded node
+ *
+ * Work is proportional to guests x (threads + nodes): no part compares guests
+ * with each other.
+ */
+
+#include "base.h"
+#include "policy.h"
+
+#define PLACEMENT_MILLI 1000U   /* commitments are in thousandths of a vCPU */
+
+typedef struct PlacementNode {
+        unsigned id;
+        size_t index;                   /* in topology->nodes */
+        IdSet cpus;                     /* usable: online, not isolated, not reserved */
+        unsigned n_cpus;
+        uint64_t commit_milli;          /* vCPUs placed here */
+        uint64_t shared_milli;          /* of them: free to run on any CPU of the node */
+        uint64_t demand_permyriad;      /* of one CPU: measured busy + wait of those vCPUs */
+        uint64_t busy_permyriad;        /* of one CPU: measured load of the node's CPUs, whatever it is */
+        bool memory_known;
+        uint64_t room_bytes;            /* free, less the host's reserve, less promises to starting guests */
+        uint64_t huge_room_bytes;       /* free huge pages, less promises */
+        uint64_t pending_bytes;         /* memory of guests placed here that is still elsewhere */
+} PlacementNode;
+
+typedef struct PlacementGuest {
+        const Guest *guest;
+        const Settings *settings;
+        GuestMemo *memo;                /* NULL: of another decision's guest, never seen */
+        bool in_scope;                  /* this decision may act on it */
+        bool managed;                   /* in scope, cpu.policy asks for pins, and nothing stands against it */
+        bool fresh;                     /* nodes chosen in this decision */
+        bool moving;                    /* rebalanced in this decision: its memory goes along */
+        bool movable;                   /* nothing but its present state keeps its memory where it is */
+        unsigned n_vcpus;               /* online */
+        uint64_t demand_permyriad;      /* of one CPU; 0 when not measured */
+        uint64_t resident_bytes;        /* sum over nodes; UNKNOWN_U64 */
+        char *reason;                   /* for its actions; NULL: nothing new was decided */
+        char *source;                   /* of its cpu.policy, once somebody asked */
+} PlacementGuest;
+
+/* The text of a set, kept: neighbours often have the same one. */
+typedef struct SetText {
+        IdSet set;
+        char *text;
+} SetText;
+
+typedef struct Placement {
+        PolicyContext *context;
+        const Topology *topology;
+        IdSet usable;
+        PlacementNode *nodes;           /* every node of the topology, same order */
+        size_t n_nodes;
+        PlacementGuest *guests;         /* parallel to snapshot->guests */
+        size_t n_guests;
+        uint16_t *cpu_node;             /* usable CPU -> index into nodes */
+        uint16_t *cpu_core;             /* CPU -> core */
+        uint32_t *cpu_milli;            /* CPU -> commitments bound to it */
+        uint32_t *core_milli;           /* core -> the same of its CPUs */
+        size_t n_cores;
+        uint64_t *weights;              /* scratch, one a node */
+        int *picked;                    /* scratch, one a vCPU: CPU chosen by policy pinned */
+        size_t n_picked;
+        SetText old_text, new_text;     /* of the last pin action */
+        uint64_t now_usec;
+} Placement;
+
+/* policy_capacity.c. -ENOMEM. */
+int placement_new(PolicyContext *c, Placement **ret);
+Placement *placement_free(Placement *p);
+DEFINE_CLEANUP(Placement, placement_free)
+/* Counts @g where it is: its placement when it has one, else the CPUs its threads may use. */
+void placement_account(Placement *p, const PlacementGuest *g);
+/* Counts @g with vCPUs, demand and missing memory on @nodes. */
+void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet *nodes);
+/* What remains of @g's memory to be brought to, or first touched on, @nodes. */
+uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes);
+/* Bytes of @g resident on the nodes in @nodes; 0 when not known. */
+uint64_t placement_resident_on(const Guest *g, const IdSet *nodes);
+/* Room of @n for @g's kind of memory; UINT64_MAX when the host's memory is not known. */
+uint64_t placement_room(const PlacementNode *n, const Guest *g);
+/* Usable CPUs of @nodes. */
+IdSet placement_cpus(const Placement *p, const IdSet *nodes);
+bool placement_follows_memory(const PlacementGuest *g);
+CpuPolicy placement_policy(const PlacementGuest *g);
+
+/*
+ * policy_nodes.c. The nodes @g may not leave (numatune, cells); false when
+ * there is no such constraint.
+ */
+bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret);
+/* Every node with a usable CPU. */
+IdSet placement_cpu_nodes(const Placement *p);
+/* Whether the nodes @g was placed on can still hold it. */
+bool placement_still_valid(const Placement *p, const PlacementGuest *g);
+/* Chooses nodes for @g, remembers and counts them, and says why in g->reason. -ENOMEM. */
+int placement_choose(Placement *p, PlacementGuest *g);
+
+/* A thread of a guest and the knob that pins it. */
+typedef struct ThreadRef {
+        ActionKind kind;
+        unsigned index;
+        const GuestThread *thread;
+} ThreadRef;
+
+/* policy_pin_owner.c. vCPUs, then the emulator, then iothreads: @i counts up to placement_threads(). */
+size_t placement_threads(const Guest *g);
+ThreadRef placement_thread(const Guest *g, size_t i);
+/* NULL when that pin is not ours. Valid until the state's next change. */
+const Owned *placement_owned(const Placement *p, const Guest *g, const ThreadRef *ref);
+/* The online CPUs that no isolation keeps a thread from: allowed without any pin. */
+IdSet placement_default_cpus(const Placement *p);
+/* Looks at whose pins they are when @g is first seen. */
+void placement_first_sight(Placement *p, PlacementGuest *g);
+/* Our last decision about @g is so young that its changes may be on their way. */
+bool placement_in_grace(const Placement *p, const PlacementGuest *g);
+/* libvirt's pin and the kernel's view both hold the value from before our first change. */
+bool placement_at_original(const Placement *p, const Owned *owned, const GuestThread *t);
+/* *ret: somebody else changed a pin that is ours. -ENOMEM. */
+int placement_taken_over(const Placement *p, const PlacementGuest *g, const Owned *owned, const GuestThread *t,
+                         bool *ret);
+/*
+ * Looks at a thread that is not as wanted. 1: its pin is not ours to change,
+ * the guest was left to the user and a Skip says so; 0: go on; -ENOMEM.
+ */
+int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref);
+
+/* policy_pins.c. */
+/* Actions for every thread of @g whose CPUs are not as wanted. -ENOMEM. */
+int placement_pins(Placement *p, PlacementGuest *g);
+/* Gives back pins that no setting asks for any more. -ENOMEM. */
+int placement_give_back(Placement *p, PlacementGuest *g);
+
+/* policy_numa.c. At most one memory move. -ENOMEM. */
+int placement_memory(Placement *p);
+/* End of the time in which @g is not moved again. */
+uint64_t placement_cooldown_end(const Placement *p, const PlacementGuest *g);
+/* Remembers that @g is moved now. */
+void placement_note_move(const Placement *p, PlacementGuest *g);
+/* An earlier move may still be copying. */
+bool placement_move_under_way(const Placement *p);
+
+/* policy_rebalance.c. At most one guest gets a new place. -ENOMEM. */
+int placement_rebalance(Placement *p);

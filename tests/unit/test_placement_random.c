@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What must hold on any host: random hosts and guests, with printed seeds.
+ */
+
+#include "placement_util.h"
+
+#define SHARED "host: { reserved_memory = \"0\"; }; cpu: { policy = \"shared\"; }; "
+
+/* ---- invariants over random hosts ---- */
+
+#define RANDOM_SCENARIOS 2400U
+#define RANDOM_CHUNKS 24U
+
+static uint64_t next_random(uint64_t *seed) {
+        /* splitmix64 (S. Vigna, public domain) */
+        uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
+
+        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+        return z ^ (z >> 31);
+}
+
+static unsigned pick(uint64_t *seed, unsigned n) {
+        return (unsigned)(next_random(seed) % n);
+}
+
+static const char *const random_hosts[] = {
+        "numa:1 core:4 pu:2", "numa:2 core:4 pu:1", "numa:4 core:2 pu:2", "pack:2 numa:2 core:3 pu:2",
+        "numa:8 core:2 pu:1", "numa:3 core:1 pu:1", "numa:16 core:1 pu:2",
+};
+
+static const char random_policy[] =
+        "cpu: { policy = \"shared\"; }; "
+        "guests = ( { match = { name = \"p-*\"; }; cpu = { policy = \"pinned\"; }; }, "
+        "           { match = { name = \"n-*\"; }; cpu = { policy = \"none\"; }; }, "
+        "           { match = { name = \"a-*\"; }; numa = { policy = \"none\"; }; }, "
+        "           { match = { name = \"e-*\"; }; cpu = { policy = \"pinned\"; emulator = \"none\"; }; } );";
+
+static void random_topology(World *w, uint64_t *seed) {
+        Topology *t = w->snapshot->topology;
+
+        for (size_t i = 0; i < t->n_nodes; i++)
+                for (size_t j = 0; j < i; j++)
+                        t->distances[i * t->n_nodes + j] = t->distances[j * t->n_nodes + i] =
+                                (uint16_t)(12 + pick(seed, 3) * 8);
+        for (size_t i = 0; i < t->n_cpus && idset_count(&t->online) > 2; i++) {
+                if (pick(seed, 10) == 0) {
+                        idset_remove(&t->online, t->cpus[i].id);
+                        idset_remove(&t->nodes[t->cpus[i].node].cpus, t->cpus[i].id);
+                } else if (pick(seed, 12) == 0)
+                        (void)idset_add(&t->isolated, t->cpus[i].id);
+        }
+        for (size_t i = 0; i < w->snapshot->host.n_nodes; i++)
+                w->snapshot->host.nodes[i].free_bytes = pick(seed, 17) * GIB;
+}
+
+static void random_guest(World *w, uint64_t *seed) {
+        static const char *const names[] = { "s-1", "s-2", "p-1", "n-1", "a-1", "e-1" };
+        const Topology *t = w->snapshot->topology;
+        Guest *g = world_guest(w, names[pick(seed, ELEMENTSOF(names))], 1 + pick(seed, 6),
+                               (1 + pick(seed, 8)) * 512 * MIB);
+
+        g->starting = pick(seed, 4) == 0;
+        g->migrating = pick(seed, 20) == 0;
+        g->locked = pick(seed, 20) == 0;
+        if (pick(seed, 8) == 0)
+                g->state = GUEST_PAUSED;
+        if (pick(seed, 6) == 0)
+                g->vcpus[0].online = false;
+        for (size_t i = 0; i < t->n_nodes; i++)
+                if (pick(seed, 3) == 0)
+                        guest_memory(g, t->nodes[i].id, pick(seed, 5) * 256 * MIB);
+        if (pick(seed, 8) == 0) {
+                g->numatune_mode = (NumatuneMode)(1 + pick(seed, 4));
+                g->numatune_nodes = idset_of(t->nodes[pick(seed, (unsigned)t->n_nodes)].id);
+        }
+        if (pick(seed, 6) == 0) {
+                char cpu[16];
+
+                (void)snprintf(cpu, sizeof(cpu), "%d", idset_next(&t->online, 0));
+                thread_pin(w, &g->vcpus[g->n_vcpus - 1], cpu);
+        }
+        guest_load(g, pick(seed, 60) * 100, pick(seed, 40) * 100);
+}
+
+static bool user_pinned(const Guest *g) {
+        return g->title && streq(g->title, "user");
+}
+
+static void check_move(const World *w, const Action *a, uint64_t seed) {
+        Guest *g = snapshot_find_guest(w->snapshot, a->uuid);
+        IdSet to = set_of(a->new_value);
+        uint64_t room = 0, remote = 0;
+
+        for (size_t i = 0; i < w->snapshot->host.n_nodes; i++)
+                if (idset_contains(&to, w->snapshot->host.nodes[i].id))
+                        room += w->snapshot->host.nodes[i].free_bytes;
+        for (size_t i = 0; i < g->n_node_memory; i++)
+                if (!idset_contains(&to, g->node_memory[i].node))
+                        remote += g->node_memory[i].bytes;
+        ck_assert_msg(remote <= room, "seed %llu: %s moves where there is no room", (unsigned long long)seed,
+                      g->name);
+        ck_assert_msg(!g->locked && !g->migrating && g->numatune_mode != NUMATUNE_STRICT,
+                      "seed %llu: %s must not move", (unsigned long long)seed, g->name);
+}
+
+static void check_plan(const World *w, const IdSet *reserved, uint64_t seed) {
+        const Topology *t = w->snapshot->topology;
+        IdSet usable = idset_minus(&t->online, &t->isolated);
+        size_t moves = 0;
+
+        usable = idset_minus(&usable, reserved);
+        for (size_t i = 0; i < w->plan->n_actions; i++) {
+                const Action *a = &w->plan->actions[i];
+                const Guest *g = snapshot_find_guest(w->snapshot, a->uuid);
+                IdSet set = set_of(a->new_value);
+
+                ck_assert_msg(!idset_is_empty(&set), "seed %llu: empty set", (unsigned long long)seed);
+                ck_assert_msg(!user_pinned(g) && g->name[0] != 'n', "seed %llu: %s is not ours",
+                              (unsigned long long)seed, g->name);
+                ck_assert_msg(!g->migrating, "seed %llu: %s migrates", (unsigned long long)seed, g->name);
+                ck_assert_ptr_nonnull(a->reason);
+                if (a->kind == ACTION_MOVE_MEMORY) {
+                        check_move(w, a, seed);
+                        moves++;
+                } else if (a->kind != ACTION_SET_NODESET)
+                        ck_assert_msg(idset_is_subset(&set, &usable), "seed %llu: %s to %s", (unsigned long long)seed,
+                                      g->name, a->new_value);
+        }
+        ck_assert_msg(moves <= 1, "seed %llu: %zu memory moves", (unsigned long long)seed, moves);
+}
+
+static void run_scenario(uint64_t seed) {
+        uint64_t random = seed;
+        IdSet reserved = IDSET_EMPTY;
+        char text[600];
+        World w;
+
+        world_init(&w, random_hosts[pick(&random, ELEMENTSOF(random_hosts))], "");
+        random_topology(&w, &random);
+        if (pick(&random, 3) == 0)
+                reserved = set_of("0-1");
+        (void)snprintf(text, sizeof(text), "host: { reserved_cpus = \"%s\"; }; %s",
+                       idset_is_empty(&reserved) ? "" : "0-1", random_policy);
+        world_configure(&w, text);
+        for (unsigned n = 1 + pick(&random, 12); n > 0; n--)
+                random_guest(&w, &random);
+        for (size_t i = 0; i < w.snapshot->n_guests; i++)
+                for (size_t v = 0; v < w.snapshot->guests[i]->n_vcpus; v++) {
+                        IdSet all = idset_minus(&w.snapshot->topology->online, &w.snapshot->topology->isolated);
+
+                        if (w.snapshot->guests[i]->vcpus[v].pinned &&
+                            !idset_is_subset(&all, &w.snapshot->guests[i]->vcpus[v].pin))
+                                ck_assert_int_eq(strdup_to(&w.snapshot->guests[i]->title, "user"), 0);
+                }
+        world_decide(&w, NULL);
+        check_plan(&w, &reserved, seed);
+        world_apply(&w);
+        /* Afterwards nothing but memory moves, each guest once; then nothing at all. */
+        for (size_t round = 0;; round++) {
+                w.snapshot->now_usec += 5 * USEC_PER_SEC;
+                world_decide(&w, NULL);
+                check_plan(&w, &reserved, seed);
+                if (w.plan->n_actions == 0)
+                        break;
+                ck_assert_msg(round < w.snapshot->n_guests, "seed %llu: does not settle", (unsigned long long)seed);
+                for (size_t i = 0; i < w.plan->n_actions; i++)
+                        ck_assert_msg(w.plan->actions[i].kind == ACTION_MOVE_MEMORY ||
+                                      w.plan->actions[i].kind == ACTION_SET_NODESET,
+                                      "seed %llu: pins again", (unsigned long long)seed);
+                world_apply(&w);
+        }
+        world_done(&w);
+}
+
+START_TEST(random_hosts_keep_the_invariants_and_settle) {
+        uint64_t first = (uint64_t)_i * (RANDOM_SCENARIOS / RANDOM_CHUNKS);
+
+        for (uint64_t seed = first; seed < first + RANDOM_SCENARIOS / RANDOM_CHUNKS; seed++)
+                run_scenario(seed);
+}
+END_TEST
+
+/* Load of each node as the guests' places have it, in permyriad of its CPUs. */
+static void node_loads(const World *w, uint64_t *loads) {
+        const Topology *t = w->snapshot->topology;
+
+        for (size_t n = 0; n < t->n_nodes; n++) {
+                loads[n] = 0;
+                for (size_t i = 0; i < w->snapshot->n_guests; i++) {
+                        const Guest *g = w->snapshot->guests[i];
+                        const GuestMemo *m = state_find_guest(w->state, g->uuid);
+
+                        if (idset_contains(&m->nodes, t->nodes[n].id))
+                                for (size_t v = 0; v < g->n_vcpus; v++)
+                                        loads[n] += g->vcpus[v].busy_permyriad + g->vcpus[v].wait_permyriad;
+                }
+                loads[n] /= idset_count(&t->nodes[n].cpus);
+        }
+}
+
+START_TEST(rebalancing_never_reverses_an_imbalance_and_ends) {
+        for (uint64_t seed = (uint64_t)_i * 50; seed < (uint64_t)_i * 50 + 50; seed++) {
+                uint64_t random = seed, before[8], after[8], highest = UINT64_MAX;
+                size_t nodes, moves = 0;
+                World w;
+
+                world_init(&w, _i % 2 ? "numa:4 core:4 pu:1" : "numa:8 core:2 pu:1", SHARED);
+                nodes = w.snapshot->topology->n_nodes;
+                for (unsigned n = 4 + pick(&random, 12); n > 0; n--) {
+                        GuestMemo *m;
+                        Guest *g = world_guest(&w, "guest", 1, 256 * MIB);
+
+                        guest_load(g, pick(&random, 60) * 100, pick(&random, 40) * 100);
+                        ck_assert_int_eq(state_guest(w.state, g->uuid, &m), 0);
+                        m->nodes = idset_of(pick(&random, (unsigned)nodes));
+                        m->placed_usec = WORLD_START_USEC;
+                }
+                for (unsigned round = 0; round < 40; round++) {
+                        uint64_t high = 0, low = UINT64_MAX;
+
+                        node_loads(&w, before);
+                        world_decide(&w, NULL);
+                        node_loads(&w, after);
+                        world_apply(&w);
+                        w.snapshot->now_usec += USEC_PER_HOUR;
+                        if (memcmp(before, after, nodes * sizeof(uint64_t)) == 0)
+                                continue;
+                        moves++;
+                        for (size_t n = 0; n < nodes; n++)
+                                if (before[n] > after[n])
+                                        high = after[n];
+                                else if (before[n] < after[n])
+                                        low = after[n];
+                        ck_assert_msg(low <= high, "seed %llu: reversed", (unsigned long long)seed);
+                        for (size_t n = 0, top = 0; n < nodes; n++) {
+                                top = MAX(top, after[n]);
+                                if (n + 1 == nodes) {
+                                        ck_assert_msg(top <= highest, "seed %llu: worse", (unsigned long long)seed);
+                                        highest = top;
+                                }
+                        }
+                }
+                ck_assert_msg(moves <= w.snapshot->n_guests, "seed %llu: %zu moves", (unsigned long long)seed, moves);
+                world_decide(&w, NULL);
+                assert_quiet(&w);
+                world_done(&w);
+        }
+}
+END_TEST
+
+int main(void) {
+        Suite *suite = suite_create("placement_random");
+        TCase *tc = tcase_create("placement_random");
+        SRunner *runner;
+        int failed;
+
+        tcase_set_timeout(tc, 120);
+        tcase_add_loop_test(tc, random_hosts_keep_the_invariants_and_settle, 0, (int)RANDOM_CHUNKS);
+        tcase_add_loop_test(tc, rebalancing_never_reverses_an_imbalance_and_ends, 0, 8);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A balanced host is left alone: on every machine of the fixtures (sparse node
+ * numbers, nodes without CPUs, offline CPUs, unequal nodes), for every policy.
+ */
+
+#include "placement_util.h"
+
+#include <dirent.h>
+
+#define TOPOLOGIES "tests/fixtures/topologies"
+#define N_MACHINES 37
+
+static const char *const policies[] = { "none", "shared", "pinned" };
+
+static int is_xml(const struct dirent *d) {
+        size_t n = strlen(d->d_name);
+
+        return n > 4 && streq(d->d_name + n - 4, ".xml");
+}
+
+static Topology *load(int machine) {
+        struct dirent **names = NULL;
+        int n = scandir(TOPOLOGIES, &names, is_xml, alphasort);
+        Topology *t = NULL;
+        char path[512];
+
+        ck_assert_msg(n == N_MACHINES, "%d machines in " TOPOLOGIES, n);
+        (void)snprintf(path, sizeof(path), TOPOLOGIES "/%s", names[machine]->d_name);
+        ck_assert_msg(topology_load_xml(path, &t) == 0, "%s", path);
+        for (int i = 0; i < n; i++)
+                free(names[i]);
+        free(names);
+        return t;
+}
+
+static void world_on_machine(World *w, int machine, const char *policy) {
+        char text[200];
+
+        (void)snprintf(text, sizeof(text), "host: { reserved_memory = \"0\"; }; cpu: { policy = \"%s\"; };", policy);
+        world_init_topology(w, load(machine), 64 * GIB, text);
+}
+
+/* For each node with CPUs a guest with as many vCPUs, all of them busy, and its memory there. */
+static void fill(World *w) {
+        const Topology *t = w->snapshot->topology;
+
+        for (size_t i = 0; i < t->n_nodes; i++) {
+                IdSet cpus = idset_minus(&t->nodes[i].cpus, &t->isolated);
+                Guest *g;
+
+                if (idset_is_empty(&cpus))
+                        continue;
+                g = world_guest(w, "guest", idset_count(&cpus), 4 * GIB);
+                guest_memory(g, t->nodes[i].id, 4 * GIB);
+                guest_load(g, 9000, 1000);
+        }
+}
+
+static void assert_stays_quiet(World *w) {
+        for (unsigned cycle = 0; cycle < 4; cycle++) {
+                w->snapshot->now_usec += (cycle + 1) * USEC_PER_HOUR;
+                world_decide(w, NULL);
+                assert_quiet(w);
+                ck_assert_uint_eq(w->plan->n_wanted_stats, 0);
+        }
+}
+
+START_TEST(a_placed_host_stays_as_it_is) {
+        World w;
+
+        world_on_machine(&w, _i / 3, policies[_i % 3]);
+        fill(&w);
+        world_decide(&w, NULL);
+        for (size_t i = 0; i < w.plan->n_actions; i++)
+                ck_assert_int_ne(w.plan->actions[i].kind, ACTION_MOVE_MEMORY);
+        if (_i % 3 == 0)
+                assert_quiet(&w);
+        world_apply(&w);
+        assert_stays_quiet(&w);
+        ck_assert_uint_eq(w.plan->n_skips, 0);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(an_administrators_own_pinning_stays_as_it_is) {
+        World w;
+
+        world_on_machine(&w, _i / 3, policies[_i % 3]);
+        fill(&w);
+        for (size_t i = 0; i < w.snapshot->n_guests; i++) {
+                Guest *g = w.snapshot->guests[i];
+                char cpu[16];
+
+                (void)snprintf(cpu, sizeof(cpu), "%d", idset_next(&w.snapshot->topology->online, 0));
+                if (w.snapshot->topology->n_cpus > 1)
+                        thread_pin(&w, &g->vcpus[g->n_vcpus - 1], cpu);
+        }
+        assert_stays_quiet(&w);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(a_guest_as_large_as_the_machine_stays_as_it_is) {
+        const Topology *t;
+        World w;
+        Guest *g;
+
+        world_on_machine(&w, _i / 3, policies[_i % 3]);
+        t = w.snapshot->topology;
+        g = world_guest(&w, "guest", t->n_cpus, 8 * GIB);
+        for (size_t i = 0; i < t->n_nodes; i++)
+                if (!idset_is_empty(&t->nodes[i].cpus))
+                        guest_memory(g, t->nodes[i].id, GIB);
+        guest_load(g, 9000, 1000);
+        world_decide(&w, NULL);
+        /* The whole machine already: nothing to do but, if asked, one CPU a vCPU. */
+        if (_i % 3 != 2)
+                assert_quiet(&w);
+        world_apply(&w);
+        assert_stays_quiet(&w);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(vcpus_stay_on_usable_cpus_of_nodes_that_have_some) {
+        const Topology *t;
+        IdSet usable;
+        World w;
+        Guest *g;
+
+        world_on_machine(&w, _i / 3, policies[_i % 3]);
+        t = w.snapshot->topology;
+        usable = idset_minus(&t->online, &t->isolated);
+        g = world_guest(&w, "guest", MAX(t->n_cpus / 3, (size_t)1), 100 * GIB);
+        g->starting = true;
+        world_decide(&w, g->uuid);
+        for (size_t i = 0; i < w.plan->n_actions; i++) {
+                IdSet set = set_of(w.plan->actions[i].new_value);
+
+                ck_assert(!idset_is_empty(&set) && idset_is_subset(&set, &usable));
+        }
+        for (size_t i = 0; i < t->n_nodes; i++)
+                if (idset_is_empty(&t->nodes[i].cpus))
+                        ck_assert(!idset_contains(&state_find_guest(w.state, g->uuid)->nodes, t->nodes[i].id));
+        world_apply(&w);
+        world_decide(&w, NULL);
+        assert_quiet(&w);
+        world_done(&w);
+}
+END_TEST
+
+int main(void) {
+        Suite *suite = suite_create("placement_topologies");
+        TCase *tc = tcase_create("placement_topologies");
+        SRunner *runner;
+        int failed;
+
+        tcase_set_timeout(tc, 60);
+        tcase_add_loop_test(tc, a_placed_host_stays_as_it_is, 0, 3 * N_MACHINES);
+        tcase_add_loop_test(tc, an_administrators_own_pinning_stays_as_it_is, 0, 3 * N_MACHINES);
+        tcase_add_loop_test(tc, a_guest_as_large_as_the_machine_stays_as_it_is, 0, 3 * N_MACHINES);
+        tcase_add_loop_test(tc, vcpus_stay_on_usable_cpus_of_nodes_that_have_some, 0, 3 * N_MACHINES);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}
