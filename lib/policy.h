@@ -21,6 +21,11 @@ typedef struct PolicyInput {
          * the other guests are looked at but not touched.
          */
         const char *only_uuid;
+        /*
+         * The guests of the snapshot are not all there are (libvirt has not
+         * answered yet): nothing is forgotten about those that are missing.
+         */
+        bool guests_incomplete;
 } PolicyInput;
 
 /*
@@ -43,6 +48,9 @@ typedef struct PolicyContext {
         const char *only_uuid;
 } PolicyContext;
 
+/* host.reserved_memory in bytes: what the host keeps for itself. Auto: 5 % of its memory, at most 4 GiB. */
+uint64_t policy_host_reserve(const PolicyContext *c);
+
 /* One controller each. Return 0 or -ENOMEM. */
 int policy_placement(PolicyContext *c);         /* vCPU, emulator, iothread pins and memory: one decision */
 int policy_ksm(PolicyContext *c);
@@ -62,6 +70,9 @@ int policy_restore(const Snapshot *snapshot, const State *state, Plan **ret);
  */
 int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *uuid, unsigned index, char **ret);
 
+/* A balloon moves in units the guest chooses; differences up to this are none. */
+#define BALLOON_TOLERANCE_BYTES MIB
+
 /*
  * Whether a knob still holds what we gave it (ours or previous). CPU lists are
  * compared on the online CPUs (the kernel drops offline ones from a thread's
@@ -69,3 +80,10 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
  * its way from previous/original to it.
  */
 bool policy_still_ours(const Snapshot *snapshot, const Owned *owned, const char *current);
+
+/*
+ * Whether a balloon at @current_bytes is between where it was at the last look
+ * and where it was sent. Several requests in a row leave it outside of all that
+ * an Owned remembers; then this still tells that it is our doing.
+ */
+bool policy_balloon_on_its_way(const GuestMemo *memo, uint64_t current_bytes);

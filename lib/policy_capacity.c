@@ -11,10 +11,6 @@
  * equal sets in a row are counted in one pass over the CPUs.
  */
 
-/* The part of the host's memory that placement leaves free with reserved_memory = "auto": 5 %, at most 4 GiB. */
-#define RESERVE_AUTO_PERMYRIAD 500U
-#define RESERVE_AUTO_MAX (4 * GIB)
-
 CpuPolicy placement_policy(const PlacementGuest *g) {
         return (CpuPolicy)setting(g->settings, KEY_CPU_POLICY);
 }
@@ -69,13 +65,6 @@ static uint64_t huge_free_bytes(const NodeMemory *m) {
         return bytes;
 }
 
-static uint64_t host_reserve(const PolicyContext *c) {
-        uint64_t total = c->snapshot->host.memory.total_bytes;
-
-        return setting_amount(&c->host, KEY_HOST_RESERVED_MEMORY, total,
-                              MIN(permyriad_of(total, RESERVE_AUTO_PERMYRIAD), RESERVE_AUTO_MAX));
-}
-
 static void node_memory_init(PlacementNode *n, const Host *host, uint64_t reserve) {
         const NodeMemory *m = host_node(host, n->id);
 
@@ -98,7 +87,7 @@ static void node_busy_init(PlacementNode *n, const Host *host) {
 
 static int nodes_init(Placement *p) {
         const Host *host = &p->context->snapshot->host;
-        uint64_t reserve = host_reserve(p->context);
+        uint64_t reserve = policy_host_reserve(p->context);
 
         p->nodes = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->nodes));
         p->weights = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->weights));
@@ -149,7 +138,7 @@ static bool is_movable(const Guest *g) {
         SkipReason why;
 
         return policy_eligible(g, ACTION_MOVE_MEMORY, &why, &detail) || why == SKIP_NOT_RUNNING ||
-               why == SKIP_MIGRATING;
+               why == SKIP_MIGRATING || why == SKIP_UNREACHABLE;
 }
 
 static void guest_measure(PlacementGuest *g) {

@@ -20,6 +20,7 @@ static bool first_obstacle(const Obstacle *o, size_t n, SkipReason *ret_why, con
 
 static bool blocked_always(const Guest *g, SkipReason *ret_why, const char **ret_detail) {
         const Obstacle obstacles[] = {
+                { g->unreachable, SKIP_UNREACHABLE, "libvirt or the guest's monitor does not answer" },
                 { g->state == GUEST_CRASHED, SKIP_NOT_RUNNING, "the guest has crashed" },
                 { g->state == GUEST_SHUTDOWN, SKIP_NOT_RUNNING, "the guest is shutting down" },
                 { g->migrating, SKIP_MIGRATING, "a migration or another long job is under way" },

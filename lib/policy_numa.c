@@ -7,8 +7,8 @@
 
 /*
  * Memory follows the guest to its nodes. What lies elsewhere is left there up
- * to 5 % of the resident memory or 64 MiB, whichever is more: below that a
- * move costs more than it gives. One guest at a time, the one with the most
+ * to 5 % of the resident memory or 4 MiB, whichever is more: the guest would not
+ * notice, and QEMU's own pages always lie about a little. One guest at a time, the one with the most
  * remote memory first; while its pages may still be on their way, nobody else.
  *
  * After a move the guest is left alone for numa.cooldown, doubled with each
@@ -16,7 +16,7 @@
  */
 
 #define REMOTE_PERMYRIAD 500U
-#define REMOTE_MINIMUM (64 * MIB)
+#define REMOTE_MINIMUM (4 * MIB)
 #define COOLDOWN_DOUBLINGS_MAX 6U
 
 /* A time after now was noted before a reboot. */

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One decision, in this order: which rules hold; the effective settings of the
+ * host and of each guest; a memo for each guest, and no memo for guests that
+ * are gone; then each controller in turn, appending to one plan. Placement
+ * comes first: where a guest's memory belongs does not depend on how much of
+ * it there is. KSM comes before the balloon: it costs the guests nothing.
+ */
+
+#include "policy.h"
+#include "rules.h"
+
+#define RESERVE_AUTO_PERMYRIAD 500U
+#define RESERVE_AUTO_MAX (4 * GIB)
+
+uint64_t policy_host_reserve(const PolicyContext *c) {
+        uint64_t total = c->snapshot->host.memory.total_bytes;
+
+        return setting_amount(&c->host, KEY_HOST_RESERVED_MEMORY, total,
+                              MIN(permyriad_of(total, RESERVE_AUTO_PERMYRIAD), RESERVE_AUTO_MAX));
+}
+
+/*
+ * Whether @uuid is on the host. Asked in ascending order, a run of questions
+ * costs one walk over the guests; *@at is where the last answer was found.
+ */
+static bool guest_is_here(const Snapshot *snapshot, const char *uuid, size_t *at) {
+        if (*at > 0 && strcmp(snapshot->guests[*at - 1]->uuid, uuid) >= 0)
+                *at = 0;
+        while (*at < snapshot->n_guests && strcmp(snapshot->guests[*at]->uuid, uuid) < 0)
+                (*at)++;
+        return *at < snapshot->n_guests && streq(snapshot->guests[*at]->uuid, uuid);
+}
+
+/* A guest that left the host took its pins, balloon and statistics with it: nothing to give back. */
+static void forget_gone_guests(const Snapshot *snapshot, State *state) {
+        char uuid[UUID_TEXT_SIZE];
+        size_t at = 0, i = 0;
+
+        while (i < state->n_guests) {
+                if (guest_is_here(snapshot, state->guests[i].uuid, &at)) {
+                        i++;
+                        continue;
+                }
+                memcpy(uuid, state->guests[i].uuid, sizeof(uuid));
+                state_forget_guest(state, uuid);
+        }
+        for (i = at = 0; i < state->n_owned;) {
+                if (state->owned[i].uuid[0] == '\0' || guest_is_here(snapshot, state->owned[i].uuid, &at)) {
+                        i++;
+                        continue;
+                }
+                memcpy(uuid, state->owned[i].uuid, sizeof(uuid));
+                state_forget_guest(state, uuid);
+        }
+}
+
+static int remember_guests(const Snapshot *snapshot, State *state) {
+        GuestMemo *memo;
+        int r;
+
+        for (size_t i = 0; i < snapshot->n_guests; i++) {
+                r = state_guest(state, snapshot->guests[i]->uuid, &memo);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void resolve_settings(PolicyContext *c) {
+        ActiveRules rules = { .active = c->active_rules };
+
+        config_resolve_host(c->config, rules, &c->host);
+        for (size_t i = 0; i < c->snapshot->n_guests; i++)
+                config_resolve_guest(c->config, rules, c->snapshot->guests[i], &c->guests[i]);
+}
+
+static int run_controllers(PolicyContext *c) {
+        static int (*const controllers[])(PolicyContext *) = { policy_placement, policy_ksm, policy_balloon };
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(controllers); i++) {
+                r = controllers[i](c);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
+        _cleanup_(plan_freep) Plan *plan = NULL;
+        _cleanup_free_ Settings *guests = NULL;
+        _cleanup_free_ bool *active = NULL;
+        int r;
+
+        active = calloc(MAX(in->config->n_rules, (size_t)1), sizeof(*active));
+        guests = calloc(MAX(in->snapshot->n_guests, (size_t)1), sizeof(*guests));
+        if (!active || !guests)
+                return -ENOMEM;
+
+        r = plan_new(&plan);
+        if (r < 0)
+                return r;
+        r = rules_evaluate(in->config, in->snapshot, state, active);
+        if (r < 0)
+                return r;
+        if (!in->only_uuid && !in->guests_incomplete)
+                forget_gone_guests(in->snapshot, state);
+        r = remember_guests(in->snapshot, state);
+        if (r < 0)
+                return r;
+
+        PolicyContext c = {
+                .config = in->config,
+                .snapshot = in->snapshot,
+                .state = state,
+                .plan = plan,
+                .active_rules = active,
+                .guests = guests,
+                .only_uuid = in->only_uuid,
+        };
+        resolve_settings(&c);
+        r = run_controllers(&c);
+        if (r < 0)
+                return r;
+        plan->active_rules = TAKE_PTR(active);
+        plan->n_rules = in->config->n_rules;
+
+        *ret = TAKE_PTR(plan);
+        return 0;
+}

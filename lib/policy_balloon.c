@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Balloons: the host's need against the guests'.
+ *
+ *   1. Each guest is looked at: where its balloon is against where it was sent
+ *      (policy_balloon_watch.c), and what may be done to it
+ *      (policy_balloon_guest.c).
+ *   2. Guests in distress get memory, whatever their mode wants; then guests of
+ *      mode off get back what was taken, fixed targets are approached, and
+ *      mode auto balances what is left (policy_balloon_share.c).
+ *   3. Into the plan go first the guests in distress, then whatever frees
+ *      memory, then whatever gives it.
+ *   4. Statistics for the next decision are asked for (policy_balloon_stats.c).
+ *
+ * What was asked of a guest before and has not happened yet counts as
+ * promised. A guest on its way down is not asked for more until it arrived and
+ * reported afresh.
+ */
+
+#include "policy_balloon.h"
+
+static bool is_idle(const PolicyContext *c, const BalloonGuest *b) {
+        return b->mode == BALLOON_OFF && !b->owned && !b->said &&
+                !state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
+}
+
+static int look(BalloonDecision *d, size_t i) {
+        PolicyContext *c = d->context;
+        BalloonGuest *b = &d->guests[d->n];
+        int r;
+
+        balloon_guest_init(c, i, b);
+        if (!b->memo)
+                return 0;
+        r = balloon_guest_watch(c, b);
+        if (r < 0)
+                return r;
+        if (is_idle(c, b))
+                return 0;
+        balloon_guest_judge(c, b);
+        balloon_promise(&d->host, b, b->current, b->asked);
+        d->n++;
+        return 0;
+}
+
+static int look_at_guests(BalloonDecision *d) {
+        const Snapshot *s = d->context->snapshot;
+        int r;
+
+        for (size_t i = 0; i < s->n_guests; i++) {
+                if (d->context->only_uuid && !streq(s->guests[i]->uuid, d->context->only_uuid))
+                        continue;
+                r = look(d, i);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void look_at_host(BalloonDecision *d) {
+        const PolicyContext *c = d->context;
+        const HostMemory *m = &c->snapshot->host.memory;
+        BalloonHost *h = &d->host;
+
+        h->known = m->total_bytes > 0 && m->total_bytes != UNKNOWN_U64 && m->available_bytes <= m->total_bytes;
+        if (!h->known)
+                return;
+        h->total = m->total_bytes;
+        h->available = m->available_bytes;
+        h->start = permyriad_of(h->total, setting(&c->host, KEY_BALLOON_START));
+        h->stop = permyriad_of(h->total, setting(&c->host, KEY_BALLOON_STOP));
+        h->reserved = policy_host_reserve(c);
+}
+
+/* A guest that just started is not a reason to balance all of them. */
+static void decide(BalloonDecision *d) {
+        bool alone = d->context->only_uuid != NULL;
+
+        if (!alone)
+                balloon_decide_distress(d);
+        for (size_t i = 0; i < d->n; i++) {
+                if (d->guests[i].mode == BALLOON_OFF)
+                        balloon_decide_back(d, &d->guests[i]);
+                else if (d->guests[i].mode == BALLOON_TARGET)
+                        balloon_decide_target(d, &d->guests[i]);
+        }
+        if (!alone)
+                balloon_decide_auto(d);
+}
+
+static int ask(BalloonDecision *d, const BalloonGuest *b) {
+        GuestMemo *m = b->memo;
+        int r;
+
+        r = balloon_add_action(d, b);
+        if (r < 0)
+                return r;
+        m->balloon_target_bytes = b->new_bytes;
+        m->balloon_seen_bytes = b->current;
+        m->balloon_set_usec = m->balloon_progress_usec = MAX(d->context->snapshot->now_usec, UINT64_C(1));
+        if (m->balloon_stuck > 0)
+                m->balloon_stuck_until_usec = 0;
+        return 0;
+}
+
+typedef enum Phase { PHASE_DISTRESS, PHASE_FREE, PHASE_GIVE, _PHASE_MAX } Phase;
+
+static Phase phase_of(const BalloonGuest *b) {
+        if (b->purpose == BALLOON_DISTRESS)
+                return PHASE_DISTRESS;
+        return b->new_bytes < b->current ? PHASE_FREE : PHASE_GIVE;
+}
+
+static int ask_all(BalloonDecision *d) {
+        int r;
+
+        for (Phase phase = PHASE_DISTRESS; phase < _PHASE_MAX; phase++)
+                for (size_t i = 0; i < d->n; i++) {
+                        const BalloonGuest *b = &d->guests[i];
+
+                        if (b->purpose == BALLOON_NOTHING || phase_of(b) != phase)
+                                continue;
+                        r = ask(d, b);
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
+
+static bool wants_less(const BalloonDecision *d, const BalloonGuest *b) {
+        if (b->mode == BALLOON_TARGET)
+                return b->current > u64_add(b->goal, BALLOON_TOLERANCE_BYTES);
+        return balloon_is_wanted_from(d, b);
+}
+
+static bool wants_more(const BalloonDecision *d, const BalloonGuest *b) {
+        if (b->mode == BALLOON_TARGET)
+                return u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->goal;
+        return !balloon_is_wanted_from(d, b) && u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum;
+}
+
+/* Why a guest stays as it is, when something would have it otherwise. */
+static int explain(BalloonDecision *d, const BalloonGuest *b) {
+        bool less = wants_less(d, b);
+
+        if (b->said || b->mode == BALLOON_OFF || b->purpose != BALLOON_NOTHING || (!less && !wants_more(d, b)))
+                return 0;
+        if (b->blocked)
+                return balloon_add_skip(d, b, b->why);
+        if (!less || b->moving)
+                return 0;
+        if (b->current <= u64_add(b->minimum, BALLOON_TOLERANCE_BYTES))
+                return balloon_add_skip(d, b, SKIP_AT_MINIMUM);
+        if (b->fixed)
+                return balloon_add_skip(d, b, b->why);
+        if (balloon_spare(b) <= BALLOON_TOLERANCE_BYTES)
+                return balloon_add_skip(d, b, SKIP_DISTRESS);
+        return 0;
+}
+
+static int explain_off(BalloonDecision *d, BalloonGuest *b) {
+        if (b->mode != BALLOON_OFF || !b->owned || b->purpose != BALLOON_NOTHING)
+                return 0;
+        if (balloon_is_at(b->current, MIN(b->original, b->maximum))) {
+                state_disown(d->context->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
+                return 0;
+        }
+        if (b->said || (!b->blocked && !b->distress))
+                return 0;
+        return balloon_add_skip(d, b, b->blocked ? b->why : SKIP_DISTRESS);
+}
+
+static int finish(BalloonDecision *d) {
+        int r;
+
+        for (size_t i = 0; i < d->n; i++) {
+                r = explain(d, &d->guests[i]);
+                if (r >= 0)
+                        r = explain_off(d, &d->guests[i]);
+                if (r >= 0)
+                        r = balloon_set_stats_period(d->context, &d->guests[i]);
+                if (r >= 0)
+                        r = balloon_want_stats(d, &d->guests[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool any_auto(const BalloonDecision *d) {
+        for (size_t i = 0; i < d->n; i++)
+                if (d->guests[i].mode == BALLOON_AUTO)
+                        return true;
+        return false;
+}
+
+int policy_balloon(PolicyContext *c) {
+        _cleanup_free_ BalloonGuest *guests = NULL;
+        BalloonDecision d = { .context = c };
+        int r;
+
+        guests = d.guests = calloc(MAX(c->snapshot->n_guests, (size_t)1), sizeof(*guests));
+        if (!guests)
+                return -ENOMEM;
+        look_at_host(&d);
+        r = look_at_guests(&d);
+        if (r < 0)
+                return r;
+        if (!d.host.known && any_auto(&d)) {
+                r = plan_add_skip(c->plan, ACTION_SET_BALLOON, NULL, SKIP_UNKNOWN, "the host's memory is not known");
+                if (r < 0)
+                        return r;
+        }
+        decide(&d);
+        r = ask_all(&d);
+        if (r < 0)
+                return r;
+        return finish(&d);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Inside of the balloon controller: what its files share. The order of work is
+ * at the head of policy_balloon.c.
+ */
+
+#include "policy.h"
+
+/* What a new size is for; the reason text goes by it. */
+typedef enum BalloonWhy {
+        BALLOON_NOTHING,
+        BALLOON_DISTRESS,       /* the guest is short of memory */
+        BALLOON_TO_TARGET,      /* mode target, towards its goal */
+        BALLOON_RECLAIMED,      /* mode auto: balloon.reclaim holds */
+        BALLOON_HOST_SHORT,     /* mode auto: the host needs memory */
+        BALLOON_GIVEN,          /* mode auto: the host has memory to give */
+        BALLOON_BACK,           /* mode off: as it was before */
+} BalloonWhy;
+
+/* One guest in one decision. */
+typedef struct BalloonGuest {
+        const Guest *guest;
+        const Settings *settings;
+        GuestMemo *memo;
+        BalloonMode mode;
+
+        bool owned;
+        uint64_t original, ours;
+        bool last_grew;                 /* our last change gave memory */
+
+        uint64_t current, minimum, maximum;     /* minimum <= maximum */
+        uint64_t step;                  /* most that moves in one decision, unless it is urgent */
+        uint64_t goal;                  /* mode target */
+        uint64_t usable;                /* as reported, at most current; UNKNOWN_U64 */
+        uint64_t reserve;               /* usable memory that stays */
+        uint64_t asked;                 /* where the balloon is going; current when it is at rest */
+        bool moving;
+
+        bool blocked;                   /* nothing can be done to it, for reason why */
+        bool fixed;                     /* it may grow but not shrink, for reason why */
+        SkipReason why;
+        const char *detail;             /* static; NULL: made from why */
+        bool distress;
+        bool said;                      /* its skip is in the plan already */
+
+        BalloonWhy purpose;             /* BALLOON_NOTHING: it keeps its size */
+        uint64_t new_bytes;
+        uint64_t weight, cap, take;     /* scratch of the sharing */
+} BalloonGuest;
+
+/* The host in one decision. Sums saturate. */
+typedef struct BalloonHost {
+        bool known;
+        uint64_t total, available, start, stop; /* bytes */
+        uint64_t reserved;              /* never given to a guest */
+        uint64_t freeing, growing;      /* what guests will free and take until all are where they were sent */
+} BalloonHost;
+
+typedef struct BalloonDecision {
+        PolicyContext *context;
+        BalloonHost host;
+        BalloonGuest *guests;
+        size_t n;
+} BalloonDecision;
+
+/* policy_balloon_guest.c: sizes, and what can be done to the guest. */
+void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret);
+void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b);
+
+/*
+ * policy_balloon_watch.c: compares the balloon with what was asked of it, and
+ * updates the memo: under way, arrived, stuck, or moved by somebody else (then
+ * it is disowned). Returns 0 or -ENOMEM.
+ */
+int balloon_guest_watch(PolicyContext *c, BalloonGuest *b);
+
+/* policy_balloon_share.c: who gets which size. */
+void balloon_decide_distress(BalloonDecision *d);
+void balloon_decide_target(BalloonDecision *d, BalloonGuest *b);
+void balloon_decide_auto(BalloonDecision *d);
+/* Mode off: back to the original size, bounded by the maximum. */
+void balloon_decide_back(BalloonDecision *d, BalloonGuest *b);
+/* Keeps account: the guest's balloon goes to @to and no longer to @from. */
+void balloon_promise(BalloonHost *h, const BalloonGuest *b, uint64_t from, uint64_t to);
+/* Whether the host, or balloon.reclaim, wants memory from this guest of mode auto. */
+bool balloon_is_wanted_from(const BalloonDecision *d, const BalloonGuest *b);
+/* What the guest can lose now: down to its minimum, keeping its reserve. */
+uint64_t balloon_spare(const BalloonGuest *b);
+
+/*
+ * policy_balloon_stats.c: the statistics period of a guest that has none is
+ * switched on, and given back in mode off; which guests' statistics the next
+ * decision needs. Return 0 or -ENOMEM.
+ */
+int balloon_set_stats_period(PolicyContext *c, const BalloonGuest *b);
+int balloon_want_stats(BalloonDecision *d, const BalloonGuest *b);
+
+/* policy_balloon_text.c: appends to the plan. 0 or -ENOMEM. */
+int balloon_add_action(BalloonDecision *d, const BalloonGuest *b);
+int balloon_add_skip(BalloonDecision *d, const BalloonGuest *b, SkipReason why);
+
+/* Its balloon made no progress; see policy_balloon_watch.c. */
+static inline bool balloon_is_set_aside(const PolicyContext *c, const BalloonGuest *b) {
+        return b->memo->balloon_stuck > 0 && c->snapshot->now_usec < b->memo->balloon_stuck_until_usec;
+}
+
+static inline uint64_t balloon_difference(uint64_t a, uint64_t b) {
+        return a > b ? a - b : b - a;
+}
+
+static inline bool balloon_is_at(uint64_t a, uint64_t b) {
+        return balloon_difference(a, b) <= BALLOON_TOLERANCE_BYTES;
+}

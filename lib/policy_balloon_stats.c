@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Balloon statistics are what this controller costs: one round trip through
+ * QEMU for each guest asked (about 1 ms of host CPU). Those that a decision is
+ * about are read for every decision; the others in rotation, a sixth of them
+ * each time, in an order that their uuids give.
+ *
+ * A guest whose statistics nobody polls reports nothing; its period is then
+ * switched on. One that somebody has set stays as it is.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "parse.h"
+#include "policy_balloon.h"
+#include "policy_eligible.h"
+
+#define ROTATION 6U
+
+static bool can_report(const BalloonGuest *b) {
+        const char *detail;
+        SkipReason why;
+
+        return !b->guest->unreachable && !b->memo->balloon_taken &&
+                policy_eligible(b->guest, ACTION_SET_BALLOON, &why, &detail);
+}
+
+static int set_period(PolicyContext *c, const BalloonGuest *b, const char *new, const char *reason) {
+        bool off = b->mode == BALLOON_OFF;
+        _cleanup_free_ char *source = NULL;
+        char old[24];
+        int r;
+
+        r = setting_source(b->settings, off ? KEY_BALLOON_MODE : KEY_BALLOON_STATS_PERIOD, &source);
+        if (r < 0)
+                return r;
+        (void)snprintf(old, sizeof(old), "%" PRIu64, b->guest->stats_period_sec);
+        return plan_add_action(c->plan, ACTION_SET_STATS_PERIOD, b->guest, 0, old, new, source, "%s", reason);
+}
+
+static int period_taken_over(PolicyContext *c, const BalloonGuest *b, const Owned *owned) {
+        int r;
+
+        r = plan_add_skip(c->plan, ACTION_SET_STATS_PERIOD, b->guest, SKIP_TAKEN_OVER,
+                          "its statistics period is %" PRIu64 " s, not %s s as set by kvmtuned: it stays",
+                          b->guest->stats_period_sec, owned->ours);
+        if (r < 0)
+                return r;
+        state_disown(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
+        return 0;
+}
+
+static int give_period_back(PolicyContext *c, const BalloonGuest *b, const Owned *owned, const char *current) {
+        if (streq(owned->original, current)) {
+                state_disown(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
+                return 0;
+        }
+        if (!policy_still_ours(c->snapshot, owned, current))
+                return period_taken_over(c, b, owned);
+        if (b->guest->unreachable || b->guest->migrating)
+                return 0;
+        return set_period(c, b, owned->original, "balloon.mode is off: giving back the statistics period");
+}
+
+int balloon_set_stats_period(PolicyContext *c, const BalloonGuest *b) {
+        const Owned *owned = state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
+        bool silent = b->fixed ? b->why == SKIP_STALE_STATS : b->guest->stats.age_usec == UNKNOWN_U64;
+        char current[24], wanted[24];
+
+        (void)snprintf(current, sizeof(current), "%" PRIu64, b->guest->stats_period_sec);
+        if (b->mode == BALLOON_OFF)
+                return owned ? give_period_back(c, b, owned, current) : 0;
+        if (!can_report(b))
+                return 0;
+
+        (void)snprintf(wanted, sizeof(wanted), "%" PRIu64,
+                       setting(b->settings, KEY_BALLOON_STATS_PERIOD) / USEC_PER_SEC);
+        if (!owned)
+                return b->guest->stats_period_sec == 0
+                        ? set_period(c, b, wanted, "its balloon statistics are not polled") : 0;
+        if (streq(current, owned->ours))
+                return streq(current, wanted) ? 0 : set_period(c, b, wanted, "balloon.stats_period changed");
+        /* Not there yet, or lost: asked for again only when the guest really is silent. */
+        if (streq(current, owned->original) || policy_still_ours(c->snapshot, owned, current))
+                return silent ? set_period(c, b, wanted, "its balloon statistics are not polled") : 0;
+        return period_taken_over(c, b, owned);
+}
+
+/* FNV-1a, 32 bits. */
+static uint32_t uuid_hash(const char *uuid) {
+        uint32_t h = UINT32_C(2166136261);
+
+        for (; *uuid; uuid++)
+                h = (h ^ (uint8_t)*uuid) * UINT32_C(16777619);
+        return h;
+}
+
+static bool is_its_turn(const BalloonDecision *d, const BalloonGuest *b) {
+        uint64_t interval = MAX(setting(&d->context->config->base, KEY_DAEMON_INTERVAL), UINT64_C(1));
+
+        return uuid_hash(b->guest->uuid) % ROTATION == d->context->snapshot->now_usec / interval % ROTATION;
+}
+
+/* Something is under way with this guest, or may have to be before its turn comes. */
+static bool needs_a_look(const BalloonDecision *d, const BalloonGuest *b) {
+        uint64_t since = u64_sub(d->context->snapshot->now_usec, b->memo->balloon_set_usec);
+        bool below_maximum = u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum;
+
+        if (b->moving || b->distress || b->purpose != BALLOON_NOTHING || balloon_is_wanted_from(d, b))
+                return true;
+        if (b->mode == BALLOON_TARGET && !balloon_is_at(b->current, b->goal))
+                return true;
+        if (b->owned && b->guest->stats.age_usec > since)
+                return true;
+        if (!below_maximum)
+                return false;
+        return (b->mode == BALLOON_AUTO && b->owned) || (b->usable != UNKNOWN_U64 && b->usable / 2 < b->reserve);
+}
+
+int balloon_want_stats(BalloonDecision *d, const BalloonGuest *b) {
+        if (b->mode == BALLOON_OFF || !can_report(b))
+                return 0;
+        if (!needs_a_look(d, b) && !is_its_turn(d, b))
+                return 0;
+        return plan_want_stats(d->context->plan, b->guest);
+}

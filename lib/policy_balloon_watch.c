@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Where a balloon is, against where it was sent. The memo's balloon_target_bytes
+ * is the size asked for while the balloon is on its way, and 0 once it arrived:
+ *
+ *   on its way   every step of 1 MiB towards the target is progress. None for
+ *                30 s: stuck, set aside for 60 s, doubling up to 64 min each
+ *                time in a row. QEMU keeps the target, so nothing is asked again.
+ *   arrived      it stays. When it leaves, and stays elsewhere until the next
+ *                look, somebody else set it: theirs now. At the maximum it may
+ *                be a guest that reboots (its driver comes back and inflates
+ *                again), which gets 60 s.
+ *
+ * balloon_stuck_until_usec with balloon_stuck = 0 is a hold set by
+ * policy_balloon_guest.c: no shrinking until then.
+ *
+ * A value outside of all that was ever asked is somebody else's at once.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "parse.h"
+#include "policy_balloon.h"
+
+#define STUCK_AFTER_USEC (30 * USEC_PER_SEC)
+#define SET_ASIDE_USEC (60 * USEC_PER_SEC)
+#define SET_ASIDE_DOUBLINGS 6U
+#define REBOOT_USEC (60 * USEC_PER_SEC)
+
+static int taken_over(PolicyContext *c, BalloonGuest *b) {
+        char now[FORMAT_BYTES_MAX], ours[FORMAT_BYTES_MAX];
+        int r;
+
+        r = plan_add_skip(c->plan, ACTION_SET_BALLOON, b->guest, SKIP_TAKEN_OVER,
+                          "its memory is %s, not %s as set by kvmtuned: somebody else changed it, it stays",
+                          format_bytes_short(b->current, now), format_bytes_short(b->ours, ours));
+        if (r < 0)
+                return r;
+        b->said = true;
+        b->memo->balloon_taken = true;
+        b->memo->balloon_target_bytes = 0;
+        b->owned = b->moving = b->last_grew = false;
+        state_disown(c->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
+        return 0;
+}
+
+static void forget_stuck(GuestMemo *m) {
+        if (m->balloon_stuck > 0)
+                m->balloon_stuck_until_usec = 0;
+        m->balloon_stuck = 0;
+}
+
+static void forget_request(GuestMemo *m) {
+        forget_stuck(m);
+        m->balloon_target_bytes = 0;
+}
+
+static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
+        GuestMemo *m = b->memo;
+        uint64_t now = c->snapshot->now_usec;
+        uint64_t before = balloon_difference(m->balloon_seen_bytes, m->balloon_target_bytes);
+        uint64_t left = balloon_difference(b->current, m->balloon_target_bytes);
+
+        if (left <= BALLOON_TOLERANCE_BYTES) {
+                forget_request(m);
+                m->balloon_seen_bytes = b->current;
+                m->balloon_progress_usec = now;
+                return;
+        }
+        if (u64_add(left, MIB) <= before) {
+                forget_stuck(m);
+                m->balloon_progress_usec = now;
+                m->balloon_seen_bytes = b->current;
+        } else if (left > before) {
+                m->balloon_seen_bytes = b->current;
+        }
+        if (u64_sub(now, m->balloon_progress_usec) >= STUCK_AFTER_USEC) {
+                m->balloon_stuck_until_usec =
+                        u64_add(now, SET_ASIDE_USEC << MIN(m->balloon_stuck, SET_ASIDE_DOUBLINGS));
+                m->balloon_stuck = MIN(m->balloon_stuck, UINT32_MAX - 1) + 1;
+                /* The next 30 s count from the end of the pause. */
+                m->balloon_progress_usec = m->balloon_stuck_until_usec;
+        }
+        b->moving = !balloon_is_set_aside(c, b);
+        if (b->moving)
+                b->asked = m->balloon_target_bytes;
+}
+
+/* Returns true when somebody else holds the balloon now. */
+static bool watch_resting(const PolicyContext *c, BalloonGuest *b) {
+        GuestMemo *m = b->memo;
+        uint64_t now = c->snapshot->now_usec;
+        uint64_t grace = balloon_is_at(b->current, b->maximum) ? REBOOT_USEC : 0;
+
+        if (balloon_is_at(b->current, b->ours)) {
+                m->balloon_seen_bytes = b->current;
+                m->balloon_progress_usec = now;
+                return false;
+        }
+        b->blocked = true;
+        b->why = SKIP_COOLDOWN;
+        b->detail = "its memory left the size kvmtuned gave it; waiting to see whether it comes back";
+        if (!balloon_is_at(b->current, m->balloon_seen_bytes)) {
+                m->balloon_seen_bytes = b->current;
+                m->balloon_progress_usec = now;
+                return false;
+        }
+        return u64_sub(now, m->balloon_progress_usec) > grace;
+}
+
+/* The state remembers another request than the one that was made (it failed, or the memo is lost). */
+static void adopt_request(const PolicyContext *c, BalloonGuest *b) {
+        GuestMemo *m = b->memo;
+        bool lost = m->balloon_target_bytes == 0 && m->balloon_set_usec == 0;
+
+        if (!lost && (m->balloon_target_bytes == 0 || m->balloon_target_bytes == b->ours))
+                return;
+        forget_request(m);
+        m->balloon_target_bytes = b->ours;
+        m->balloon_seen_bytes = b->current;
+        m->balloon_progress_usec = c->snapshot->now_usec;
+        m->balloon_set_usec = MAX(m->balloon_set_usec, UINT64_C(1));
+}
+
+int balloon_guest_watch(PolicyContext *c, BalloonGuest *b) {
+        const Owned *owned = state_find_owned(c->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
+        uint64_t before = 0;
+        char current[24];
+
+        /* Times of another boot. */
+        if (b->memo->balloon_set_usec > c->snapshot->now_usec) {
+                forget_request(b->memo);
+                b->memo->balloon_set_usec = b->memo->balloon_stuck_until_usec = 0;
+        }
+        if (!owned) {
+                forget_request(b->memo);
+                return 0;
+        }
+        if (b->current == 0 || parse_u64(owned->original, &b->original) < 0 || parse_u64(owned->ours, &b->ours) < 0)
+                return 0;
+
+        b->owned = true;
+        if (parse_u64(owned->previous ? owned->previous : owned->original, &before) == 0)
+                b->last_grew = b->ours > before;
+        (void)snprintf(current, sizeof(current), "%" PRIu64, b->current);
+        if (!policy_still_ours(c->snapshot, owned, current) && !policy_balloon_on_its_way(b->memo, b->current))
+                return taken_over(c, b);
+
+        adopt_request(c, b);
+        if (b->memo->balloon_target_bytes != 0)
+                watch_moving(c, b);
+        else if (watch_resting(c, b))
+                return taken_over(c, b);
+        return 0;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What a knob holds now, whether that is still our doing, and how to give
+ * everything back.
+ *
+ * Order of giving back: memory policy before the pins that run on it; balloons
+ * that grow before those that shrink (a guest waits for memory, the host does
+ * not); then statistics periods; KSM last, its rate before its switch, so that
+ * it never runs at a rate nobody asked for.
+ */
+
+#include <inttypes.h>
+
+#include "parse.h"
+#include "policy.h"
+
+static int format_number(uint64_t value, char **ret) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        if (value == UNKNOWN_U64)
+                return -ENODATA;
+        r = strprintf_to(&text, "%" PRIu64, value);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
+/*
+ * What the kernel allows is the truth. Without it, what libvirt applies: the
+ * thread's own pin, else the domain's cpuset, else every CPU.
+ */
+static int format_pin(const Snapshot *snapshot, const Guest *g, const GuestThread *thread, char **ret) {
+        if (!idset_is_empty(&thread->affinity))
+                return idset_format(&thread->affinity, ret);
+        if (thread->pinned)
+                return idset_format(&thread->pin, ret);
+        if (g->vcpu_cpuset_set)
+                return idset_format(&g->vcpu_cpuset, ret);
+        if (!snapshot->topology)
+                return -ENODATA;
+        return idset_format(&snapshot->topology->online, ret);
+}
+
+static int format_thread(const Snapshot *snapshot, const Guest *g, const GuestThread *threads, size_t n,
+                         unsigned id, char **ret) {
+        for (size_t i = 0; i < n; i++)
+                if (threads[i].id == id)
+                        return format_pin(snapshot, g, &threads[i], ret);
+        return -ENOENT;
+}
+
+static int format_memory_nodes(const Guest *g, char **ret) {
+        IdSet nodes = IDSET_EMPTY;
+        int r;
+
+        for (size_t i = 0; i < g->n_node_memory; i++) {
+                if (g->node_memory[i].bytes == 0 || g->node_memory[i].bytes == UNKNOWN_U64)
+                        continue;
+                r = idset_add(&nodes, g->node_memory[i].node);
+                if (r < 0)
+                        return -ENODATA;
+        }
+        if (idset_is_empty(&nodes))
+                return -ENODATA;
+        return idset_format(&nodes, ret);
+}
+
+static int format_ksm(const KsmStatus *ksm, unsigned knob, char **ret) {
+        if (!ksm->present)
+                return -ENODATA;
+        switch (knob) {
+        case KSM_KNOB_RUN:
+                return format_number(ksm->run, ret);
+        case KSM_KNOB_PAGES_TO_SCAN:
+                return format_number(ksm->pages_to_scan, ret);
+        case KSM_KNOB_SLEEP_MILLISECS:
+                return format_number(ksm->sleep_millisecs, ret);
+        default:
+                return -ENODATA;
+        }
+}
+
+int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *uuid, unsigned index, char **ret) {
+        const Guest *g;
+
+        if (kind == ACTION_SET_KSM)
+                return format_ksm(&snapshot->host.ksm, index, ret);
+
+        g = snapshot_find_guest(snapshot, uuid);
+        if (!g)
+                return -ENOENT;
+        switch (kind) {
+        case ACTION_PIN_VCPU:
+                return format_thread(snapshot, g, g->vcpus, g->n_vcpus, index, ret);
+        case ACTION_PIN_EMULATOR:
+                return format_pin(snapshot, g, &g->emulator, ret);
+        case ACTION_PIN_IOTHREAD:
+                return format_thread(snapshot, g, g->iothreads, g->n_iothreads, index, ret);
+        case ACTION_SET_NODESET:
+                return idset_format(&g->numatune_nodes, ret);
+        case ACTION_MOVE_MEMORY:
+                return format_memory_nodes(g, ret);
+        case ACTION_SET_BALLOON:
+                return format_number(g->current_bytes, ret);
+        case ACTION_SET_STATS_PERIOD:
+                return format_number(g->stats_period_sec, ret);
+        default:
+                return -ENODATA;
+        }
+}
+
+static bool is_pin(ActionKind kind) {
+        return kind == ACTION_PIN_VCPU || kind == ACTION_PIN_EMULATOR || kind == ACTION_PIN_IOTHREAD;
+}
+
+static bool is_set(ActionKind kind) {
+        return is_pin(kind) || kind == ACTION_SET_NODESET || kind == ACTION_MOVE_MEMORY;
+}
+
+/* @ours NULL: nothing was set. */
+static bool pin_holds(const Snapshot *snapshot, const char *ours, const IdSet *current) {
+        IdSet set;
+
+        if (!ours || idset_parse(ours, &set) < 0)
+                return false;
+        if (snapshot->topology)
+                set = idset_and(&set, &snapshot->topology->online);
+        /* All its CPUs went offline: the kernel had to let the thread run elsewhere. */
+        return idset_is_empty(&set) || idset_equal(&set, current);
+}
+
+static bool set_still_ours(const Snapshot *snapshot, const Owned *owned, const char *current) {
+        IdSet now, set;
+
+        if (idset_parse(current, &now) < 0)
+                return false;
+        if (is_pin(owned->kind)) {
+                if (snapshot->topology)
+                        now = idset_and(&now, &snapshot->topology->online);
+                return pin_holds(snapshot, owned->ours, &now) || pin_holds(snapshot, owned->previous, &now);
+        }
+        return (idset_parse(owned->ours, &set) == 0 && idset_equal(&set, &now)) ||
+                (owned->previous && idset_parse(owned->previous, &set) == 0 && idset_equal(&set, &now));
+}
+
+static bool balloon_still_ours(const Owned *owned, const char *current) {
+        uint64_t now, ours, value, low, high;
+
+        if (parse_u64(current, &now) < 0 || parse_u64(owned->ours, &ours) < 0)
+                return false;
+        low = high = ours;
+        if (parse_u64(owned->original, &value) == 0) {
+                low = MIN(low, value);
+                high = MAX(high, value);
+        }
+        if (owned->previous && parse_u64(owned->previous, &value) == 0) {
+                low = MIN(low, value);
+                high = MAX(high, value);
+        }
+        return u64_add(now, BALLOON_TOLERANCE_BYTES) >= low && now <= u64_add(high, BALLOON_TOLERANCE_BYTES);
+}
+
+bool policy_still_ours(const Snapshot *snapshot, const Owned *owned, const char *current) {
+        if (is_set(owned->kind))
+                return set_still_ours(snapshot, owned, current);
+        if (owned->kind == ACTION_SET_BALLOON)
+                return balloon_still_ours(owned, current);
+        return streq(owned->ours, current) || (owned->previous && streq(owned->previous, current));
+}
+
+bool policy_balloon_on_its_way(const GuestMemo *memo, uint64_t current_bytes) {
+        uint64_t seen = memo->balloon_seen_bytes, target = memo->balloon_target_bytes;
+
+        return target != 0 && u64_add(current_bytes, BALLOON_TOLERANCE_BYTES) >= MIN(seen, target) &&
+                current_bytes <= u64_add(MAX(seen, target), BALLOON_TOLERANCE_BYTES);
+}
+
+/* Nothing to do when the knob holds the original already. */
+static bool holds_original(const Snapshot *snapshot, const Owned *owned, const char *current) {
+        uint64_t now, original;
+        IdSet a, b;
+
+        if (is_set(owned->kind)) {
+                if (idset_parse(current, &a) < 0 || idset_parse(owned->original, &b) < 0)
+                        return false;
+                if (is_pin(owned->kind) && snapshot->topology) {
+                        a = idset_and(&a, &snapshot->topology->online);
+                        b = idset_and(&b, &snapshot->topology->online);
+                }
+                return idset_equal(&a, &b);
+        }
+        if (owned->kind == ACTION_SET_BALLOON)
+                return parse_u64(current, &now) == 0 && parse_u64(owned->original, &original) == 0 &&
+                        MAX(now, original) - MIN(now, original) < BALLOON_TOLERANCE_BYTES;
+        return streq(owned->original, current);
+}
+
+/*
+ * As policy_still_ours(), with what the memo knows of a balloon: one that had
+ * reached our value and is elsewhere now was moved by somebody else, even when
+ * it lies between our value and the original.
+ */
+static bool holds_our_value(const Snapshot *snapshot, const State *state, const Owned *owned, const char *current) {
+        const GuestMemo *memo = state_find_guest(state, owned->uuid);
+        uint64_t now, ours;
+
+        if (owned->kind != ACTION_SET_BALLOON || !memo || memo->balloon_set_usec == 0)
+                return policy_still_ours(snapshot, owned, current);
+        if (parse_u64(current, &now) < 0 || parse_u64(owned->ours, &ours) < 0)
+                return false;
+        if (memo->balloon_target_bytes == 0)
+                return MAX(now, ours) - MIN(now, ours) <= BALLOON_TOLERANCE_BYTES;
+        return policy_balloon_on_its_way(memo, now) || policy_still_ours(snapshot, owned, current);
+}
+
+static int restore_one(const Snapshot *snapshot, const State *state, const Owned *owned, Plan *plan) {
+        const Guest *g = owned->uuid[0] != '\0' ? snapshot_find_guest(snapshot, owned->uuid) : NULL;
+        _cleanup_free_ char *current = NULL;
+        int r;
+
+        r = policy_current_value(snapshot, owned->kind, owned->uuid, owned->index, &current);
+        if (r == -ENOENT)
+                return 0;
+        if (r == -ENODATA)
+                return plan_add_skip(plan, owned->kind, g, SKIP_UNKNOWN,
+                                     "its present value is not known; it was %s before", owned->original);
+        if (r < 0)
+                return r;
+        if (holds_original(snapshot, owned, current))
+                return 0;
+        if (!holds_our_value(snapshot, state, owned, current))
+                return plan_add_skip(plan, owned->kind, g, SKIP_TAKEN_OVER,
+                                     "it is %s, not %s as set by kvmtuned: somebody else changed it, it stays",
+                                     current, owned->ours);
+        if (owned->kind == ACTION_SET_KSM && owned->index == KSM_KNOB_PAGES_TO_SCAN &&
+            streq(snapshot->host.ksm.advisor_mode, "scan-time"))
+                return plan_add_skip(plan, owned->kind, g, SKIP_UNAVAILABLE,
+                                     "the kernel's scan-time advisor sets pages_to_scan now");
+        return plan_add_action(plan, owned->kind, g, owned->index, current, owned->original, "restore",
+                               "giving back the value from before kvmtuned changed it");
+}
+
+/* Whether giving @owned back makes its guest larger. */
+static bool balloon_grows(const Snapshot *snapshot, const Owned *owned) {
+        const Guest *g = snapshot_find_guest(snapshot, owned->uuid);
+        uint64_t original;
+
+        return g && parse_u64(owned->original, &original) == 0 && original > g->current_bytes;
+}
+
+/* Position in the order of giving back; see the head of this file. */
+static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
+        switch (owned->kind) {
+        case ACTION_SET_NODESET:
+                return 0;
+        case ACTION_SET_BALLOON:
+                return balloon_grows(snapshot, owned) ? 2 : 3;
+        case ACTION_SET_STATS_PERIOD:
+                return 4;
+        case ACTION_SET_KSM:
+                return owned->index == KSM_KNOB_RUN ? 6 : 5;
+        default:
+                return 1;
+        }
+}
+
+#define RESTORE_RANKS 7
+
+int policy_restore(const Snapshot *snapshot, const State *state, Plan **ret) {
+        _cleanup_(plan_freep) Plan *plan = NULL;
+        int r;
+
+        r = plan_new(&plan);
+        if (r < 0)
+                return r;
+        for (unsigned rank = 0; rank < RESTORE_RANKS; rank++)
+                for (size_t i = 0; i < state->n_owned; i++) {
+                        if (restore_rank(snapshot, &state->owned[i]) != rank)
+                                continue;
+                        r = restore_one(snapshot, state, &state->owned[i], plan);
+                        if (r < 0)
+                                return r;
+                }
+
+        *ret = TAKE_PTR(plan);
+        return 0;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "balloon_util.h"
+
+/* ---- off, ownership, progress ----------------------------------------------- */
+
+START_TEST(off_gives_back_in_one_action) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        g->stats_period_sec = 0;
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 2);
+        act(10 * USEC_PER_SEC);
+        run();
+        act(10 * USEC_PER_SEC);
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_OFF);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+        ck_assert_str_eq(find_guest_action(&world, g, ACTION_SET_STATS_PERIOD)->new_value, "0");
+        act(10 * USEC_PER_SEC);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_uint_eq(world.state->n_owned, 0);
+}
+END_TEST
+
+START_TEST(off_does_not_shrink_a_guest_in_distress) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 4 * GIB);
+
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_TARGET);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+        act(10 * USEC_PER_SEC);
+        g->stats.usable_bytes = g->stats.unused_bytes = 0;
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_OFF);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_int_eq(why_not(g), SKIP_DISTRESS);
+}
+END_TEST
+
+static Guest *shrunk_guest(void) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        world_set_percent(&world, KEY_BALLOON_STEP, 25);
+        world_set_percent(&world, KEY_BALLOON_MINIMUM, 10);
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        run();
+        ck_assert_uint_eq(asked(g), 6 * GIB);
+        return g;
+}
+
+static const struct { const char *name; uint64_t size; unsigned looks; bool taken; } taken_rows[] = {
+        { "where we put it", 6 * GIB, 9, false },
+        { "1 MiB beside", 6 * GIB + MIB, 9, false },
+        { "below all we asked for: at once", 3 * GIB, 1, true },
+        { "between: not at the first look", 7 * GIB, 1, false },
+        { "between, and it stays there", 7 * GIB, 2, true },
+        { "at the maximum: perhaps a reboot", 8 * GIB, 7, false },
+        { "at the maximum, and it stays there", 8 * GIB, 8, true },
+};
+
+START_TEST(a_balloon_moved_by_somebody_else_is_theirs) {
+        Guest *g = shrunk_guest();
+        GuestMemo *memo;
+
+        act(10 * USEC_PER_SEC);
+        world_set(&world, KEY_BALLOON_RECLAIM, 0);
+        world.state->reclaiming = false;
+        run();
+        g->current_bytes = g->stats.available_bytes = taken_rows[_i].size;
+        for (unsigned i = 0; i < taken_rows[_i].looks; i++) {
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                run();
+                ck_assert_uint_eq(world.plan->n_actions, 0);
+        }
+        memo = state_find_guest(world.state, g->uuid);
+        ck_assert_msg(memo->balloon_taken == taken_rows[_i].taken, "%s", taken_rows[_i].name);
+        ck_assert_int_eq(state_find_owned(world.state, ACTION_SET_BALLOON, g->uuid, 0) == NULL, taken_rows[_i].taken);
+        if (!taken_rows[_i].taken)
+                return;
+        ck_assert_int_eq(why_not(g), SKIP_TAKEN_OVER);
+        ck_assert_uint_eq(world.plan->n_skips, 1);
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_int_eq(why_not(g), SKIP_TAKEN_OVER);
+}
+END_TEST
+
+START_TEST(a_guest_that_reboots_is_ours_when_it_comes_back) {
+        Guest *g = shrunk_guest();
+
+        act(10 * USEC_PER_SEC);
+        world_set(&world, KEY_BALLOON_RECLAIM, 0);
+        world.state->reclaiming = false;
+        run();
+        g->current_bytes = 8 * GIB;
+        for (unsigned i = 0; i < 4; i++) {
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                run();
+        }
+        g->current_bytes = 6 * GIB;
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        run();
+        ck_assert_ptr_nonnull(state_find_owned(world.state, ACTION_SET_BALLOON, g->uuid, 0));
+        ck_assert(!state_find_guest(world.state, g->uuid)->balloon_taken);
+}
+END_TEST
+
+START_TEST(a_balloon_without_progress_is_set_aside_with_back_off) {
+        Guest *g = shrunk_guest();
+        uint64_t pause = 60;
+
+        world_own_all(&world);
+        for (unsigned n = 1; n <= 9; n++) {
+                world.snapshot->now_usec += 29 * USEC_PER_SEC;
+                run();
+                ck_assert_uint_eq(world.plan->n_actions, 0);
+                ck_assert_uint_eq(world.plan->n_skips, 0);
+                world.snapshot->now_usec += USEC_PER_SEC;
+                run();
+                ck_assert_int_eq(why_not(g), SKIP_STUCK);
+                ck_assert_uint_eq(state_find_guest(world.state, g->uuid)->balloon_stuck, n);
+                world.snapshot->now_usec += pause * USEC_PER_SEC - 1;
+                run();
+                ck_assert_int_eq(why_not(g), SKIP_STUCK);
+                ck_assert_uint_eq(world.plan->n_actions, 0);
+                world.snapshot->now_usec++;
+                run();
+                ck_assert_int_eq(why_not(g), -1);
+                pause = MIN(pause * 2, UINT64_C(60) * 64);
+        }
+        g->current_bytes -= 2 * MIB;
+        run();
+        ck_assert_uint_eq(state_find_guest(world.state, g->uuid)->balloon_stuck, 0);
+}
+END_TEST
+
+START_TEST(a_guest_that_does_not_grow_keeps_nothing_from_others) {
+        Guest *stuck = world_add_guest(&world, "stuck", 8 * GIB, 4 * GIB);
+        Guest *other = NULL;
+
+        stuck->stats.usable_bytes = stuck->stats.unused_bytes = 0;
+        world_set_percent(&world, KEY_BALLOON_STEP, 100);
+        world_set_host(&world, 64 * GIB, 16 * GIB + 3 * GIB);
+        run();
+        ck_assert_uint_eq(asked(stuck), 8 * GIB);
+        world_own_all(&world);
+        other = world_add_guest(&world, "other", 8 * GIB, 4 * GIB);
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_eq(asked(other), 0);
+        world.snapshot->now_usec += 20 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_eq(asked(stuck), 0);
+        ck_assert_uint_eq(asked(other), 7 * GIB);
+}
+END_TEST
+
+START_TEST(slow_progress_is_progress) {
+        Guest *g = shrunk_guest();
+
+        world_own_all(&world);
+        for (unsigned i = 0; i < 30; i++) {
+                world.snapshot->now_usec += 20 * USEC_PER_SEC;
+                g->current_bytes -= MIB;
+                run();
+                ck_assert_int_eq(why_not(g), -1);
+                ck_assert_uint_eq(world.plan->n_actions, 0);
+        }
+}
+END_TEST
+
+START_TEST(distress_on_the_way_down_turns_it_around) {
+        Guest *g = shrunk_guest();
+
+        world_own_all(&world);
+        g->current_bytes = 7 * GIB;
+        g->stats.usable_bytes = g->stats.unused_bytes = 0;
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_gt(asked(g), 7 * GIB);
+}
+END_TEST
+
+START_TEST(a_dry_run_asks_again) {
+        Guest *g = shrunk_guest();
+
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_eq(asked(g), 6 * GIB);
+        world.snapshot->now_usec += 100 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_eq(asked(g), 6 * GIB);
+}
+END_TEST
+
+/* ---- statistics --------------------------------------------------------------- */
+
+static const struct {
+        const char *name;
+        BalloonMode mode;
+        bool device, owned;
+        uint64_t period;
+        const char *want;
+} period_rows[] = {
+        { "off leaves it off", BALLOON_OFF, true, false, 0, NULL },
+        { "switched on where there is none", BALLOON_AUTO, true, false, 0, "10" },
+        { "not without a balloon", BALLOON_AUTO, false, false, 0, NULL },
+        { "somebody's own period stays", BALLOON_AUTO, true, false, 3, NULL },
+        { "ours stays", BALLOON_AUTO, true, true, 10, NULL },
+        { "ours is given back in mode off", BALLOON_OFF, true, true, 10, "0" },
+        { "a period changed by somebody else stays", BALLOON_OFF, true, true, 7, NULL },
+};
+
+START_TEST(statistics_period_is_switched_on_where_needed) {
+        Guest *g = world_add_guest(&world, "g", 4 * GIB, 4 * GIB);
+        Action a = { .kind = ACTION_SET_STATS_PERIOD, .old_value = (char[]){ "0" }, .new_value = (char[]){ "10" } };
+        const Action *got;
+
+        memcpy(a.uuid, g->uuid, sizeof(a.uuid));
+        world_set(&world, KEY_BALLOON_MODE, period_rows[_i].mode);
+        g->balloon_device = period_rows[_i].device;
+        g->stats_period_sec = period_rows[_i].period;
+        if (period_rows[_i].owned)
+                ck_assert_int_eq(state_own(world.state, &a), 0);
+        run();
+        got = find_guest_action(&world, g, ACTION_SET_STATS_PERIOD);
+        ck_assert_msg(streq_ptr(got ? got->new_value : NULL, period_rows[_i].want), "%s", period_rows[_i].name);
+}
+END_TEST
+
+START_TEST(relaxed_guests_are_asked_in_rotation) {
+        enum { GUESTS = 60, TURNS = 6 };
+        unsigned seen[GUESTS] = { 0 }, most = 0;
+        char name[16];
+
+        world_set_host(&world, 64 * GIB, 40 * GIB);
+        for (int i = 0; i < GUESTS; i++) {
+                (void)snprintf(name, sizeof(name), "g%d", i);
+                (void)world_add_guest(&world, name, GIB, GIB);
+        }
+        for (int turn = 0; turn < TURNS; turn++) {
+                run();
+                most = MAX(most, (unsigned)world.plan->n_wanted_stats);
+                for (size_t i = 0; i < GUESTS; i++)
+                        seen[i] += world_wants_stats(&world, world.snapshot->guests[i]);
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        }
+        for (size_t i = 0; i < GUESTS; i++)
+                ck_assert_uint_eq(seen[i], 1);
+        ck_assert_uint_lt(most, GUESTS / 2);
+}
+END_TEST
+
+START_TEST(all_are_asked_while_the_host_is_short) {
+        Guest *a = world_add_guest(&world, "a", GIB, GIB), *b = world_add_guest(&world, "b", GIB, GIB);
+
+        world_set_host(&world, 64 * GIB, 5 * GIB);
+        run();
+        ck_assert(world_wants_stats(&world, a) && world_wants_stats(&world, b));
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_OFF);
+        run();
+        ck_assert_uint_eq(world.plan->n_wanted_stats, 0);
+}
+END_TEST
+
+
+
+int main(void) {
+        Suite *s = suite_create("policy_balloon_watch");
+        TCase *t = tcase_create("watch");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_checked_fixture(t, setup, teardown);
+        tcase_add_test(t, off_gives_back_in_one_action);
+        tcase_add_test(t, off_does_not_shrink_a_guest_in_distress);
+        tcase_add_loop_test(t, a_balloon_moved_by_somebody_else_is_theirs, 0, ELEMENTSOF(taken_rows));
+        tcase_add_test(t, a_guest_that_reboots_is_ours_when_it_comes_back);
+        tcase_add_test(t, a_balloon_without_progress_is_set_aside_with_back_off);
+        tcase_add_test(t, a_guest_that_does_not_grow_keeps_nothing_from_others);
+        tcase_add_test(t, slow_progress_is_progress);
+        tcase_add_test(t, distress_on_the_way_down_turns_it_around);
+        tcase_add_test(t, a_dry_run_asks_again);
+        tcase_add_loop_test(t, statistics_period_is_switched_on_where_needed, 0, ELEMENTSOF(period_rows));
+        tcase_add_test(t, relaxed_guests_are_asked_in_rotation);
+        tcase_add_test(t, all_are_asked_while_the_host_is_short);
+        suite_add_tcase(s, t);
+        runner = srunner_create(s);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "memory_util.h"
+
+#include "../../lib/policy_ksmtuned.h"
+
+/* ---- preset ksmtuned against the shell's own arithmetic ------------------- */
+
+/*
+ * pages_after and run were computed by running the original's expressions in
+ * bash over total, free, committed and npages (all kB).
+ */
+static const struct {
+        const char *name;
+        uint64_t total, free, committed, pages;
+        bool run;
+        uint64_t pages_after, sleep;
+} ksmtuned_rows[] = {
+        { "idle host stops", 16777216, 12000000, 1000000, 0, false, 0, 10 },
+        { "idle host keeps its pages", 16777216, 12000000, 1000000, 700, false, 700, 10 },
+        { "short: first boost", 16777216, 1000000, 15000000, 0, true, 300, 10 },
+        { "short: second boost", 16777216, 1000000, 15000000, 300, true, 600, 10 },
+        { "short: up to the limit", 16777216, 1000000, 15000000, 1000, true, 1250, 10 },
+        { "short: at the limit", 16777216, 1000000, 15000000, 1250, true, 1250, 10 },
+        { "short: 950 reaches it exactly", 16777216, 1000000, 15000000, 950, true, 1250, 10 },
+        { "committed but free: decay from 0", 16777216, 8000000, 15000000, 0, true, 64, 10 },
+        { "committed but free: decay", 16777216, 8000000, 15000000, 600, true, 550, 10 },
+        { "decay to the minimum", 16777216, 8000000, 15000000, 100, true, 64, 10 },
+        { "decay from 114 is exact", 16777216, 8000000, 15000000, 114, true, 64, 10 },
+        { "decay from 113 is clamped", 16777216, 8000000, 15000000, 113, true, 64, 10 },
+        { "decay at the minimum", 16777216, 8000000, 15000000, 64, true, 64, 10 },
+        { "free equals the threshold: decay", 16777216, 3355443, 1000, 500, true, 450, 10 },
+        { "free one below the threshold: boost", 16777216, 3355442, 1000, 500, true, 800, 10 },
+        { "free one above: stops", 16777216, 3355444, 1000, 500, false, 500, 10 },
+        { "committed plus threshold equals total: runs", 16777216, 8000000, 13421773, 500, true, 450, 10 },
+        { "committed one less: stops", 16777216, 8000000, 13421772, 500, false, 500, 10 },
+        { "not committed but no free memory: runs", 16777216, 0, 0, 0, true, 300, 10 },
+        { "committed beyond total", 16777216, 8000000, 20000000, 500, true, 450, 10 },
+        { "committed beyond total and short", 16777216, 1, 20000000, 500, true, 800, 10 },
+        { "8 GiB host sleeps 20 ms", 8388608, 100000, 8000000, 0, true, 300, 20 },
+        { "odd size truncates the sleep", 8000000, 100000, 7000000, 300, true, 600, 20 },
+        { "6 GB host", 6000001, 1200000, 5000000, 300, true, 250, 27 },
+        { "6 GB host, one more free", 6000001, 1200001, 5000000, 300, true, 250, 27 },
+        { "1 GiB host sleeps 160 ms", 1048576, 300000, 900000, 200, true, 150, 160 },
+        { "160 GiB host: the floor", 167772160, 1000000, 100000000, 300, true, 600, 10 },
+        { "4 TiB host: the floor", 4294967296, 1000000000, 100, 300, false, 300, 10 },
+        { "4 TiB host, short", 4294967296, 800000000, 4000000000, 1249, true, 1250, 10 },
+        { "tiny host: threshold has a floor", 9000, 2048, 100, 100, true, 64, 18641 },
+        { "tiny host: one above the floor", 9000, 2049, 100, 100, false, 100, 18641 },
+        { "tiny host: one below it", 9000, 2047, 100, 100, true, 400, 18641 },
+        { "real host just below 16 GiB", 16343092, 3268618, 9000000, 850, true, 800, 10 },
+        { "real host, truncated threshold", 16343092, 3268619, 9000000, 850, false, 850, 10 },
+        { "sleep 11 just below 16 GiB", 15000000, 1, 1, 0, true, 300, 11 },
+};
+
+START_TEST(ksmtuned_reproduces_the_script) {
+        KsmtunedInput in = {
+                .total_kib = ksmtuned_rows[_i].total,
+                .free_kib = ksmtuned_rows[_i].free,
+                .committed_kib = ksmtuned_rows[_i].committed,
+        };
+        uint64_t pages = ksmtuned_rows[_i].pages;
+
+        ck_assert_msg(ksmtuned_step(&in, &pages) == ksmtuned_rows[_i].run, "%s: run", ksmtuned_rows[_i].name);
+        ck_assert_msg(pages == ksmtuned_rows[_i].pages_after, "%s: pages %" PRIu64, ksmtuned_rows[_i].name, pages);
+        ck_assert_msg(ksmtuned_sleep_millisecs(in.total_kib) == ksmtuned_rows[_i].sleep, "%s: sleep",
+                      ksmtuned_rows[_i].name);
+}
+END_TEST
+
+/* ---- the controller ------------------------------------------------------- */
+
+static World world;
+
+static void setup(void) {
+        world_init(&world);
+        world_set_host(&world, 16 * GIB, 8 * GIB);
+        world.snapshot->host.ksm = (KsmStatus){
+                .present = true, .writable = true, .run = 0, .pages_to_scan = 100, .sleep_millisecs = 20,
+        };
+}
+
+static void teardown(void) {
+        world_done(&world);
+}
+
+static void run(void) {
+        world_run(&world, policy_ksm, NULL);
+}
+
+static uint64_t *knob_field(unsigned knob) {
+        KsmStatus *ksm = &world.snapshot->host.ksm;
+
+        return knob == KSM_KNOB_RUN ? &ksm->run
+                : knob == KSM_KNOB_PAGES_TO_SCAN ? &ksm->pages_to_scan : &ksm->sleep_millisecs;
+}
+
+/* What the daemon and the kernel do with the plan. */
+static void act(void) {
+        world_own_all(&world);
+        for (size_t i = 0; i < world.plan->n_actions; i++)
+                *knob_field(world.plan->actions[i].index) = value_of(world.plan->actions[i].new_value);
+}
+
+static const char *new_value(unsigned knob) {
+        const Action *a = world_action(&world, ACTION_SET_KSM, NULL, knob);
+
+        return a ? a->new_value : "";
+}
+
+static const struct {
+        const char *name;
+        KsmMode mode;
+        uint64_t run, available_percent, guest_gib;
+        bool ours;              /* running because we started it */
+        const char *want;       /* new value of run; "": no action */
+} mode_rows[] = {
+        { "keep leaves it stopped", KSM_KEEP, 0, 5, 0, false, "" },
+        { "keep leaves it running", KSM_KEEP, 1, 90, 0, false, "" },
+        { "off stops", KSM_OFF, 1, 5, 0, false, "0" },
+        { "off leaves it stopped", KSM_OFF, 0, 5, 0, false, "" },
+        { "off leaves unmerging alone", KSM_OFF, 2, 50, 0, false, "" },
+        { "on starts", KSM_ON, 0, 90, 0, false, "1" },
+        { "on starts after unmerging", KSM_ON, 2, 90, 0, false, "1" },
+        { "on leaves it running", KSM_ON, 1, 90, 0, false, "" },
+        { "auto starts at the threshold", KSM_AUTO, 0, 20, 0, false, "1" },
+        { "auto does not start above it", KSM_AUTO, 0, 21, 0, false, "" },
+        { "auto keeps running between", KSM_AUTO, 1, 25, 0, true, "" },
+        { "auto leaves what somebody else started running between", KSM_AUTO, 1, 25, 0, false, "" },
+        { "auto leaves it stopped between", KSM_AUTO, 0, 25, 0, false, "" },
+        { "auto stops at the upper threshold", KSM_AUTO, 1, 30, 0, true, "0" },
+        { "auto keeps running just below it", KSM_AUTO, 1, 29, 0, true, "" },
+        { "auto starts when guests exceed the host", KSM_AUTO, 0, 90, 15, false, "1" },
+        { "auto does not when they fit", KSM_AUTO, 0, 90, 14, false, "" },
+        { "auto does not stop while guests exceed it", KSM_AUTO, 1, 90, 15, true, "" },
+};
+
+START_TEST(mode_decides_run) {
+        world_set(&world, KEY_KSM_MODE, mode_rows[_i].mode);
+        world_set_host(&world, 16 * GIB, 16 * GIB * mode_rows[_i].available_percent / 100 + 1);
+        if (mode_rows[_i].available_percent == 20)
+                world.snapshot->host.memory.available_bytes = permyriad_of(16 * GIB, 2000);
+        world.snapshot->host.ksm.run = mode_rows[_i].run;
+        if (mode_rows[_i].ours) {
+                world.state->ksm_on = true;
+                Action a = { .kind = ACTION_SET_KSM, .old_value = (char[]){ "0" }, .new_value = (char[]){ "1" } };
+
+                ck_assert_int_eq(state_own(world.state, &a), 0);
+        }
+        if (mode_rows[_i].guest_gib > 0)
+                (void)world_add_guest(&world, "g", mode_rows[_i].guest_gib * GIB, mode_rows[_i].guest_gib * GIB);
+        run();
+        ck_assert_msg(streq(new_value(KSM_KNOB_RUN), mode_rows[_i].want), "%s: got \"%s\"", mode_rows[_i].name,
+                      new_value(KSM_KNOB_RUN));
+        ck_assert_uint_eq(world.plan->n_skips, 0);
+}
+END_TEST
+
+START_TEST(rate_is_written_before_run) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 500);
+        world_set(&world, KEY_KSM_SLEEP, 50 * USEC_PER_MSEC);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 3);
+        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "500");
+        ck_assert_str_eq(new_value(KSM_KNOB_SLEEP_MILLISECS), "50");
+        ck_assert_uint_eq(world.plan->actions[2].index, KSM_KNOB_RUN);
+        ck_assert_str_eq(world.plan->actions[2].old_value, "0");
+        act();
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+}
+END_TEST
+
+START_TEST(kernel_advisor_keeps_its_page_count) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 500);
+        (void)snprintf(world.snapshot->host.ksm.advisor_mode, 16, "scan-time");
+        run();
+        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "");
+        ck_assert_str_eq(new_value(KSM_KNOB_RUN), "1");
+        ck_assert_int_eq(world_skip(&world, ACTION_SET_KSM, NULL)->why, SKIP_UNAVAILABLE);
+}
+END_TEST
+
+START_TEST(advisor_that_moves_our_page_count_is_no_take_over) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 500);
+        run();
+        act();
+        (void)snprintf(world.snapshot->host.ksm.advisor_mode, 16, "scan-time");
+        world.snapshot->host.ksm.pages_to_scan = 4321;
+        run();
+        ck_assert(!world.state->ksm_taken);
+        ck_assert_ptr_null(state_find_owned(world.state, ACTION_SET_KSM, "", KSM_KNOB_PAGES_TO_SCAN));
+        ck_assert_ptr_nonnull(state_find_owned(world.state, ACTION_SET_KSM, "", KSM_KNOB_RUN));
+}
+END_TEST
+
+static const struct { const char *name; bool present, writable; KsmMode mode; size_t skips; } absent_rows[] = {
+        { "absent", false, false, KSM_ON, 1 },
+        { "read-only", true, false, KSM_ON, 1 },
+        { "absent, but nothing is wanted", false, false, KSM_KEEP, 0 },
+        { "read-only, but nothing is wanted", true, false, KSM_KEEP, 0 },
+};
+
+START_TEST(missing_ksm_is_said_only_when_wanted) {
+        world_set(&world, KEY_KSM_MODE, absent_rows[_i].mode);
+        world.snapshot->host.ksm.present = absent_rows[_i].present;
+        world.snapshot->host.ksm.writable = absent_rows[_i].writable;
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_uint_eq(world.plan->n_skips, absent_rows[_i].skips);
+}
+END_TEST
+
+START_TEST(unknown_host_memory_is_no_need) {
+        world_set(&world, KEY_KSM_MODE, _i == 0 ? KSM_AUTO : KSM_KSMTUNED);
+        world_set_host(&world, 0, 0);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_int_eq(world_skip(&world, ACTION_SET_KSM, NULL)->why, SKIP_UNKNOWN);
+}
+END_TEST
+
+START_TEST(a_change_by_somebody_else_ends_control) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 500);
+        run();
+        act();
+        *knob_field((unsigned)_i) = 7;
+        run();
+        ck_assert(world.state->ksm_taken);
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_uint_eq(world.plan->n_skips, 1);
+        ck_assert_int_eq(world.plan->skips[0].why, SKIP_TAKEN_OVER);
+        ck_assert_ptr_nonnull(strstr(world.plan->skips[0].detail, "7, not"));
+        ck_assert_uint_eq(world.state->n_owned, 0);
+        world_set(&world, KEY_KSM_MODE, KSM_OFF);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_uint_eq(world.plan->n_skips, 1);
+}
+END_TEST
+
+START_TEST(a_write_that_did_not_happen_is_no_take_over) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 500);
+        run();
+        act();
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 900);
+        run();
+        world_own_all(&world);
+        run();
+        ck_assert(!world.state->ksm_taken);
+        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "900");
+}
+END_TEST
+
+START_TEST(keep_gives_back_what_another_mode_changed) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 500);
+        run();
+        act();
+        world_set(&world, KEY_KSM_MODE, KSM_KEEP);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 2);
+        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "100");
+        ck_assert_str_eq(new_value(KSM_KNOB_RUN), "0");
+        act();
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_uint_eq(world.state->n_owned, 0);
+}
+END_TEST
+
+START_TEST(numa_balancing_is_named_where_it_hinders) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world.snapshot->host.numa_balancing = 1;
+        world.snapshot->host.nodes = calloc(2, sizeof(NodeMemory));
+        world.snapshot->host.n_nodes = (size_t)_i + 1;
+        run();
+        ck_assert_int_eq(!!strstr(world_action(&world, ACTION_SET_KSM, NULL, KSM_KNOB_RUN)->reason, "numa_balancing"),
+                         _i == 1);
+}
+END_TEST
+
+START_TEST(start_of_one_guest_does_not_touch_the_host) {
+        Guest *g = world_add_guest(&world, "g", GIB, GIB);
+
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_run(&world, policy_ksm, g->uuid);
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+}
+END_TEST
+
+START_TEST(ksmtuned_steps_once_a_minute) {
+        HostMemory *m = &world.snapshot->host.memory;
+        Guest *g = world_add_guest(&world, "g", 16 * GIB, 16 * GIB);
+
+        world_set(&world, KEY_KSM_MODE, KSM_KSMTUNED);
+        g->rss_bytes = 15 * GIB;
+        m->free_bytes = GIB;
+        run();
+        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "300");
+        ck_assert_str_eq(new_value(KSM_KNOB_SLEEP_MILLISECS), "10");
+        act();
+        world.snapshot->now_usec += 59 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        world.snapshot->now_usec += USEC_PER_SEC;
+        run();
+        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "600");
+        act();
+        g->rss_bytes = GIB;
+        m->free_bytes = 12 * GIB;
+        world.snapshot->now_usec += 60 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 1);
+        ck_assert_str_eq(new_value(KSM_KNOB_RUN), "0");
+        ck_assert_uint_eq(world.state->ksm_pages, 600);
+}
+END_TEST
+
+START_TEST(ksmtuned_counts_buffers_and_cache_as_free) {
+        HostMemory *m = &world.snapshot->host.memory;
+
+        world_set(&world, KEY_KSM_MODE, KSM_KSMTUNED);
+        m->free_bytes = GIB;
+        m->buffers_bytes = GIB;
+        m->cached_bytes = 2 * GIB;
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        m->cached_bytes = GIB;
+        world.snapshot->now_usec += 60 * USEC_PER_SEC;
+        run();
+        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "300");
+}
+END_TEST
+
+int main(void) {
+        Suite *s = suite_create("policy_ksm");
+        TCase *t = tcase_create("ksm");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_checked_fixture(t, setup, teardown);
+        tcase_add_loop_test(t, ksmtuned_reproduces_the_script, 0, ELEMENTSOF(ksmtuned_rows));
+        tcase_add_loop_test(t, mode_decides_run, 0, ELEMENTSOF(mode_rows));
+        tcase_add_test(t, rate_is_written_before_run);
+        tcase_add_test(t, kernel_advisor_keeps_its_page_count);
+        tcase_add_test(t, advisor_that_moves_our_page_count_is_no_take_over);
+        tcase_add_loop_test(t, missing_ksm_is_said_only_when_wanted, 0, ELEMENTSOF(absent_rows));
+        tcase_add_loop_test(t, unknown_host_memory_is_no_need, 0, 2);
+        tcase_add_loop_test(t, a_change_by_somebody_else_ends_control, 0, 2);
+        tcase_add_test(t, a_write_that_did_not_happen_is_no_take_over);
+        tcase_add_test(t, keep_gives_back_what_another_mode_changed);
+        tcase_add_loop_test(t, numa_balancing_is_named_where_it_hinders, 0, 2);
+        tcase_add_test(t, start_of_one_guest_does_not_touch_the_host);
+        tcase_add_test(t, ksmtuned_steps_once_a_minute);
+        tcase_add_test(t, ksmtuned_counts_buffers_and_cache_as_free);
+        suite_add_tcase(s, t);
+        runner = srunner_create(s);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}
