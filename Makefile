@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # make help lists what there is. One makefile, objects mirror the tree below
-# $(BUILD); user CFLAGS are added, never replaced.
+# $(BUILD). CFLAGS, CPPFLAGS, LDFLAGS of the user are added to what is needed.
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -35,7 +35,7 @@ PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKGS_LIB) $(PKGS_DAEMON) $(PKGS_TE
 PKG_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_LIB) $(PKGS_DAEMON))
 TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_TEST))
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' \
-	-DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' -pthread $(WARNINGS) $(WERROR) $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS)
+	-DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' -pthread $(WARNINGS) $(WERROR) $(PKG_CFLAGS) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
 
 LIB_SRC := $(sort $(wildcard lib/*.c))
@@ -75,4 +75,112 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PARTS) $(LIB)
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)
 
--include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/%.d)
+$(BUILD)/%.service: systemd/%.service.in
+	@mkdir -p $(@D)
+	sed 's,@PREFIX@,$(PREFIX),g' $< >$@
+
+.PHONY: deps
+deps: ## install what building and testing need (Debian; elsewhere: print the command)
+	@tools/deps build test lint
+
+.PHONY: build-deps
+build-deps:
+	@tools/deps build
+
+# --- tests ---------------------------------------------------------------------
+# One runner counts everything; each test is an executable that speaks TAP.
+
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ASAN_BUILD := $(BUILD)/asan
+TSAN_BUILD := $(BUILD)/tsan
+ASAN_TESTS = $(TEST_SRC:%.c=$(ASAN_BUILD)/%)
+TSAN_TESTS = $(TSAN_BUILD)/tests/unit/test_virt_queue
+STATIC_TESTS := $(sort $(wildcard tests/static/*.t))
+GOLDEN_TESTS := $(sort $(wildcard tests/golden/run-*))
+INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.t))
+export KVMTUNED ?= $(abspath $(BIN))
+export BUILD
+
+.PHONY: check
+check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests
+	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
+	@tests/run $(UNIT_TESTS) $(ASAN_TESTS) $(TSAN_TESTS) $(GOLDEN_TESTS) $(STATIC_TESTS) $(INTEGRATION_TESTS)
+
+.PHONY: sanitized
+sanitized:
+	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' all unit-tests
+	@$(MAKE) --no-print-directory BUILD=$(TSAN_BUILD) SANITIZE='-fsanitize=thread' CFLAGS='-O1 -g' $(TSAN_TESTS)
+
+.PHONY: check-unit
+check-unit: all unit-tests ## only the unit and golden tests, without sanitizers and without root
+	@tests/run $(UNIT_TESTS) $(GOLDEN_TESTS)
+
+.PHONY: check-integration
+check-integration: all ## only the tests with real guests (as root)
+	@tests/run $(INTEGRATION_TESTS)
+
+.PHONY: check-static
+check-static: all ## only layers, lint, manual pages, unit file
+	@tests/run $(STATIC_TESTS)
+
+.PHONY: layers
+layers: all ## who may include whom
+	@tests/static/layers.t
+
+.PHONY: demo
+demo: build-deps ## the main job on real throw-away guests, in about a minute (as root)
+	@tools/deps guest
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/demo/demo
+
+LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
+.PHONY: lab
+lab: ## the installed service on a machine with four NUMA nodes, in a VM (as root, ten minutes)
+	@tools/deps build lab
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@TEST_TIMEOUT=1800 tests/run $(LAB_TESTS)
+
+.PHONY: bench
+bench: deps ## costs: decisions, start to pinned, the daemon with 10 to 200 guests (as root, half an hour)
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory $(BENCH_BIN)
+	@tests/bench/run
+
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+BENCH_BIN := $(BENCH_SRC:%.c=$(BUILD)/%)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(PARTS) $(LIB)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
+# --- install -------------------------------------------------------------------
+
+.PHONY: install
+install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
+	$(INSTALL) -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/kvmtuned
+	$(INSTALL) -D -m 644 $(BUILD)/kvmtuned.service $(DESTDIR)$(UNITDIR)/kvmtuned.service
+	$(INSTALL) -D -m 644 systemd/kvmtuned.catalog $(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog
+	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/kvmtuned/conf.d
+	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf ]; then \
+		echo "keeping $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf"; \
+	else \
+		$(INSTALL) -m 644 conf/kvmtuned.conf $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf; \
+	fi
+	for page in man/*.[1-8]; do \
+		$(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+
+.PHONY: uninstall
+uninstall: ## remove what install put there; the policy and the state stay
+	rm -f $(DESTDIR)$(PREFIX)/sbin/kvmtuned $(DESTDIR)$(UNITDIR)/kvmtuned.service \
+		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog
+	for page in man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+
+.PHONY: clean
+clean: ## remove the build folder
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 26
+
+-include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(BENCH_SRC:%.c=$(BUILD)/%.d)

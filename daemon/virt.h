@@ -13,12 +13,15 @@
  * and takes messages when virt_get_fd() becomes readable.
  *
  * A guest whose monitor hangs: libvirtd then holds our call. A call that does
- * not return within VIRT_CALL_TIMEOUT_USEC is left behind: its guests are
- * marked unresponsive (VIRT_UNRESPONSIVE is posted once), a fresh worker takes
- * over the queue, and the old thread ends by itself when the call returns
- * (VIRT_RESPONSIVE). While unresponsive, requests for that guest fail at once
- * with -EBUSY. At most VIRT_STUCK_MAX workers may be left behind; beyond that,
- * requests that need a monitor fail with -EBUSY until one returns.
+ * not return within VIRT_CALL_TIMEOUT_USEC is left behind (and answered with
+ * -ETIMEDOUT), a fresh worker takes over the queue with a connection of its own
+ * and asks libvirtd which guests hang: those are marked unresponsive
+ * (VIRT_UNRESPONSIVE is posted once). The old thread ends by itself when the
+ * call returns (VIRT_RESPONSIVE). While unresponsive, calls and statistics for
+ * that guest fail at once with -EBUSY (or leave it out); its XML can be had.
+ * At most VIRT_STUCK_MAX workers may be left behind; beyond that, requests that
+ * need a monitor fail with -EBUSY until one returns. When it is libvirtd that
+ * hangs, nobody is blamed: keepalive ends the connection after 20 s.
  *
  * Every message carries the connection generation it belongs to; a result of
  * an older connection is not posted, its requests are answered with -ECANCELED.
@@ -36,14 +39,18 @@ typedef struct Virt Virt;
 typedef enum VirtMessageType {
         VIRT_CONNECTED,         /* a listing follows: VIRT_GUEST for each running guest, then VIRT_LISTED */
         VIRT_CONNECT_FAILED,    /* text; posted at the first failure of a row only */
-        VIRT_DISCONNECTED,      /* text: why. Reconnecting goes on by itself */
+        VIRT_DISCONNECTED,      /* text: why. Reconnecting goes on by itself; no guest is unresponsive any more */
         VIRT_LISTED,            /* every running guest was posted: forget the others */
         VIRT_GUEST,             /* guest: as its live XML has it now; text: the event ("started",
-                                 * "resumed", "suspended", "migrated-in", "defined", "tunable",
-                                 * "device-removed", "reboot", "listed", "refreshed"...) */
-        VIRT_GUEST_GONE,        /* uuid; text: "stopped", "shutdown", "crashed", "destroyed", "migrated-out" */
+                                 * "restored", "resumed", "suspended", "migrated-in", "migrating",
+                                 * "job-completed", "defined", "undefined", "metadata", "tunable",
+                                 * "device-added", "device-removed", "reboot", "shutdown", "crashed",
+                                 * "pmsuspended", "listed", "refreshed"). Pins made by virt_submit()
+                                 * cause no "tunable" */
+        VIRT_GUEST_GONE,        /* uuid; text: "stopped", "shutdown", "crashed", "destroyed", "migrated-out",
+                                 * "saved", "failed"; result < 0: it runs, but its XML cannot be read */
         VIRT_BALLOON,           /* uuid, current_bytes: balloon change event */
-        VIRT_STATS,             /* stats, n_stats */
+        VIRT_STATS,             /* stats, n_stats (guests that are gone or hang are left out), result, text */
         VIRT_DONE,              /* cookie, uuid, result (0 or -errno), text: libvirt's words on failure */
         VIRT_UNRESPONSIVE,      /* uuid */
         VIRT_RESPONSIVE,        /* uuid */

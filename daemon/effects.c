@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A plan becomes real, in this order: note what will be owned, put that on
+ * disk, then change. So whatever happens in between, the next start finds a
+ * record of each change that may have been made. If the record cannot be
+ * written, nothing is changed.
+ */
+
+#include "effects_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "../lib/sysfs.h"
+#include "log.h"
+#include "messages.h"
+
+/* After a failure: 30 s, doubling to 32 minutes. */
+#define RETRY_USEC (30 * USEC_PER_SEC)
+#define RETRY_DOUBLINGS 6U
+
+/* The cookie range of actions ends far below that of statistics requests. */
+
+static GuestSlot *slot_of(Manager *m, const char *uuid) {
+        return uuid[0] ? manager_slot(m, uuid) : &m->host_slot;
+}
+
+static bool is_pending(const Manager *m, const Action *a) {
+        for (size_t i = 0; i < m->n_pending; i++) {
+                const Action *p = &m->pending[i].action;
+
+                if (p->kind == a->kind && p->index == a->index && streq(p->uuid, a->uuid))
+                        return true;
+        }
+        return false;
+}
+
+/* Not twice at once, not soon after a failure, not to a guest that cannot be reached. */
+static bool may_do(Manager *m, const Action *a) {
+        const GuestSlot *slot = slot_of(m, a->uuid);
+
+        if (!slot || slot->unresponsive || is_pending(m, a))
+                return false;
+        if (a->uuid[0] && !m->connected)
+                return false;
+        return m->stopping || slot->retry_usec <= manager_now(m);
+}
+
+static bool is_owned_kind(ActionKind kind) {
+        return kind != ACTION_MOVE_MEMORY;
+}
+
+static int own(Manager *m, const Action *a, bool *ret_changed) {
+        const Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
+
+        if (!is_owned_kind(a->kind))
+                return 0;
+        /* Giving back, or repeating what is on record already: nothing new to write down. */
+        if (o && (streq(o->original, a->new_value) || streq(o->ours, a->new_value)))
+                return 0;
+        *ret_changed = true;
+        return state_own(m->state, a);
+}
+
+static int save_parent(const char *path) {
+        _cleanup_free_ char *parent = NULL;
+        char *slash;
+
+        parent = strdup(path);
+        if (!parent)
+                return -ENOMEM;
+        slash = strrchr(parent, '/');
+        if (!slash || slash == parent)
+                return 0;
+        *slash = 0;
+        if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        return 0;
+}
+
+int effects_save_state(Manager *m) {
+        int r;
+
+        m->state_dirty = false;
+        if (m->stopping && m->state->n_owned == 0) {
+                if (unlink(m->options.state_path) < 0 && errno != ENOENT)
+                        return log_error_errno(-errno, "Failed to remove %s", m->options.state_path);
+                return 0;
+        }
+        (void)save_parent(m->options.state_path);
+        r = state_save(m->state, m->options.state_path);
+        if (r < 0 && !m->state_unwritable)
+                log_struct(LOG_ERR, MESSAGE_STATE_UNWRITABLE, NULL, 0,
+                           "Failed to write %s: %s; nothing is changed until it can be written",
+                           m->options.state_path, strerror(-r));
+        if (r >= 0 && m->state_unwritable)
+                log_message(LOG_NOTICE, "%s can be written again", m->options.state_path);
+        m->state_unwritable = r < 0;
+        return r;
+}
+
+/* Records ownership of all that will be done; on failure the ownership is as before. */
+static int record_ownership(Manager *m, const Plan *plan, const bool *chosen) {
+        _cleanup_(state_freep) State *before = NULL;
+        bool changed = false;
+        int r;
+
+        r = state_copy(m->state, &before);
+        for (size_t i = 0; r >= 0 && i < plan->n_actions; i++)
+                if (chosen[i])
+                        r = own(m, &plan->actions[i], &changed);
+        if (r >= 0 && changed)
+                r = effects_save_state(m);
+        if (r < 0 && before) {
+                State *failed = m->state;
+
+                m->state = TAKE_PTR(before);
+                state_free(failed);
+        }
+        return r;
+}
+
+static int add_pending(Manager *m, const Action *a, uint64_t cookie) {
+        int r;
+
+        r = GROW_ARRAY(m->pending, m->pending_capacity, m->n_pending);
+        if (r < 0)
+                return r;
+        r = action_copy(a, &m->pending[m->n_pending].action);
+        if (r < 0)
+                return r;
+        m->pending[m->n_pending].cookie = cookie;
+        m->pending[m->n_pending].cycle = m->cycle;
+        m->n_pending++;
+        return 0;
+}
+
+/* Our latest value did not come to be. */
+static void unown(Manager *m, const Action *a) {
+        Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
+
+        if (!o || !streq(o->ours, a->new_value))
+                return;
+        m->state_dirty = true;
+        if (!o->previous) {
+                state_disown(m->state, a->kind, a->uuid, a->index);
+                return;
+        }
+        free(o->ours);
+        o->ours = TAKE_PTR(o->previous);
+}
+
+static GuestThread *thread_of(Guest *g, const Action *a) {
+        bool vcpu = a->kind == ACTION_PIN_VCPU;
+        GuestThread *threads = vcpu ? g->vcpus : g->iothreads;
+        size_t n = vcpu ? g->n_vcpus : g->n_iothreads;
+
+        if (a->kind == ACTION_PIN_EMULATOR)
+                return &g->emulator;
+        if (!vcpu && a->kind != ACTION_PIN_IOTHREAD)
+                return NULL;
+        for (size_t i = 0; i < n; i++)
+                if (threads[i].id == a->index)
+                        return &threads[i];
+        return NULL;
+}
+
+/* What libvirt has done is so, before its own event or the next look at /proc says it. */
+static void note_in_snapshot(Guest *g, const Action *a) {
+        GuestThread *t = thread_of(g, a);
+        IdSet set;
+
+        if (t && idset_parse(a->new_value, &set) >= 0) {
+                t->pinned = true;
+                t->pin = t->affinity = set;
+        }
+        if (a->kind == ACTION_SET_STATS_PERIOD)
+                g->stats_period_sec = strtoull(a->new_value, NULL, 10);
+}
+
+static void note_success(Manager *m, const Action *a) {
+        const Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
+        Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
+        GuestSlot *slot = slot_of(m, a->uuid);
+
+        if (slot)
+                slot->failures = 0;
+        if (o && streq(o->original, a->new_value)) {
+                state_disown(m->state, a->kind, a->uuid, a->index);
+                m->state_dirty = true;
+        }
+        if (g)
+                note_in_snapshot(g, a);
+        if (g && a->kind == ACTION_SET_NODESET)
+                (void)virt_refresh(m->virt, a->uuid);
+}
+
+static void note_failure(Manager *m, const Action *a) {
+        GuestSlot *slot = slot_of(m, a->uuid);
+
+        unown(m, a);
+        if (!slot)
+                return;
+        slot->retry_usec = manager_now(m) + (RETRY_USEC << MIN(slot->failures, RETRY_DOUBLINGS));
+        slot->failures++;
+}
+
+static void finish(Manager *m, const Action *a, uint64_t cycle, int result, const char *text) {
+        if (result >= 0)
+                note_success(m, a);
+        else
+                note_failure(m, a);
+        effects_log_action(m, a, cycle, result, text, false);
+}
+
+static int ksm_write(Manager *m, const Action *a) {
+        char path[64];
+
+        (void)snprintf(path, sizeof(path), "sys/kernel/mm/ksm/%s", ksm_knob_to_string((KsmKnob)a->index));
+        return sysfs_write(m->root_fd, path, a->new_value);
+}
+
+static uint64_t move_rate(Manager *m, const Plan *plan, const Guest *g) {
+        ActiveRules rules = { .active = plan->active_rules };
+        Settings settings;
+
+        config_resolve_guest(m->config, rules, g, &settings);
+        return setting(&settings, KEY_NUMA_MOVE_RATE);
+}
+
+static int start_move(Manager *m, const Plan *plan, const Action *a) {
+        Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
+        IdSet targets;
+        int r;
+
+        if (!g || g->pid <= 0)
+                return -ESRCH;
+        r = idset_parse(a->new_value, &targets);
+        if (r < 0)
+                return r;
+        r = add_pending(m, a, MOVER_COOKIE);
+        if (r < 0)
+                return r;
+        r = mover_start(m->mover, a->uuid, g->pid, &targets, move_rate(m, plan, g));
+        if (r < 0) {
+                m->n_pending--;
+                action_done(&m->pending[m->n_pending].action);
+        }
+        return r;
+}
+
+/* Fills @ret for the kinds that libvirt carries out. */
+static int to_call(const Action *a, VirtCall *ret) {
+        static const VirtCallType types[_ACTION_KIND_MAX] = {
+                [ACTION_PIN_VCPU] = VIRT_PIN_VCPU,         [ACTION_PIN_EMULATOR] = VIRT_PIN_EMULATOR,
+                [ACTION_PIN_IOTHREAD] = VIRT_PIN_IOTHREAD, [ACTION_SET_NODESET] = VIRT_SET_NODESET,
+                [ACTION_SET_BALLOON] = VIRT_SET_MEMORY,    [ACTION_SET_STATS_PERIOD] = VIRT_SET_STATS_PERIOD,
+        };
+        VirtCall call = { .type = types[a->kind], .index = a->index };
+        int r;
+
+        memcpy(call.uuid, a->uuid, sizeof(call.uuid));
+        if (a->kind == ACTION_SET_BALLOON || a->kind == ACTION_SET_STATS_PERIOD)
+                r = parse_u64(a->new_value, &call.value);
+        else
+                r = idset_parse(a->new_value, &call.set);
+        if (r < 0)
+                return r;
+        *ret = call;
+        return 0;
+}
+
+/* Does @a at once and returns 1, or appends its call for libvirt and returns 0; -errno when it cannot be done. */
+static int execute(Manager *m, const Plan *plan, const Action *a, VirtCall *calls, size_t *n_calls) {
+        int r;
+
+        if (a->kind == ACTION_SET_KSM) {
+                r = ksm_write(m, a);
+                return r < 0 ? r : 1;
+        }
+        if (a->kind == ACTION_MOVE_MEMORY)
+                return start_move(m, plan, a);
+        r = to_call(a, &calls[*n_calls]);
+        if (r < 0)
+                return r;
+        calls[*n_calls].cookie = m->next_cookie;
+        r = add_pending(m, a, m->next_cookie);
+        if (r < 0)
+                return r;
+        m->next_cookie++;
+        (*n_calls)++;
+        return 0;
+}
+
+static void submit(Manager *m, const VirtCall *calls, size_t n_calls) {
+        int r;
+
+        if (n_calls == 0)
+                return;
+        r = virt_submit(m->virt, calls, n_calls);
+        for (size_t i = 0; r < 0 && i < n_calls; i++)
+                effects_done(m, calls[i].cookie, r, NULL);
+}
+
+static void execute_all(Manager *m, const Plan *plan, const bool *chosen) {
+        _cleanup_free_ VirtCall *calls = calloc(plan->n_actions, sizeof(*calls));
+        size_t n_calls = 0;
+
+        if (!calls)
+                return;
+        for (size_t i = 0; i < plan->n_actions; i++) {
+                int r;
+
+                if (!chosen[i])
+                        continue;
+                r = execute(m, plan, &plan->actions[i], calls, &n_calls);
+                if (r != 0)
+                        finish(m, &plan->actions[i], m->cycle, r, NULL);
+        }
+        submit(m, calls, n_calls);
+        if (m->state_dirty && m->n_pending == 0)
+                (void)effects_save_state(m);
+}
+
+void effects_apply(Manager *m, const Plan *plan, const char *only_uuid) {
+        _cleanup_free_ bool *chosen = NULL;
+        size_t n = 0;
+
+        effects_log_skips(m, plan, only_uuid);
+        if (manager_dry_run(m)) {
+                effects_log_dry_run(m, plan);
+                return;
+        }
+        if (plan->n_actions == 0)
+                return;
+        chosen = calloc(plan->n_actions, sizeof(*chosen));
+        if (!chosen)
+                return;
+        for (size_t i = 0; i < plan->n_actions; i++) {
+                chosen[i] = may_do(m, &plan->actions[i]);
+                n += chosen[i];
+        }
+        if (n > 0 && record_ownership(m, plan, chosen) >= 0)
+                execute_all(m, plan, chosen);
+}
+
+/* Removes and finishes the i-th. */
+static void end_pending(Manager *m, size_t i, int result, const char *text) {
+        Pending p = m->pending[i];
+
+        memmove(&m->pending[i], &m->pending[i + 1], (m->n_pending - i - 1) * sizeof(*m->pending));
+        m->n_pending--;
+        finish(m, &p.action, p.cycle, result, text);
+        action_done(&p.action);
+}
+
+static void all_answered(Manager *m) {
+        if (m->n_pending > 0)
+                return;
+        if (m->state_dirty)
+                (void)effects_save_state(m);
+        manager_settled(m);
+}
+
+void effects_done(Manager *m, uint64_t cookie, int result, const char *text) {
+        for (size_t i = 0; i < m->n_pending; i++)
+                if (m->pending[i].cookie == cookie) {
+                        end_pending(m, i, result, text);
+                        break;
+                }
+        all_answered(m);
+}
+
+void effects_fail_all(Manager *m, int result) {
+        size_t kept = 0;
+
+        while (m->n_pending > kept) {
+                /* The mover works without libvirt. */
+                if (m->pending[kept].cookie == MOVER_COOKIE)
+                        kept++;
+                else
+                        end_pending(m, kept, result, "the connection to libvirt was lost");
+        }
+        all_answered(m);
+}
+
+int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        Manager *m = userdata;
+        MoverReport report;
+        char moved[FORMAT_BYTES_MAX], failed[FORMAT_BYTES_MAX];
+        _cleanup_free_ char *text = NULL;
+
+        (void)s;
+        (void)fd;
+        (void)revents;
+        if (mover_take_report(m->mover, &report) < 0)
+                return 0;
+        if (strprintf_to(&text, "%s moved, %s could not be moved, in %llu ms",
+                         format_bytes_short(report.moved_bytes, moved),
+                         format_bytes_short(report.failed_bytes, failed),
+                         (unsigned long long)(report.usec / USEC_PER_MSEC)) < 0)
+                return 0;
+        effects_done(m, MOVER_COOKIE, report.result, text);
+        return 0;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Shared by effects.c (doing) and effects_log.c (saying). */
+
+#include "../lib/parse.h"
+#include "manager.h"
+
+/* The one move under way; other actions count up from 1. */
+#define MOVER_COOKIE (UINT64_MAX - 1)
+
+/* What would be done, once for each change of it. */
+void effects_log_dry_run(Manager *m, const Plan *plan);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The daemon's main thread: one sd-event loop that owns all state.
+ *
+ *   timer, event, pressure, rule edge, reload
+ *        -> [balloon statistics, if the last plan wanted them]
+ *        -> observe -> snapshot -> policy_decide -> plan -> effects -> journal
+ *
+ * Nothing here calls libvirt: requests go to the threads behind virt.h, whose
+ * answers arrive as messages on a descriptor of this loop.
+ *
+ * manager.c        lifetime, event sources, run
+ * manager_cycle.c  one cycle
+ * manager_guests.c messages from libvirt, guest slots
+ * manager_stop.c   restore at the end
+ * effects.c        plan -> the real changes, ownership, results
+ */
+
+#include <systemd/sd-event.h>
+
+#include "../lib/config.h"
+#include "../lib/observe.h"
+#include "../lib/policy.h"
+#include "../lib/state.h"
+#include "mover.h"
+#include "virt.h"
+
+typedef enum RunMode {
+        RUN_DAEMON,     /* until SIGTERM */
+        RUN_ONCE,       /* one cycle, then leave things as they are */
+        RUN_RESTORE,    /* put back what the state file says is ours, then end */
+        RUN_RECORD,     /* observe, print the snapshot, change nothing */
+} RunMode;
+
+typedef struct Options {
+        RunMode mode;
+        const char *config_path;
+        const char *state_path;
+        const char *uri;        /* NULL: from the configuration */
+        bool dry_run;
+        bool verbose;
+} Options;
+
+/* What the daemon keeps about one guest besides its part of the snapshot. */
+typedef struct GuestSlot {
+        char uuid[UUID_TEXT_SIZE];
+        GuestObserver *observer;        /* NULL: process not found (yet) */
+        uint64_t started_usec;          /* 0: was running before us */
+        uint64_t generation;            /* of the connection that told of it last */
+        bool unresponsive;
+        uint8_t skips[_ACTION_KIND_MAX];        /* SkipReason + 1 that was logged last */
+        unsigned skips_seen;            /* bit per ActionKind: in the plan at hand */
+        unsigned failures;              /* in a row */
+        uint64_t retry_usec;            /* no action before */
+} GuestSlot;
+
+/* An action that was sent off and not answered yet. */
+typedef struct Pending {
+        uint64_t cookie;
+        Action action;
+        uint64_t cycle;
+} Pending;
+
+typedef struct Manager {
+        Options options;
+        sd_event *event;
+        sd_event_source *cycle_timer, *edge_timer, *stats_timer, *stop_timer;
+        int root_fd;
+        Config *config;
+        Snapshot *snapshot;
+        State *state;
+        HostObserver *host;
+        Virt *virt;
+        Mover *mover;
+        GuestSlot *slots;               /* sorted by uuid */
+        size_t n_slots, slots_capacity;
+        Pending *pending;
+        size_t n_pending, pending_capacity;
+        uint64_t next_cookie;
+        uint64_t cycle;
+        uint64_t last_usec;             /* of the last full observation */
+        char (*wanted)[UUID_TEXT_SIZE]; /* statistics for the next decision */
+        size_t n_wanted;
+        bool *rules_active;             /* as logged last; config->n_rules */
+        GuestSlot host_slot;            /* the same book-keeping for the host's own knobs */
+        char *dry_plan;                 /* last plan printed in a dry run */
+        int psi_fd;
+        uint64_t pressure_usec;         /* last cycle that memory pressure started */
+        bool connected, listed;
+        bool stats_waiting;
+        bool had_stats;                 /* since the last listing */
+        bool recording;                 /* RUN_RECORD: the first of two observations is made */
+        bool state_unwritable;          /* said so already */
+        bool state_dirty;               /* ownership changed since the last write */
+        bool observation_failed;        /* said so already */
+        bool stopping;
+        int exit_code;
+} Manager;
+
+int manager_new(const Options *options, Manager **ret);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager, manager_free)
+/* Until it ends; returns the exit status of the process, or -errno. */
+int manager_run(Manager *m);
+
+uint64_t manager_now(Manager *m);
+bool manager_dry_run(const Manager *m);
+
+/* manager_cycle.c */
+/* Starts a cycle: asks for statistics first when some are wanted. @why is for the debug log. */
+void manager_start_cycle(Manager *m, const char *why);
+/* Observes, decides for @only_uuid or all (NULL), acts. */
+void manager_cycle(Manager *m, const char *only_uuid);
+/* Rereads host and guests into the snapshot. */
+void manager_observe(Manager *m);
+int manager_arm_timers(Manager *m);
+int manager_on_stats_timer(sd_event_source *s, uint64_t usec, void *userdata);
+
+/* manager_guests.c */
+int manager_on_virt(sd_event_source *s, int fd, uint32_t revents, void *userdata);
+GuestSlot *manager_slot(Manager *m, const char *uuid);
+void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool per_node);
+
+/* manager_stop.c */
+/* In the modes restore and record: does their work instead of a decision and returns true. */
+bool manager_mode_cycle(Manager *m);
+/* Begins to end: restores if so configured, then leaves the loop. */
+void manager_stop(Manager *m);
+/* Once every action sent off is answered: what the mode does next. */
+void manager_settled(Manager *m);
+
+/* effects.c */
+/*
+ * Carries out @plan (which was made for @only_uuid, or for all when NULL);
+ * results arrive later for what libvirt does.
+ */
+void effects_apply(Manager *m, const Plan *plan, const char *only_uuid);
+/* Journal entries for skips that are new or changed since the last plan. */
+void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid);
+/* VIRT_DONE and other ends of an action. */
+void effects_done(Manager *m, uint64_t cookie, int result, const char *text);
+/* Everything that was sent off fails with @result (connection lost). */
+void effects_fail_all(Manager *m, int result);
+int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdata);
+/* Writes the state file. Says once when it cannot. */
+int effects_save_state(Manager *m);
+void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result, const char *text, bool planned);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <time.h>
+
+#include "../lib/rules.h"
+#include "log.h"
+#include "manager.h"
+#include "messages.h"
+
+/* Statistics that did not come in this time are not waited for. */
+#define STATS_DEADLINE_USEC (2 * USEC_PER_SEC)
+/* Cookie of statistics requests; actions count up from 1 and never reach it. */
+#define STATS_COOKIE UINT64_MAX
+/* numa_maps walks page tables: each guest's memory per node is read in one cycle of this many. */
+#define NODE_MEMORY_ROTATION 6U
+
+static void read_local_time(LocalTime *ret) {
+        time_t now = time(NULL);
+        struct tm tm;
+
+        if (!localtime_r(&now, &tm))
+                return;
+        *ret = (LocalTime){
+                .year = tm.tm_year + 1900,
+                .month = tm.tm_mon + 1,
+                .day = tm.tm_mday,
+                .hour = tm.tm_hour,
+                .minute = tm.tm_min,
+                .second = tm.tm_sec,
+                .weekday = (tm.tm_wday + 6) % 7,
+        };
+}
+
+/* CPUs that came or went: the topology is read again. */
+static bool cpus_changed(const Snapshot *s) {
+        IdSet seen = IDSET_EMPTY;
+
+        for (size_t i = 0; i < s->host.n_cpus; i++)
+                (void)idset_add(&seen, s->host.cpus[i].id);
+        return s->host.n_cpus > 0 && !idset_equal(&seen, &s->topology->online);
+}
+
+static int reload_topology(Manager *m) {
+        _cleanup_(topology_freep) Topology *t = NULL;
+        HostObserver *observer;
+        int r;
+
+        r = topology_load(m->root_fd, NULL, &t);
+        if (r < 0)
+                return r;
+        r = topology_complete_from_libnuma(t);
+        if (r < 0)
+                return r;
+        r = host_observer_new(m->root_fd, t, &observer);
+        if (r < 0)
+                return r;
+        host_observer_free(m->host);
+        m->host = observer;
+        topology_free(m->snapshot->topology);
+        m->snapshot->topology = TAKE_PTR(t);
+        return 0;
+}
+
+static void note_observation(Manager *m, int r, const char *area) {
+        LogField fields[] = { { "KVMTUNED_AREA", area } };
+
+        if (r < 0 && !m->observation_failed)
+                log_struct(LOG_ERR, MESSAGE_OBSERVATION_FAILED, fields, ELEMENTSOF(fields),
+                           "Failed to observe the host's %s: %s; deciding from what was seen before",
+                           area ? area : "state", strerror(-r));
+        if (r >= 0 && m->observation_failed)
+                log_message(LOG_NOTICE, "The host can be observed again");
+        m->observation_failed = r < 0;
+}
+
+static void observe_guests(Manager *m, uint64_t now) {
+        bool numa = m->snapshot->topology->n_nodes > 1;
+
+        for (size_t i = 0; i < m->snapshot->n_guests; i++) {
+                Guest *g = m->snapshot->guests[i];
+                GuestSlot *slot = manager_slot(m, g->uuid);
+
+                if (slot)
+                        manager_slot_observe(m, slot, g, now,
+                                             numa && (g->n_node_memory == 0 ||
+                                                      (i + m->cycle) % NODE_MEMORY_ROTATION == 0));
+        }
+}
+
+void manager_observe(Manager *m) {
+        Snapshot *s = m->snapshot;
+        uint64_t now = manager_now(m);
+        const char *area = NULL;
+        int r;
+
+        s->interval_usec = m->last_usec ? now - m->last_usec : 0;
+        s->now_usec = m->last_usec = now;
+        read_local_time(&s->local_time);
+        r = host_observe(m->host, now, &s->host, &area);
+        note_observation(m, r, area);
+        if (r >= 0 && cpus_changed(s)) {
+                r = reload_topology(m);
+                if (r < 0)
+                        (void)log_error_errno(r, "CPUs changed, and the topology could not be read again");
+                else
+                        log_message(LOG_NOTICE, "CPUs changed: %u online", idset_count(&s->topology->online));
+        }
+        observe_guests(m, now);
+}
+
+int manager_on_stats_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+
+        (void)s;
+        (void)usec;
+        if (m->stats_waiting)
+                manager_cycle(m, NULL);
+        return 0;
+}
+
+static bool request_stats(Manager *m) {
+        if (!m->listed || m->n_wanted == 0)
+                return false;
+        if (virt_request_stats(m->virt, (const char(*)[UUID_TEXT_SIZE])m->wanted, m->n_wanted, STATS_COOKIE) < 0)
+                return false;
+        if (sd_event_source_set_time(m->stats_timer, manager_now(m) + STATS_DEADLINE_USEC) < 0 ||
+            sd_event_source_set_enabled(m->stats_timer, SD_EVENT_ONESHOT) < 0)
+                return false;
+        return true;
+}
+
+void manager_start_cycle(Manager *m, const char *why) {
+        if (m->stopping || m->stats_waiting)
+                return;
+        log_message(LOG_DEBUG, "Cycle %llu: %s", (unsigned long long)m->cycle + 1, why);
+        m->stats_waiting = request_stats(m);
+        if (!m->stats_waiting)
+                manager_cycle(m, NULL);
+}
+
+/* The next moment at which time alone changes what holds. */
+int manager_arm_timers(Manager *m) {
+        uint64_t now = manager_now(m), usec;
+        unsigned edge;
+
+        usec = rules_next_dwell_usec(m->config, m->state, m->snapshot->now_usec);
+        edge = rules_next_edge_sec(m->config, &m->snapshot->local_time);
+        if (edge > 0)
+                usec = MIN(usec, edge * USEC_PER_SEC);
+        if (usec == UINT64_MAX)
+                return sd_event_source_set_enabled(m->edge_timer, SD_EVENT_OFF);
+        if (sd_event_source_set_time(m->edge_timer, u64_add(now, usec)) < 0)
+                return -EINVAL;
+        return sd_event_source_set_enabled(m->edge_timer, SD_EVENT_ONESHOT);
+}
+
+static void log_rule(const Rule *rule, bool active) {
+        LogField fields[] = { { "KVMTUNED_RULE", rule->name } };
+
+        log_struct(LOG_INFO, active ? MESSAGE_RULE_ACTIVE : MESSAGE_RULE_INACTIVE, fields, ELEMENTSOF(fields),
+                   "Rule \"%s\" (%s:%u) is %s", rule->name, rule->file, rule->line,
+                   active ? "now active" : "no longer active");
+}
+
+static void log_rules(Manager *m, const Plan *plan) {
+        if (!m->rules_active) {
+                m->rules_active = calloc(m->config->n_rules + 1, sizeof(*m->rules_active));
+                if (!m->rules_active)
+                        return;
+        }
+        for (size_t i = 0; i < MIN(m->config->n_rules, plan->n_rules); i++) {
+                if (plan->active_rules[i] == m->rules_active[i])
+                        continue;
+                log_rule(&m->config->rules[i], plan->active_rules[i]);
+                m->rules_active[i] = plan->active_rules[i];
+        }
+}
+
+static void keep_wanted(Manager *m, Plan *plan) {
+        free(m->wanted);
+        m->wanted = TAKE_PTR(plan->wanted_stats);
+        m->n_wanted = plan->n_wanted_stats;
+        plan->n_wanted_stats = plan->wanted_stats_capacity = 0;
+}
+
+void manager_cycle(Manager *m, const char *only_uuid) {
+        _cleanup_(plan_freep) Plan *plan = NULL;
+        PolicyInput input = { .snapshot = m->snapshot, .config = m->config, .only_uuid = only_uuid,
+                              .guests_incomplete = !m->listed };
+        int r;
+
+        if (only_uuid) {
+                m->snapshot->now_usec = manager_now(m);
+                read_local_time(&m->snapshot->local_time);
+        } else {
+                m->stats_waiting = false;
+                (void)sd_event_source_set_enabled(m->stats_timer, SD_EVENT_OFF);
+                m->cycle++;
+                manager_observe(m);
+        }
+        if (manager_mode_cycle(m))
+                return;
+        r = policy_decide(&input, m->state, &plan);
+        if (r < 0) {
+                (void)log_error_errno(r, "Failed to decide; nothing is changed in this cycle");
+                return;
+        }
+        log_rules(m, plan);
+        if (!only_uuid)
+                keep_wanted(m, plan);
+        effects_apply(m, plan, only_uuid);
+        (void)manager_arm_timers(m);
+        if (only_uuid)
+                return;
+        if (m->listed && !m->had_stats && m->n_wanted > 0) {
+                m->had_stats = true;
+                manager_start_cycle(m, "first statistics");
+        } else
+                manager_settled(m);
+}

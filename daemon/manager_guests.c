@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Messages from libvirt become changes of the snapshot. All that wait are
+ * taken before anything is decided, so that a flood of events costs one
+ * decision, not one each.
+ */
+
+#include <errno.h>
+#include <systemd/sd-daemon.h>
+
+#include "log.h"
+#include "manager.h"
+#include "messages.h"
+
+/* More guests than this at once are decided for together. */
+#define STARTED_MAX 8U
+
+/* What a batch of messages asks for. */
+typedef struct Batch {
+        char started[STARTED_MAX][UUID_TEXT_SIZE];
+        size_t n_started;
+        bool cycle;
+        bool stats;
+} Batch;
+
+static size_t slot_index(const Manager *m, const char *uuid, bool *ret_found) {
+        size_t low = 0, high = m->n_slots;
+
+        while (low < high) {
+                size_t mid = low + (high - low) / 2;
+                int c = strcmp(m->slots[mid].uuid, uuid);
+
+                if (c == 0) {
+                        *ret_found = true;
+                        return mid;
+                }
+                if (c < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        *ret_found = false;
+        return low;
+}
+
+GuestSlot *manager_slot(Manager *m, const char *uuid) {
+        bool found;
+        size_t i = slot_index(m, uuid, &found);
+
+        return found ? &m->slots[i] : NULL;
+}
+
+static int add_slot(Manager *m, const char uuid[static UUID_TEXT_SIZE], GuestSlot **ret) {
+        bool found;
+        size_t i = slot_index(m, uuid, &found);
+        int r;
+
+        if (!found) {
+                r = GROW_ARRAY(m->slots, m->slots_capacity, m->n_slots);
+                if (r < 0)
+                        return r;
+                memmove(&m->slots[i + 1], &m->slots[i], (m->n_slots - i) * sizeof(*m->slots));
+                m->slots[i] = (GuestSlot){ 0 };
+                memcpy(m->slots[i].uuid, uuid, UUID_TEXT_SIZE);
+                m->n_slots++;
+        }
+        *ret = &m->slots[i];
+        return 0;
+}
+
+static void remove_slot(Manager *m, const char *uuid) {
+        bool found;
+        size_t i = slot_index(m, uuid, &found);
+
+        if (!found)
+                return;
+        guest_observer_free(m->slots[i].observer);
+        memmove(&m->slots[i], &m->slots[i + 1], (m->n_slots - i - 1) * sizeof(*m->slots));
+        m->n_slots--;
+}
+
+static void forget_guest(Manager *m, const char *uuid) {
+        remove_slot(m, uuid);
+        (void)snapshot_remove_guest(m->snapshot, uuid);
+        state_forget_guest(m->state, uuid);
+}
+
+/* Finds the guest's process and its threads; a guest just started may not have one yet. */
+static void attach_process(Manager *m, GuestSlot *slot, Guest *g) {
+        int32_t pid;
+        int r;
+
+        r = guest_process_find(m->root_fd, g->name, g->uuid, &pid);
+        if (r < 0)
+                return;
+        g->pid = pid;
+        r = guest_observer_new(m->root_fd, pid, g, &slot->observer);
+        if (r < 0 && r != -ESRCH)
+                (void)log_error_errno(r, "Failed to look at the threads of guest %s (pid %d)", g->name, (int)pid);
+}
+
+void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool per_node) {
+        uint64_t interval = setting(&m->config->base, KEY_DAEMON_INTERVAL);
+        int r;
+
+        g->starting = slot->started_usec > 0 && u64_sub(now_usec, slot->started_usec) < interval;
+        if (!slot->observer)
+                attach_process(m, slot, g);
+        if (!slot->observer)
+                return;
+        r = guest_observe(slot->observer, m->root_fd, now_usec, per_node, g);
+        if (r < 0) {
+                slot->observer = guest_observer_free(slot->observer);
+                g->pid = 0;
+        }
+}
+
+static bool is_start(const char *event) {
+        return streq(event, "started") || streq(event, "migrated-in") || streq(event, "restored");
+}
+
+static void ask_for_decision(Batch *b, const char *uuid) {
+        for (size_t i = 0; i < b->n_started; i++)
+                if (streq(b->started[i], uuid))
+                        return;
+        if (b->n_started == STARTED_MAX) {
+                b->cycle = true;
+                return;
+        }
+        memcpy(b->started[b->n_started++], uuid, UUID_TEXT_SIZE);
+}
+
+/*
+ * Whether the guest is still the process that is known: the event of a start
+ * may arrive after a listing that had the guest already.
+ */
+static bool is_same_run(Manager *m, const Guest *known) {
+        int32_t pid;
+
+        return known->pid > 0 && guest_process_find(m->root_fd, known->name, known->uuid, &pid) >= 0 &&
+               pid == known->pid;
+}
+
+/* A guest as it is now replaces what was known of it; observations are kept while it is the same process. */
+static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
+        Guest *known = snapshot_find_guest(m->snapshot, message->guest->uuid);
+        const char *event = message->text ? message->text : "";
+        uint64_t now = manager_now(m);
+        GuestSlot *slot;
+        Guest *g;
+        int r;
+
+        if (known && streq(event, "started") && !is_same_run(m, known)) {
+                forget_guest(m, message->guest->uuid);
+                known = NULL;
+        }
+        r = add_slot(m, message->guest->uuid, &slot);
+        if (r < 0)
+                return r;
+        if (known) {
+                r = guest_inherit_observations(message->guest, known);
+                if (r < 0)
+                        return r;
+        }
+        if (is_start(event))
+                slot->started_usec = now;
+        r = snapshot_put_guest(m->snapshot, message->guest);
+        if (r < 0)
+                return r;
+        g = TAKE_PTR(message->guest);
+        manager_slot_observe(m, slot, g, now, m->snapshot->topology->n_nodes > 1);
+        if (!known || slot->started_usec == now || !streq(event, "refreshed"))
+                ask_for_decision(b, g->uuid);
+        return 0;
+}
+
+/* Guests that went while we were not connected. */
+static void end_listing(Manager *m, uint64_t generation) {
+        (void)generation;
+        for (size_t i = m->n_slots; i > 0; i--) {
+                Guest *g = snapshot_find_guest(m->snapshot, m->slots[i - 1].uuid);
+
+                if (!g || m->slots[i - 1].generation != generation) {
+                        char uuid[UUID_TEXT_SIZE];
+
+                        memcpy(uuid, m->slots[i - 1].uuid, sizeof(uuid));
+                        forget_guest(m, uuid);
+                }
+        }
+}
+
+static void take_stats(Manager *m, const VirtMessage *message) {
+        for (size_t i = 0; i < message->n_stats; i++) {
+                Guest *g = snapshot_find_guest(m->snapshot, message->stats[i].uuid);
+
+                if (!g)
+                        continue;
+                g->stats = message->stats[i].stats;
+                if (message->stats[i].current_bytes != UNKNOWN_U64)
+                        g->current_bytes = message->stats[i].current_bytes;
+        }
+}
+
+static void note_responsive(Manager *m, const char *uuid, bool responsive) {
+        Guest *g = snapshot_find_guest(m->snapshot, uuid);
+        LogField fields[] = { { "KVMTUNED_GUEST", g ? g->name : NULL }, { "KVMTUNED_GUEST_UUID", uuid } };
+        GuestSlot *slot = manager_slot(m, uuid);
+
+        if (slot)
+                slot->unresponsive = !responsive;
+        if (g)
+                g->unreachable = !responsive;
+        if (responsive)
+                log_struct(LOG_NOTICE, NULL, fields, ELEMENTSOF(fields), "Guest %s answers again",
+                           g ? g->name : uuid);
+        else
+                log_struct(LOG_WARNING, MESSAGE_GUEST_UNRESPONSIVE, fields, ELEMENTSOF(fields),
+                           "Guest %s does not answer libvirt; it is left alone until it does", g ? g->name : uuid);
+}
+
+/* Without a connection nothing can be done to a guest, but all of them still run and count. */
+static void set_reachable(Manager *m, bool reachable) {
+        for (size_t i = 0; i < m->snapshot->n_guests; i++)
+                m->snapshot->guests[i]->unreachable = !reachable;
+}
+
+static void note_connection(Manager *m, const VirtMessage *message, Batch *b) {
+        const char *text = message->text ? message->text : "";
+
+        if (message->type == VIRT_CONNECTED) {
+                m->connected = true;
+                log_struct(LOG_INFO, MESSAGE_CONNECTED, NULL, 0, "Connected to libvirt");
+                return;
+        }
+        if (m->connected || message->type == VIRT_CONNECT_FAILED)
+                log_struct(LOG_WARNING, MESSAGE_DISCONNECTED, NULL, 0, "%s libvirt: %s; trying again",
+                           m->connected ? "Lost the connection to" : "Cannot connect to", text);
+        (void)sd_notify(false, "STATUS=Waiting for libvirt");
+        m->connected = m->listed = false;
+        set_reachable(m, false);
+        effects_fail_all(m, -ECANCELED);
+        /* The host's own switches need no libvirt. */
+        b->cycle = true;
+}
+
+static void handle_listed(Manager *m, const VirtMessage *message, Batch *b) {
+        end_listing(m, message->generation);
+        m->listed = true;
+        m->had_stats = false;
+        b->cycle = true;
+        (void)sd_notifyf(false, "STATUS=Tuning %zu guests", m->snapshot->n_guests);
+}
+
+static void handle_gone(Manager *m, const VirtMessage *message) {
+        Guest *g = snapshot_find_guest(m->snapshot, message->uuid);
+
+        if (!g)
+                return;
+        log_message(LOG_DEBUG, "Guest %s is gone (%s)", g->name, message->text ? message->text : "?");
+        forget_guest(m, message->uuid);
+}
+
+static void handle_balloon(Manager *m, const VirtMessage *message) {
+        Guest *g = snapshot_find_guest(m->snapshot, message->uuid);
+
+        if (g)
+                g->current_bytes = message->current_bytes;
+}
+
+static void handle_guest(Manager *m, VirtMessage *message, Batch *b) {
+        GuestSlot *slot;
+        int r;
+
+        r = merge_guest(m, message, b);
+        if (r < 0) {
+                (void)log_error_errno(r, "Failed to take in guest %s", message->uuid);
+                return;
+        }
+        slot = manager_slot(m, message->uuid);
+        if (slot)
+                slot->generation = message->generation;
+}
+
+static void handle(Manager *m, VirtMessage *message, Batch *b) {
+        switch (message->type) {
+        case VIRT_CONNECTED:
+        case VIRT_CONNECT_FAILED:
+        case VIRT_DISCONNECTED:
+                note_connection(m, message, b);
+                break;
+        case VIRT_LISTED:
+                handle_listed(m, message, b);
+                break;
+        case VIRT_GUEST:
+                handle_guest(m, message, b);
+                break;
+        case VIRT_GUEST_GONE:
+                handle_gone(m, message);
+                break;
+        case VIRT_BALLOON:
+                handle_balloon(m, message);
+                break;
+        case VIRT_STATS:
+                take_stats(m, message);
+                b->stats = b->stats || message->cookie != 0;
+                break;
+        case VIRT_DONE:
+                effects_done(m, message->cookie, message->result, message->text);
+                break;
+        case VIRT_UNRESPONSIVE:
+        case VIRT_RESPONSIVE:
+                note_responsive(m, message->uuid, message->type == VIRT_RESPONSIVE);
+                break;
+        case _VIRT_MESSAGE_TYPE_MAX:
+                break;
+        }
+}
+
+/* Guests that just came are served first: a full cycle may wait for statistics. */
+static void decide_batch(Manager *m, const Batch *b) {
+        if (m->stopping)
+                return;
+        if (m->listed && !b->cycle && (m->options.mode == RUN_DAEMON))
+                for (size_t i = 0; i < b->n_started; i++)
+                        manager_cycle(m, b->started[i]);
+        if (b->stats && m->stats_waiting)
+                manager_cycle(m, NULL);
+        else if (b->cycle)
+                manager_start_cycle(m, "guests changed");
+}
+
+int manager_on_virt(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        Manager *m = userdata;
+        Batch batch = { 0 };
+
+        (void)s;
+        (void)fd;
+        (void)revents;
+        for (;;) {
+                _cleanup_(virt_message_freep) VirtMessage *message = virt_take(m->virt);
+
+                if (!message)
+                        break;
+                handle(m, message, &batch);
+        }
+        decide_batch(m, &batch);
+        return 0;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Domain XML to Guest. Of an element that should occur once, the first counts,
+ * as in libvirt. What only describes (a pin of a vCPU that does not exist) is
+ * passed over; what a decision rests on (sizes, sets) must be right.
+ *
+ * Without XML_PARSE_NOENT libxml2 expands no entities, and a document that
+ * declares any (a DTD) is refused: libvirt writes none.
+ */
+#include "virt_xml_internal.h"
+
+#include <ctype.h>
+#include <libxml/parser.h>
+#include <pthread.h>
+
+#define XML_SIZE_MAX (4 * MIB)
+
+/* The parser's first use must not be two threads'. */
+static void init_once(void) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+        (void)pthread_once(&once, xmlInitParser);
+}
+
+static void doc_freep(xmlDoc **doc) {
+        xmlFreeDoc(*doc);
+}
+
+static bool is_uuid(const char *s) {
+        static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+        for (size_t i = 0; i < sizeof(shape); i++)
+                if (shape[i] == 'x' ? !strchr("0123456789abcdef", s[i]) || s[i] == 0 : s[i] != shape[i])
+                        return false;
+        return true;
+}
+
+static int new_guest(const xmlNode *domain, Guest **ret) {
+        const char *name = xml_text(xml_child(domain, "name")), *uuid = xml_text(xml_child(domain, "uuid"));
+
+        if (!name || !*name || !uuid || !is_uuid(uuid))
+                return -EBADMSG;
+        return guest_new(name, uuid, ret);
+}
+
+static int read_class(const xmlNode *domain, Guest *g) {
+        const xmlNode *metadata = xml_child(domain, "metadata");
+
+        for (const xmlNode *n = metadata ? metadata->children : NULL; n; n = n->next)
+                if (n->type == XML_ELEMENT_NODE && n->ns && streq((const char *)n->name, "guest") &&
+                    streq((const char *)n->ns->href, KVMTUNED_XML_NAMESPACE))
+                        return strdup_to(&g->class, xml_attribute(n, "class"));
+        return 0;
+}
+
+static int read_memory(const xmlNode *domain, Guest *g) {
+        const xmlNode *current = xml_child(domain, "currentMemory");
+        const xmlNode *guarantee = xml_child(xml_child(domain, "memtune"), "min_guarantee");
+        int r;
+
+        r = xml_memory(xml_child(domain, "memory"), &g->max_bytes);
+        if (r < 0)
+                return r;
+        g->current_bytes = g->max_bytes;
+        if (current) {
+                r = xml_memory(current, &g->current_bytes);
+                if (r < 0)
+                        return r;
+        }
+        return guarantee ? xml_memory(guarantee, &g->min_guarantee_bytes) : 0;
+}
+
+static void read_memory_backing(const xmlNode *domain, Guest *g) {
+        const xmlNode *backing = xml_child(domain, "memoryBacking"), *source = xml_child(backing, "source");
+
+        g->hugepages = xml_child(backing, "hugepages") != NULL;
+        /* Memory of an encrypted guest is pinned for its lifetime. */
+        g->locked = xml_child(backing, "locked") || xml_child(domain, "launchSecurity");
+        g->nosharepages = xml_child(backing, "nosharepages") != NULL;
+        g->shared_memory = xml_attribute_is(xml_child(backing, "access"), "mode", "shared") ||
+                           xml_attribute_is(source, "type", "file") || xml_attribute_is(source, "type", "memfd");
+}
+
+static int read_balloon(const xmlNode *devices, Guest *g) {
+        const xmlNode *balloon = xml_child(devices, "memballoon");
+        const char *model = xml_attribute(balloon, "model");
+        unsigned period;
+        int r;
+
+        g->balloon_device = model && startswith(model, "virtio");
+        r = xml_attribute_unsigned(xml_child(balloon, "stats"), "period", &period);
+        if (r == -ENODATA)
+                return 0;
+        if (r < 0)
+                return r;
+        g->stats_period_sec = period;
+        return 0;
+}
+
+/* Devices that the kernel gives the guest's memory to, and which pin it: VFIO in its guises, and vDPA. */
+static bool has_vfio(const xmlNode *devices) {
+        XML_FOREACH(n, devices, "hostdev")
+                if (xml_attribute_is(n, "type", "pci") || xml_attribute_is(n, "type", "mdev"))
+                        return true;
+        XML_FOREACH(n, devices, "interface")
+                if (xml_attribute_is(n, "type", "hostdev") || xml_attribute_is(n, "type", "vdpa") ||
+                    xml_attribute_is(xml_child(n, "actual"), "type", "hostdev"))
+                        return true;
+        XML_FOREACH(n, devices, "disk")
+                if (xml_attribute_is(n, "type", "nvme") || xml_attribute_is(n, "type", "vhostvdpa"))
+                        return true;
+        return false;
+}
+
+static int read_domain(const xmlNode *domain, Guest *g) {
+        const xmlNode *devices = xml_child(domain, "devices");
+        int r;
+
+        r = strdup_to(&g->title, xml_text(xml_child(domain, "title")));
+        if (r < 0)
+                return r;
+        r = read_class(domain, g);
+        if (r < 0)
+                return r;
+        r = read_memory(domain, g);
+        if (r < 0)
+                return r;
+        read_memory_backing(domain, g);
+        r = virt_xml_read_cpus(domain, g);
+        if (r < 0)
+                return r;
+        r = virt_xml_read_numa(domain, g);
+        if (r < 0)
+                return r;
+        g->vfio = has_vfio(devices);
+        return read_balloon(devices, g);
+}
+
+int guest_from_xml(const char *xml, size_t size, Guest **ret) {
+        _cleanup_(doc_freep) xmlDoc *doc = NULL;
+        _cleanup_(guest_freep) Guest *g = NULL;
+        const xmlNode *root;
+        int r;
+
+        if (size > XML_SIZE_MAX)
+                return -ERANGE;
+        init_once();
+        doc = xmlReadMemory(xml, (int)size, "domain.xml", NULL,
+                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA);
+        if (!doc) {
+                const xmlError *error = xmlGetLastError();
+
+                return error && error->code == XML_ERR_NO_MEMORY ? -ENOMEM : -EBADMSG;
+        }
+        root = xmlDocGetRootElement(doc);
+        if (doc->intSubset || doc->extSubset || !root || root->ns || !streq((const char *)root->name, "domain"))
+                return -EBADMSG;
+        r = new_guest(root, &g);
+        if (r < 0)
+                return r;
+        r = read_domain(root, g);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(g);
+        return 0;
+}

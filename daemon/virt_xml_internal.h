@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The parts of virt_xml.c. All return 0, -EBADMSG, -ERANGE or -ENOMEM. */
+
+#include "virt_xml.h"
+#include "virt_xml_value.h"
+
+/* vCPUs, emulator, iothreads and their pins (virt_xml_cpu.c). */
+int virt_xml_read_cpus(const xmlNode *domain, Guest *g);
+/* Guest cells and numatune (virt_xml_numa.c). */
+int virt_xml_read_numa(const xmlNode *domain, Guest *g);

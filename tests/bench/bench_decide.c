@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What one decision costs: the whole of policy_decide() with every controller
+ * on, for a growing number of guests on one big host. Two figures each: the
+ * first decision (every guest is placed) and a steady one (nothing changes).
+ * Prints a table with the growth exponent between rows; sizes as arguments.
+ */
+
+#include <math.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "../../lib/policy.h"
+
+#define TOPOLOGY "numa:16 core:32 pu:2"
+#define REPEATS 5
+
+static const char policy_text[] =
+        "cpu: { policy = \"shared\"; };\n"
+        "numa: { policy = \"auto\"; };\n"
+        "ksm: { mode = \"auto\"; };\n"
+        "balloon: { mode = \"auto\"; minimum = \"50 %\"; };\n"
+        "guests = ( { match = { name = \"db-*\"; }; cpu = { policy = \"pinned\"; }; } );\n"
+        "rules = ( { name = \"night\"; when = { schedule = \"Mon..Fri 22:00-06:00\"; }; set = { ksm = { mode = \"on\"; }; }; },\n"
+        "          { name = \"busy\"; when = { metric = \"host.cpu.busy\"; above = \"80 %\"; clear = \"70 %\"; };\n"
+        "            set = { balloon = { step = \"2 %\"; }; }; } );\n";
+
+static double now_msec(void) {
+        struct timespec ts;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+static long peak_kib(void) {
+        struct rusage usage;
+
+        (void)getrusage(RUSAGE_SELF, &usage);
+        return usage.ru_maxrss;
+}
+
+static int fill_host(Snapshot *s) {
+        const Topology *t = s->topology;
+        Host *h = &s->host;
+
+        h->cpus = calloc(t->n_cpus, sizeof(*h->cpus));
+        h->nodes = calloc(t->n_nodes, sizeof(*h->nodes));
+        if (!h->cpus || !h->nodes)
+                return -ENOMEM;
+        h->n_cpus = t->n_cpus;
+        h->n_nodes = t->n_nodes;
+        for (size_t i = 0; i < t->n_cpus; i++)
+                h->cpus[i] = (CpuLoad){ .id = t->cpus[i].id, .busy_permyriad = 3000 };
+        for (size_t i = 0; i < t->n_nodes; i++)
+                h->nodes[i] = (NodeMemory){ .id = t->nodes[i].id, .total_bytes = 4096 * GIB, .free_bytes = 2048 * GIB };
+        h->memory = (HostMemory){ .total_bytes = 65536 * GIB, .available_bytes = 32768 * GIB, .free_bytes = 32768 * GIB };
+        h->cpu_busy_permyriad = 3000;
+        h->ksm = (KsmStatus){ .present = true, .writable = true, .pages_to_scan = 100, .sleep_millisecs = 20 };
+        return 0;
+}
+
+static int add_guest(Snapshot *s, size_t i) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+        char name[32], uuid[UUID_TEXT_SIZE];
+        int r;
+
+        (void)snprintf(name, sizeof(name), "%s-%zu", i % 10 == 0 ? "db" : "web", i);
+        (void)snprintf(uuid, sizeof(uuid), "%08x-0000-4000-8000-%012zx", (unsigned)(i * 2654435761U), i);
+        r = guest_new(name, uuid, &g);
+        if (r < 0)
+                return r;
+        r = guest_set_vcpus(g, 2 + i % 3 * 2);
+        if (r < 0)
+                return r;
+        for (size_t v = 0; v < g->n_vcpus; v++) {
+                g->vcpus[v].affinity = s->topology->online;
+                g->vcpus[v].busy_permyriad = (uint32_t)(i * 37 % 4000);
+                g->vcpus[v].wait_permyriad = 100;
+        }
+        g->emulator.affinity = s->topology->online;
+        g->max_bytes = g->current_bytes = 4 * GIB;
+        g->rss_bytes = 3 * GIB;
+        g->balloon_device = true;
+        g->stats_period_sec = 10;
+        g->stats = (BalloonStats){ .unused_bytes = GIB, .available_bytes = 4 * GIB - 100 * MIB, .usable_bytes = 2 * GIB,
+                                   .age_usec = USEC_PER_SEC };
+        r = snapshot_put_guest(s, g);
+        if (r >= 0)
+                TAKE_PTR(g);
+        return r;
+}
+
+static int build(size_t n, Snapshot **ret) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        int r;
+
+        r = snapshot_new(&s);
+        if (r < 0)
+                return r;
+        r = topology_load_synthetic(TOPOLOGY, &s->topology);
+        if (r < 0)
+                return r;
+        r = fill_host(s);
+        s->now_usec = USEC_PER_HOUR;
+        s->interval_usec = 10 * USEC_PER_SEC;
+        s->local_time = (LocalTime){ .year = 2026, .month = 11, .day = 23, .hour = 12 };
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = add_guest(s, i);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+/* Where the plan wants the pins, the next snapshot shows them. */
+static void apply_pins(Snapshot *s, State *state, const Plan *plan) {
+        for (size_t i = 0; i < plan->n_actions; i++) {
+                const Action *a = &plan->actions[i];
+                Guest *g = snapshot_find_guest(s, a->uuid);
+                IdSet set;
+
+                if (a->kind != ACTION_MOVE_MEMORY)
+                        (void)state_own(state, a);
+                if (!g || idset_parse(a->new_value, &set) < 0)
+                        continue;
+                if (a->kind == ACTION_PIN_VCPU)
+                        g->vcpus[a->index].affinity = set;
+                if (a->kind == ACTION_PIN_EMULATOR)
+                        g->emulator.affinity = set;
+        }
+}
+
+/* One row: milliseconds of the first and of the fastest steady decision. */
+static int measure(const Config *config, size_t n, double *ret_first, double *ret_steady, size_t *ret_actions) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        _cleanup_(state_freep) State *state = NULL;
+        PolicyInput in = { .config = config };
+        double best = 1e9;
+        int r;
+
+        r = build(n, &s);
+        if (r >= 0)
+                r = state_new(&state);
+        if (r < 0)
+                return r;
+        in.snapshot = s;
+        for (int i = 0; i < REPEATS + 2; i++) {
+                _cleanup_(plan_freep) Plan *plan = NULL;
+                double t = now_msec();
+
+                r = policy_decide(&in, state, &plan);
+                if (r < 0)
+                        return r;
+                t = now_msec() - t;
+                if (i == 0)
+                        *ret_first = t;
+                else if (i > 1)
+                        best = t < best ? t : best;
+                *ret_actions = plan->n_actions;
+                apply_pins(s, state, plan);
+                s->now_usec += 10 * USEC_PER_SEC;
+        }
+        *ret_steady = best;
+        return 0;
+}
+
+int main(int argc, char **argv) {
+        static const size_t sizes[] = { 100, 300, 1000, 3000, 10000 };
+        _cleanup_(config_freep) Config *config = NULL;
+        _cleanup_free_ char *error = NULL;
+        double previous = 0;
+        size_t previous_n = 0;
+
+        (void)argc;
+        (void)argv;
+        if (config_load_text("bench", policy_text, &config, &error) < 0) {
+                (void)fprintf(stderr, "%s", error ? error : "no memory\n");
+                return EXIT_FAILURE;
+        }
+        (void)printf("host %s (1,024 CPUs, 16 nodes); one decision, all controllers\n", TOPOLOGY);
+        (void)printf("%8s %12s %12s %10s %14s %10s\n", "guests", "first ms", "steady ms", "exponent", "us per guest",
+                     "peak MiB");
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                double first = 0, steady = 0;
+                size_t actions = 0;
+
+                if (measure(config, sizes[i], &first, &steady, &actions) < 0)
+                        return EXIT_FAILURE;
+                (void)printf("%8zu %12.2f %12.2f ", sizes[i], first, steady);
+                if (previous > 0)
+                        (void)printf("%10.2f", log(steady / previous) / log((double)sizes[i] / (double)previous_n));
+                else
+                        (void)printf("%10s", "-");
+                (void)printf(" %14.2f %10.1f%s\n", steady * 1e3 / (double)sizes[i], (double)peak_kib() / 1024,
+                             actions ? "  (not steady)" : "");
+                previous = steady;
+                previous_n = sizes[i];
+        }
+        return EXIT_SUCCESS;
+}

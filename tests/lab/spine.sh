@@ -1,0 +1,134 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs inside the lab VM: four NUMA nodes, systemd, journald, cgroup v2, KVM
+# guests. Installs kvmtuned as an administrator would, and looks at what the
+# kernel, QEMU and the journal hold.
+# shellcheck source=/dev/null
+. /lab/lib/lab-lib.sh
+
+action_done=799d65b8ed064af9b0b564d6f5959894
+memory_moved=3b8ba9679186494b936af143f9a5e54a
+config=/etc/kvmtuned/kvmtuned.conf
+ksm=/sys/kernel/mm/ksm
+
+cpus_of_node() { cat "/sys/devices/system/node/node$1/cpulist"; }
+tids() { # tids GUEST: vCPU threads
+        local pid t
+        pid=$(lab_guest_pid "$1") || return
+        for t in "/proc/$pid/task"/*; do
+                case $(cat "$t/comm") in CPU*) echo "${t##*/}" ;; esac
+        done
+}
+allowed() { sed -n 's/^Cpus_allowed_list:\t//p' "/proc/$1/status"; }
+# one_node GUEST: all its vCPU threads may run on exactly the CPUs of one node; prints the node
+one_node() {
+        local t first='' n
+        for t in $(tids "$1"); do
+                [ -n "$first" ] || first=$(allowed "$t")
+                [ "$(allowed "$t")" = "$first" ] || return 1
+        done
+        for n in 0 1 2 3; do
+                [ "$first" = "$(cpus_of_node $n)" ] && echo "$n" && return 0
+        done
+        return 1
+}
+is_on_one_node() { one_node "$1" >/dev/null; }
+unpinned() { # unpinned GUEST: every vCPU may run everywhere
+        local t
+        for t in $(tids "$1"); do
+                [ "$(allowed "$t")" = "$(cat /sys/devices/system/cpu/online)" ] || return 1
+        done
+}
+remote() { # remote GUEST: share of its memory outside of the nodes it may run on, per mille
+        lab_probe -i 0 | jq -r --arg g "$1" '.guests[] | select(.name == $g) | (.remote_allowed * 1000 | floor)'
+}
+remote_below() { [ "$(remote "$1")" -lt "$2" ]; }
+entries() { journalctl -b --no-pager -o json -u kvmtuned.service "$@"; }
+has_entry() { [ -n "$(entries "$@" | head -n 1)" ]; }
+actual_mib() { virsh -q dommemstat "$1" | awk '$1 == "actual" { print int($2 / 1024) }'; }
+actual_is() { [ "$(actual_mib "$1")" = "$2" ]; }
+nodes_differ() { [ "$(one_node "$1")" != "$(one_node "$2")" ]; }
+
+tar -C / --no-same-owner -xf /lab/in/root.tar || exit 1
+systemctl daemon-reload
+journalctl --update-catalog
+# Measured with the daemon alone: no other balancer, KSM as after boot.
+echo 0 >/proc/sys/kernel/numa_balancing
+ksm_before=$(cat $ksm/run $ksm/pages_to_scan $ksm/sleep_millisecs)
+cp $config /root/shipped.conf
+
+# --- as shipped: running, and nothing is changed ---------------------------------
+systemctl start kvmtuned
+lab_check 'the service starts and is ready' systemctl -q is-active kvmtuned
+lab_guest_start quiet mem=128 vcpus=1 cmd=load=0
+lab_wait_up 120 quiet
+lab_check 'the shipped policy changes nothing' unpinned quiet
+lab_check 'and the journal has no change' sh -c '! journalctl -b -o json -u kvmtuned | grep -q "KVMTUNED_ACTION"'
+lab_guest_kill quiet
+systemctl stop kvmtuned
+
+# --- a guest whose memory is on two nodes, before the daemon ----------------------
+# It grows on node 3, then on node 1, as the scheduler might have had it.
+lab_guest_start split mem=448 vcpus=2 cmd="load=1 rand=230 grow=100/20/1"
+taskset -a -c -p "$(cpus_of_node 3)" "$(lab_guest_pid split)" >/dev/null
+lab_wait_ready 180 split
+taskset -a -c -p "$(cpus_of_node 1)" "$(lab_guest_pid split)" >/dev/null
+lab_wait_for 180 GUEST-GROWN split
+taskset -a -c -p "$(cat /sys/devices/system/cpu/online)" "$(lab_guest_pid split)" >/dev/null
+lab_say "before: $(lab_mem)"
+
+cat >$config <<X
+daemon: { interval = "5 s"; };
+cpu: { policy = "shared"; };
+numa: { policy = "auto"; };
+rules = ( { name = "always"; when = { schedule = "00:00-24:00"; }; set = { ksm = { mode = "on"; pages_to_scan = 321; }; }; },
+          { name = "small"; when = { metric = "host.memory.available"; below = "99 %"; };
+            guests = { name = "b*"; }; set = { balloon = { mode = "target"; target = "75 %"; minimum = "50 %"; step = "50 %"; }; }; } );
+X
+lab_check 'the policy is valid' kvmtuned --check-config
+systemctl start kvmtuned
+lab_check 'a guest that runs already is put on one node' lab_until 60 is_on_one_node split
+lab_check 'the rest of its memory follows' lab_until 180 remote_below split 50
+lab_say "after: $(lab_mem)"
+lab_check 'and the journal says how much was moved' lab_until 60 has_entry MESSAGE_ID=$memory_moved KVMTUNED_GUEST=split
+
+# --- guests that start ------------------------------------------------------------
+lab_guest_start a1 mem=160 vcpus=2 cmd="load=2 rand=40"
+lab_guest_start b1 mem=256 vcpus=2 cmd="load=0 rand=16"
+lab_guest_start user mem=128 vcpus=1 pin=0:5 cmd=load=0
+lab_wait_ready 180 a1 b1 user
+lab_check 'a new guest runs on one node' lab_until 30 is_on_one_node a1
+lab_check 'the next one on one node too' lab_until 30 is_on_one_node b1
+lab_check 'and on another one' nodes_differ a1 b1
+lab_check 'their memory is where they run' lab_until 60 remote_below a1 50
+lab_check 'a pin of the administrator is left alone' test "$(allowed "$(tids user)")" = 5
+lab_check 'the journal has the pin with guest, old and new value' \
+        has_entry MESSAGE_ID=$action_done KVMTUNED_ACTION=pin-vcpu KVMTUNED_GUEST=a1
+lab_check 'and why the user pin was not touched' has_entry KVMTUNED_SKIP=user-pin KVMTUNED_GUEST=user
+
+# --- KSM and balloon, from inside the sandbox --------------------------------------
+lab_check 'KSM runs as the schedule says' lab_until 30 test "$(cat $ksm/run)" = 1
+lab_check 'at the speed the schedule says' test "$(cat $ksm/pages_to_scan)" = 321
+lab_check 'the balloon is at its target' lab_until 90 actual_is b1 192
+
+# --- reload, faulty and good -------------------------------------------------------
+cp $config /root/good.conf
+echo 'cpu: { polcy = "none"; };' >$config
+systemctl reload kvmtuned
+lab_check 'a faulty policy is refused with its line' lab_until 20 has_entry MESSAGE_ID=7aa671dc0af3430d90db4465ebea283b
+lab_check 'the service goes on' systemctl -q is-active kvmtuned
+lab_check 'with the old settings' test "$(cat $ksm/run)" = 1
+cp /root/good.conf $config
+systemctl reload kvmtuned
+
+# --- everything back -----------------------------------------------------------------
+systemctl stop kvmtuned
+lab_check 'a stop gives the CPUs back' unpinned a1
+lab_check 'KSM is as before' test "$(cat $ksm/run $ksm/pages_to_scan $ksm/sleep_millisecs)" = "$ksm_before"
+lab_check 'the balloon is given back' lab_until 60 actual_is b1 256
+lab_check 'no errors in the journal' sh -c '! journalctl -b -o json -u kvmtuned -p err | grep -v 7aa671dc0af3430d90db4465ebea283b | grep -q .'
+lab_say "CPU seconds of the service: $(lab_unit_seconds kvmtuned.service)"
+lab_journal kvmtuned.service >"$LAB_OUT/kvmtuned.json"
+journalctl -b --no-pager -x -u kvmtuned.service >"$LAB_OUT/kvmtuned.txt"
+lab_collect
+lab_done

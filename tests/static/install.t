@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# make install puts each file where the packages want it, and keeps a policy that is there.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build}
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+n=0 failed=0
+
+check() { # check DESCRIPTION COMMAND...
+        local what=$1
+        shift
+        n=$((n + 1))
+        if "$@" >"$tmp/out" 2>&1; then
+                echo "ok $n - $what"
+        else
+                failed=1
+                echo "not ok $n - $what"
+                sed 's/^/# /' "$tmp/out"
+        fi
+}
+
+check 'make install' make -s BUILD="$BUILD" install DESTDIR="$tmp/root" PREFIX=/usr
+for file in usr/sbin/kvmtuned usr/lib/systemd/system/kvmtuned.service usr/lib/systemd/catalog/kvmtuned.catalog \
+        etc/kvmtuned/kvmtuned.conf usr/share/man/man8/kvmtuned.8 usr/share/man/man5/kvmtuned.conf.5 \
+        usr/share/man/man5/kvmtuned-snapshot.5; do
+        check "$file is there" test -s "$tmp/root/$file"
+done
+check 'the unit starts the installed binary' grep -q '^ExecStart=/usr/sbin/kvmtuned$' "$tmp/root/usr/lib/systemd/system/kvmtuned.service"
+check 'the shipped policy is valid' "$tmp/root/usr/sbin/kvmtuned" --check-config "$tmp/root/etc/kvmtuned/kvmtuned.conf"
+echo '# mine' >>"$tmp/root/etc/kvmtuned/kvmtuned.conf"
+check 'install again' make -s BUILD="$BUILD" install DESTDIR="$tmp/root" PREFIX=/usr
+check "an administrator's policy is kept" grep -q '^# mine$' "$tmp/root/etc/kvmtuned/kvmtuned.conf"
+check 'uninstall' make -s BUILD="$BUILD" uninstall DESTDIR="$tmp/root" PREFIX=/usr
+check 'uninstall leaves only the policy' test "$(cd "$tmp/root" && find . -type f)" = ./etc/kvmtuned/kvmtuned.conf
+
+echo "1..$n"
+exit $failed

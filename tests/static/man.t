@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Manual pages and unit files say what their tools accept.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build}
+n=0 failed=0
+
+report() { # report DESCRIPTION OUTPUT: empty is good
+        n=$((n + 1))
+        if [ -z "$2" ]; then
+                echo "ok $n - $1"
+        else
+                failed=1
+                echo "not ok $n - $1"
+                echo "$2" | sed 's/^/# /'
+        fi
+}
+
+for page in man/*.[1-8]; do
+        # Cross-references to pages that are not installed here are not faults of the page.
+        report "$page is clean" "$(mandoc -Tlint -Wwarning "$page" 2>&1 | grep -v 'referenced manual not found')"
+done
+for word in $("${KVMTUNED:-$BUILD/kvmtuned}" --help | grep -oE -- '--[a-z-]+' | sort -u); do
+        report "kvmtuned(8) explains $word" "$(grep -q -- "Fl Fl\? \?${word#--}\|Fl -${word#--}" man/kvmtuned.8 || echo missing)"
+done
+
+make -s BUILD="$BUILD" "$BUILD/kvmtuned.service" || echo "Bail out! no unit file"
+if command -v systemd-analyze >/dev/null; then
+        report 'the unit is not more exposed than 2.0' \
+                "$(systemd-analyze security --offline=yes --threshold=20 "$BUILD/kvmtuned.service" 2>&1 >/dev/null ||
+                        systemd-analyze security --offline=yes "$BUILD/kvmtuned.service" | tail -n 1)"
+else
+        n=$((n + 1))
+        echo "ok $n - unit exposure # SKIP no systemd-analyze"
+fi
+ids=$(grep -oE '"[0-9a-f]{32}"' daemon/messages.h | tr -d '"' | sort)
+report 'every message id has a catalog text, and only those' \
+        "$(diff <(echo "$ids") <(sed -n 's/^-- //p' systemd/kvmtuned.catalog | sort))"
+report 'no message id is used twice' "$(echo "$ids" | uniq -d)"
+report 'every file names its licence' \
+        "$(git ls-files '*.c' '*.h' '*.t' '*.sh' Makefile 'man/*' 2>/dev/null | xargs -r grep -L SPDX-License-Identifier)"
+
+echo "1..$n"
+exit $failed

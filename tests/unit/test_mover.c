@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which ranges are moved, from recorded maps; and the mover's life on a machine
+ * of whatever nodes it has. Real moves need several nodes (tests/lab).
+ */
+#include "../../daemon/mover.h"
+#include "../../daemon/mover_ranges.h"
+#include "../../lib/sysfs.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#define UUID "00000000-0000-4000-8000-00000000000a"
+
+static const char maps[] = "55d0c0000000-55d0c0400000 r-xp 00000000 08:01 1 /usr/bin/qemu-system-x86_64\n"
+                           "55d0c1000000-55d0c1010000 rw-p 00000000 08:01 1 /usr/bin/qemu-system-x86_64\n"
+                           "55d0c2000000-55d0c2200000 rw-p 00000000 00:00 0 [heap]\n"
+                           "7f0000000000-7f0040000000 rw-p 00000000 00:00 0 \n"
+                           "7f1000000000-7f1040000000 rw-s 00000000 00:01 9 /memfd:ram (deleted)\n"
+                           "7f2000000000-7f2040000000 rw-p 00000000 00:0f 7 /dev/hugepages/libvirt/qemu/1\n"
+                           "7f3000000000-7f3000100000 rw-p 00000000 00:00 0 \n"
+                           "7f4000000000-7f4000100000 rw-p 00000000 00:00 0 \n"
+                           "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n"
+                           "7ffc00100000-7ffc00101000 r-xp 00000000 00:00 0 [vdso]\n";
+
+static const char numa_maps[] =
+        "55d0c0000000 default file=/usr/bin/qemu-system-x86_64 mapped=900 N0=900 kernelpagesize_kB=4\n"
+        "55d0c1000000 default file=/usr/bin/qemu-system-x86_64 anon=16 dirty=16 N0=16 kernelpagesize_kB=4\n"
+        "55d0c2000000 default heap anon=512 dirty=512 N0=500 N1=12 kernelpagesize_kB=4\n"
+        "7f0000000000 bind:0-1 anon=262144 dirty=262144 N0=262144 kernelpagesize_kB=4\n"
+        "7f1000000000 prefer:0 file=/memfd:ram\\040(deleted) dirty=10 N0=10 kernelpagesize_kB=4\n"
+        "7f2000000000 default file=/dev/hugepages/libvirt/qemu/1 huge anon=512 dirty=512 N0=512 "
+        "kernelpagesize_kB=2048\n"
+        "7f3000000000 default anon=256 dirty=256 N1=256 kernelpagesize_kB=4\n"
+        "7f4000000000 bind:0 anon=256 dirty=256 N0=256 kernelpagesize_kB=4\n"
+        "7f5000000000 default anon=256 dirty=256 N0=256 kernelpagesize_kB=4\n"
+        "7ffc00000000 default stack anon=4 dirty=4 N0=4 kernelpagesize_kB=4\n"
+        "7ffc00100000 default\n";
+
+/* To node 1: program, its data, what is there already, what is bound elsewhere and what has no mapping stay. */
+START_TEST(test_guest_memory_elsewhere_is_moved_and_nothing_else) {
+        static const struct {
+                uint64_t from, page_bytes;
+                bool huge;
+        } want[] = {
+                { 0x55d0c2000000, 4 * KIB, false }, { 0x7f0000000000, 4 * KIB, false },
+                { 0x7f1000000000, 4 * KIB, false }, { 0x7f2000000000, 2 * MIB, true },
+                { 0x7ffc00000000, 4 * KIB, false },
+        };
+        _cleanup_free_ MoverRange *ranges = NULL;
+        IdSet targets = idset_of(1);
+        size_t n;
+
+        ck_assert_int_eq(mover_ranges_parse(maps, numa_maps, &targets, &ranges, &n), 0);
+        ck_assert_uint_eq(n, ELEMENTSOF(want));
+        for (size_t i = 0; i < n; i++) {
+                ck_assert_uint_eq(ranges[i].from, want[i].from);
+                ck_assert_uint_eq(ranges[i].page_bytes, want[i].page_bytes);
+                ck_assert_int_eq(ranges[i].huge, want[i].huge);
+                ck_assert(idset_equal(&ranges[i].targets, &targets));
+        }
+        ck_assert_uint_eq(ranges[1].to, 0x7f0040000000);
+        ck_assert_uint_eq(ranges[0].n_pages, 512);
+}
+END_TEST
+
+START_TEST(test_bound_memory_goes_to_allowed_targets_only) {
+        _cleanup_free_ MoverRange *ranges = NULL;
+        IdSet targets = IDSET_EMPTY;
+        size_t n;
+
+        ck_assert_int_eq(idset_add_range(&targets, 1, 3), 0);
+        ck_assert_int_eq(mover_ranges_parse(maps, numa_maps, &targets, &ranges, &n), 0);
+        ck_assert_uint_eq(ranges[1].from, 0x7f0000000000);
+        ck_assert_uint_eq(idset_count(&ranges[1].targets), 1);
+        ck_assert(idset_contains(&ranges[1].targets, 1));
+}
+END_TEST
+
+static const struct {
+        const char *numa_maps;
+        int result;
+} text_rows[] = {
+        { "", 0 },
+        { "\n", 0 },
+        { "zzz default\n", -EBADMSG },
+        { "7f0000000000\n", -EBADMSG },
+        { "7f0000000000 bind:x N0=1\n", -EBADMSG },
+        { "7f0000000000 default N0= N=1 Nx N99999999999=1\n", 0 },
+        { "7f0000000000 default N0=1 kernelpagesize_kB=0\n", 0 },
+        { "7f0000000000 default N0=1 kernelpagesize_kB=99999999999999999999\n", 0 },
+};
+
+START_TEST(test_strange_text_does_no_harm) {
+        _cleanup_free_ MoverRange *ranges = NULL;
+        IdSet targets = idset_of(1);
+        size_t n;
+        int r = mover_ranges_parse(maps, text_rows[_i].numa_maps, &targets, &ranges, &n);
+
+        ck_assert_msg(r == text_rows[_i].result, "%s: %d", text_rows[_i].numa_maps, r);
+}
+END_TEST
+
+/*
+ * Another program, for a copy of this one may be full of a sanitizer's address
+ * space. The pipe closes when it runs.
+ */
+static pid_t start_child(void) {
+        int ends[2];
+        pid_t pid;
+        char c;
+
+        ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+        pid = fork();
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0) {
+                (void)execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+                _exit(1);
+        }
+        (void)safe_close(ends[1]);
+        ck_assert_int_eq(read(ends[0], &c, 1), 0);
+        (void)safe_close(ends[0]);
+        return pid;
+}
+
+static void end_child(pid_t pid) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+}
+
+static MoverReport wait_report(Mover *m) {
+        struct pollfd p = { .fd = mover_get_fd(m), .events = POLLIN };
+        MoverReport report;
+
+        ck_assert_int_eq(poll(&p, 1, -1), 1);
+        ck_assert_int_eq(mover_take_report(m, &report), 0);
+        ck_assert_int_eq(poll(&p, 1, 0), 0);
+        ck_assert_int_eq(mover_take_report(m, &report), -EAGAIN);
+        ck_assert(!mover_busy(m));
+        ck_assert_str_eq(report.uuid, UUID);
+        return report;
+}
+
+static Mover *start(pid_t pid, const IdSet *targets, int *ret_fd) {
+        Mover *m;
+
+        *ret_fd = sysfs_open_root("/");
+        ck_assert_int_eq(mover_new(*ret_fd, &m), 0);
+        ck_assert_int_eq(mover_start(m, UUID, pid, targets, MIB), 0);
+        ck_assert(mover_busy(m));
+        ck_assert_int_eq(mover_start(m, UUID, pid, targets, MIB), -EBUSY);
+        return m;
+}
+
+START_TEST(test_memory_that_is_there_already_stays) {
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_(mover_freep) Mover *m = NULL;
+        IdSet all = IDSET_EMPTY;
+        pid_t pid = start_child();
+        MoverReport report;
+
+        ck_assert_int_eq(idset_add_range(&all, 0, 1023), 0);
+        for (int i = 0; i < 2; i++) {
+                (void)mover_free(m);
+                (void)safe_close(fd);
+                m = start(pid, &all, &fd);
+                report = wait_report(m);
+                ck_assert_int_eq(report.result, 0);
+                ck_assert_uint_eq(report.moved_bytes, 0);
+                ck_assert_uint_eq(report.failed_bytes, 0);
+        }
+        end_child(pid);
+}
+END_TEST
+
+/* Node 1023 is in no machine this runs on. */
+START_TEST(test_full_target_ends_the_move) {
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_(mover_freep) Mover *m = NULL;
+        IdSet nowhere = idset_of(1023);
+        pid_t pid = start_child();
+        MoverReport report;
+
+        m = start(pid, &nowhere, &fd);
+        report = wait_report(m);
+        ck_assert_int_eq(report.result, -ENOMEM);
+        ck_assert_uint_eq(report.moved_bytes, 0);
+        end_child(pid);
+}
+END_TEST
+
+START_TEST(test_cancel_and_free_end_a_move) {
+        _cleanup_close_ int fd = -EBADF;
+        IdSet nowhere = idset_of(1023);
+        pid_t pid = start_child();
+        Mover *m;
+
+        m = start(pid, &nowhere, &fd);
+        mover_cancel(m);
+        ck_assert_int_lt(wait_report(m).result, 0);
+        ck_assert_int_eq(mover_start(m, UUID, pid, &nowhere, 0), 0);
+        (void)mover_free(m);
+        end_child(pid);
+}
+END_TEST
+
+START_TEST(test_start_says_what_is_wrong) {
+        _cleanup_close_ int fd = sysfs_open_root("/");
+        _cleanup_(mover_freep) Mover *m = NULL;
+        IdSet none = IDSET_EMPTY, one = idset_of(0);
+        pid_t pid = start_child();
+
+        end_child(pid);
+        ck_assert_int_eq(mover_new(fd, &m), 0);
+        ck_assert_int_eq(mover_start(m, UUID, pid, &one, 0), -ESRCH);
+        ck_assert_int_eq(mover_start(m, UUID, 0, &one, 0), -EINVAL);
+        ck_assert_int_eq(mover_start(m, UUID, getpid(), &none, 0), -EINVAL);
+        ck_assert_int_eq(mover_start(m, UUID "0", getpid(), &one, 0), -EINVAL);
+        ck_assert(!mover_busy(m));
+}
+END_TEST
+
+int main(void) {
+        Suite *s = suite_create("mover");
+        TCase *tc = tcase_create("ranges"), *life = tcase_create("life");
+        SRunner *sr;
+        int failed;
+
+        tcase_add_test(tc, test_guest_memory_elsewhere_is_moved_and_nothing_else);
+        tcase_add_test(tc, test_bound_memory_goes_to_allowed_targets_only);
+        tcase_add_loop_test(tc, test_strange_text_does_no_harm, 0, (int)ELEMENTSOF(text_rows));
+        suite_add_tcase(s, tc);
+        tcase_add_test(life, test_memory_that_is_there_already_stays);
+        tcase_add_test(life, test_full_target_ends_the_move);
+        tcase_add_test(life, test_cancel_and_free_end_a_move);
+        tcase_add_test(life, test_start_says_what_is_wrong);
+        suite_add_tcase(s, life);
+        sr = srunner_create(s);
+        srunner_run_all(sr, CK_NORMAL);
+        failed = srunner_ntests_failed(sr);
+        srunner_free(sr);
+        return failed != 0;
+}

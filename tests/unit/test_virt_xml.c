@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Domain XML as libvirt and its users write it, and as an attacker might. */
+#include "../../daemon/virt_xml.h"
+#include "../../lib/sysfs.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#define FIXTURES "tests/fixtures/domains"
+#define UUID "00000000-0000-4000-8000-00000000000a"
+
+/* Tests run in the project's folder. */
+static Guest *load(const char *name) {
+        _cleanup_close_ int fd = sysfs_open_root(FIXTURES);
+        _cleanup_free_ char *xml = NULL;
+        Guest *g = NULL;
+        size_t size;
+
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(sysfs_read(fd, name, &xml, &size), 0);
+        ck_assert_int_eq(guest_from_xml(xml, size, &g), 0);
+        return g;
+}
+
+static void ck_set(const IdSet *set, const char *want) {
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(idset_format(set, &text), 0);
+        ck_assert_str_eq(text, want);
+}
+
+START_TEST(test_full_domain_identity_and_memory) {
+        _cleanup_(guest_freep) Guest *g = load("full.xml");
+
+        ck_assert_str_eq(g->name, "db-1");
+        ck_assert_str_eq(g->uuid, "4dea22b3-1d52-d8f3-2516-782e98ab3fa0");
+        ck_assert_str_eq(g->title, "Orders & invoices");
+        ck_assert_str_eq(g->class, "db");
+        ck_assert_uint_eq(g->max_bytes, 8 * GIB);
+        ck_assert_uint_eq(g->current_bytes, 6 * GIB);
+        ck_assert_uint_eq(g->min_guarantee_bytes, 2 * GIB);
+        ck_assert(g->hugepages && g->nosharepages && g->locked && g->shared_memory && g->vfio);
+        ck_assert(g->balloon_device);
+        ck_assert_uint_eq(g->stats_period_sec, 5);
+        ck_assert(g->cpu_host_passthrough);
+}
+END_TEST
+
+START_TEST(test_full_domain_cpus) {
+        static const bool online[] = { true, true, false, true, false, true };
+        _cleanup_(guest_freep) Guest *g = load("full.xml");
+
+        ck_assert_uint_eq(g->n_vcpus, 6);
+        for (size_t i = 0; i < 6; i++) {
+                ck_assert_uint_eq(g->vcpus[i].id, i);
+                ck_assert_msg(g->vcpus[i].online == online[i], "vCPU %zu", i);
+        }
+        ck_assert(g->vcpu_cpuset_set && !g->vcpu_placement_auto);
+        ck_set(&g->vcpu_cpuset, "0-2,4-7");
+        ck_assert(g->vcpus[0].pinned && !g->vcpus[1].pinned && g->vcpus[5].pinned);
+        ck_set(&g->vcpus[0].pin, "0-1");
+        ck_set(&g->vcpus[5].pin, "4");
+        ck_assert(g->emulator.pinned);
+        ck_set(&g->emulator.pin, "0-1");
+        ck_assert_uint_eq(g->n_iothreads, 3);
+        ck_assert_uint_eq(g->iothreads[0].id, 1);
+        ck_assert_uint_eq(g->iothreads[1].id, 2);
+        ck_assert_uint_eq(g->iothreads[2].id, 4);
+        ck_assert(!g->iothreads[0].pinned && g->iothreads[1].pinned && !g->iothreads[2].pinned);
+        ck_set(&g->iothreads[1].pin, "6");
+}
+END_TEST
+
+START_TEST(test_full_domain_numa) {
+        _cleanup_(guest_freep) Guest *g = load("full.xml");
+
+        ck_assert_int_eq(g->numatune_mode, NUMATUNE_PREFERRED);
+        ck_set(&g->numatune_nodes, "1");
+        ck_assert_uint_eq(g->n_cells, 2);
+        ck_assert_uint_eq(g->cells[0].memory_bytes, 4 * GIB);
+        ck_assert_uint_eq(g->cells[1].memory_bytes, 4 * GIB);
+        ck_set(&g->cells[1].vcpus, "3-5");
+        ck_assert_int_eq(g->cells[0].mode, NUMATUNE_STRICT);
+        ck_assert_int_eq(g->cells[1].mode, NUMATUNE_RESTRICTIVE);
+        ck_set(&g->cells[1].nodeset, "1-2");
+}
+END_TEST
+
+START_TEST(test_minimal_domain_has_libvirts_defaults) {
+        _cleanup_(guest_freep) Guest *g = load("minimal.xml");
+
+        ck_assert_uint_eq(g->max_bytes, 64 * MIB);
+        ck_assert_uint_eq(g->current_bytes, 64 * MIB);
+        ck_assert_uint_eq(g->n_vcpus, 1);
+        ck_assert(g->vcpus[0].online && !g->vcpus[0].pinned && !g->emulator.pinned);
+        ck_assert_uint_eq(g->n_iothreads, 0);
+        ck_assert_int_eq(g->numatune_mode, NUMATUNE_NONE);
+        ck_assert_ptr_null(g->class);
+        ck_assert_ptr_null(g->title);
+        ck_assert(!g->balloon_device && !g->vfio && !g->locked && !g->hugepages && !g->shared_memory);
+        ck_assert_uint_eq(g->rss_bytes, UNKNOWN_U64);
+        ck_assert_uint_eq(g->stats.age_usec, UNKNOWN_U64);
+}
+END_TEST
+
+/* @xml between <name>, <uuid> and <memory> of one GiB, and the end. */
+static int parse(const char *xml, Guest **ret) {
+        static char text[1 << 16];
+        int n;
+
+        n = snprintf(text, sizeof(text),
+                     "<domain><name>g</name><uuid>" UUID "</uuid><memory unit='GiB'>1</memory>%s</domain>", xml);
+        return guest_from_xml(text, (size_t)n, ret);
+}
+
+static const struct {
+        const char *xml;
+        size_t offset;
+} flag_rows[] = {
+        { "<devices><hostdev type='mdev'/></devices>", offsetof(Guest, vfio) },
+        { "<devices><interface type='hostdev'/></devices>", offsetof(Guest, vfio) },
+        { "<devices><interface type='network'><actual type='hostdev'/></interface></devices>",
+          offsetof(Guest, vfio) },
+        { "<devices><interface type='vdpa'/></devices>", offsetof(Guest, vfio) },
+        { "<devices><disk type='nvme'/></devices>", offsetof(Guest, vfio) },
+        { "<devices><memballoon model='virtio-non-transitional'/></devices>", offsetof(Guest, balloon_device) },
+        { "<launchSecurity type='sev'/>", offsetof(Guest, locked) },
+        { "<memoryBacking><source type='file'/></memoryBacking>", offsetof(Guest, shared_memory) },
+        { "<cpu><numa><cell memory='1' memAccess='shared'/></numa></cpu>", offsetof(Guest, shared_memory) },
+        { "<vcpu placement='auto'>2</vcpu>", offsetof(Guest, vcpu_placement_auto) },
+        { "<numatune><memory mode='strict' placement='auto'/></numatune>", offsetof(Guest, numatune_placement_auto) },
+};
+
+START_TEST(test_flag_is_seen_where_it_belongs) {
+        _cleanup_(guest_freep) Guest *with = NULL, *without = NULL;
+        size_t offset = flag_rows[_i].offset;
+
+        ck_assert_int_eq(parse("<devices><hostdev type='usb'/><interface type='bridge'/><disk type='file'/>"
+                               "<memballoon model='none'/></devices>",
+                               &without),
+                         0);
+        ck_assert_int_eq(parse(flag_rows[_i].xml, &with), 0);
+        ck_assert_msg(*((bool *)with + offset), "%s", flag_rows[_i].xml);
+        ck_assert(!*((bool *)without + offset));
+}
+END_TEST
+
+static const struct {
+        const char *amount;
+        uint64_t bytes;
+} unit_rows[] = {
+        { "<memory>2048</memory>", 2 * MIB },
+        { "<memory unit='b'>4096</memory>", 4096 },
+        { "<memory unit='bytes'>4096</memory>", 4096 },
+        { "<memory unit='k'>4</memory>", 4096 },
+        { "<memory unit='KB'>4</memory>", 4000 },
+        { "<memory unit='KiB'>4</memory>", 4096 },
+        { "<memory unit='M'>4</memory>", 4 * MIB },
+        { "<memory unit='MB'>4</memory>", 4000000 },
+        { "<memory unit='G'>4</memory>", 4 * GIB },
+        { "<memory unit='TiB'>1</memory>", 1024 * GIB },
+        { "<memory unit='EiB'>1</memory>", UINT64_C(1) << 60 },
+        { "<memory unit='MiB'> 4 </memory><memory unit='MiB'>5</memory>", 4 * MIB },
+};
+
+static int parse_whole(const char *part, Guest **ret) {
+        char text[4096];
+        int n;
+
+        n = snprintf(text, sizeof(text), "<domain><name>g</name><uuid>" UUID "</uuid>%s</domain>", part);
+        return guest_from_xml(text, (size_t)n, ret);
+}
+
+START_TEST(test_memory_units_are_libvirts) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+
+        ck_assert_msg(parse_whole(unit_rows[_i].amount, &g) == 0, "%s", unit_rows[_i].amount);
+        ck_assert_uint_eq(g->max_bytes, unit_rows[_i].bytes);
+}
+END_TEST
+
+static const struct {
+        const char *cpuset;
+        const char *want; /* NULL: -EBADMSG; "!": -ERANGE */
+} cpuset_rows[] = {
+        { "0", "0" },
+        { "0-3,8", "0-3,8" },
+        { " 1 , 2 ", "1-2" },
+        { "0-7,^3,^5", "0-2,4,6-7" },
+        { "^3,0-7", "0-7" },
+        { "4095", "4095" },
+        { "4096", "!" },
+        { "99999999999999999999", "!" },
+        { "", NULL },
+        { ",", NULL },
+        { "1,", NULL },
+        { "3-1", NULL },
+        { "^1-2", NULL },
+        { "a", NULL },
+        { "-1", NULL },
+};
+
+START_TEST(test_cpuset_syntax_is_libvirts) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+        const char *want = cpuset_rows[_i].want;
+        char xml[128];
+        int r;
+
+        (void)snprintf(xml, sizeof(xml), "<vcpu cpuset='%s'>1</vcpu>", cpuset_rows[_i].cpuset);
+        r = parse(xml, &g);
+        if (!want)
+                ck_assert_msg(r == -EBADMSG, "%s: %d", cpuset_rows[_i].cpuset, r);
+        else if (streq(want, "!"))
+                ck_assert_msg(r == -ERANGE, "%s: %d", cpuset_rows[_i].cpuset, r);
+        else {
+                ck_assert_msg(r == 0, "%s: %d", cpuset_rows[_i].cpuset, r);
+                ck_set(&g->vcpu_cpuset, want);
+        }
+}
+END_TEST
+
+static const struct {
+        const char *xml;
+        int result;
+} bad_rows[] = {
+        { "", -EBADMSG },
+        { "not XML", -EBADMSG },
+        { "<domain>", -EBADMSG },
+        { "<network><name>g</name></network>", -EBADMSG },
+        { "<domain><uuid>" UUID "</uuid><memory>1</memory></domain>", -EBADMSG },
+        { "<domain><name>g</name><memory>1</memory></domain>", -EBADMSG },
+        { "<domain><name>g</name><uuid>../../etc/passwd</uuid><memory>1</memory></domain>", -EBADMSG },
+        { "<domain><name>g</name><uuid>" UUID "0</uuid><memory>1</memory></domain>", -EBADMSG },
+        { "<domain><name>g</name><uuid>" UUID "</uuid></domain>", -EBADMSG },
+        { "<domain><name>g</name><uuid>" UUID "</uuid><memory unit='parsec'>1</memory></domain>", -EBADMSG },
+        { "<domain><name>g</name><uuid>" UUID "</uuid><memory>-1</memory></domain>", -EBADMSG },
+        { "<domain><name>g</name><uuid>" UUID "</uuid><memory unit='EiB'>16</memory></domain>", -ERANGE },
+        { "<domain><name>g</name><uuid>" UUID "</uuid><memory>1</memory><vcpu>4097</vcpu></domain>", -ERANGE },
+        { "<domain><name>g</name><uuid>" UUID "</uuid><memory>1</memory><vcpu>0</vcpu></domain>", -EBADMSG },
+        { "<domain><name>g</name><uuid>" UUID "</uuid><memory>1</memory><iothreads>5000</iothreads></domain>",
+          -ERANGE },
+        { "<domain><name>g</name><uuid>" UUID "</uuid><memory>1</memory><cputune>"
+          "<vcpupin vcpu='0'/></cputune></domain>",
+          -EBADMSG },
+        { "<domain><name>g</name><uuid>" UUID "</uuid><memory>1</memory><numatune><memory mode='maybe' nodeset='0'/>"
+          "</numatune></domain>",
+          -EBADMSG },
+        { "<!DOCTYPE d [<!ENTITY a 'x'>]><domain><name>&a;</name><uuid>" UUID "</uuid><memory>1</memory></domain>",
+          -EBADMSG },
+        { "<!DOCTYPE d [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><domain><name>g</name><title>&a;</title><uuid>" UUID
+          "</uuid><memory>1</memory></domain>",
+          -EBADMSG },
+        { "<!DOCTYPE d SYSTEM 'http://localhost/x.dtd'><domain><name>g</name><uuid>" UUID
+          "</uuid><memory>1</memory></domain>",
+          -EBADMSG },
+};
+
+START_TEST(test_bad_document_is_refused) {
+        Guest *g = NULL;
+        int r = guest_from_xml(bad_rows[_i].xml, strlen(bad_rows[_i].xml), &g);
+
+        ck_assert_msg(r == bad_rows[_i].result, "%s: %d", bad_rows[_i].xml, r);
+        ck_assert_ptr_null(g);
+}
+END_TEST
+
+START_TEST(test_document_too_large_is_refused) {
+        size_t size = 4 * MIB + 1;
+        _cleanup_free_ char *xml = malloc(size);
+        Guest *g = NULL;
+
+        memset(xml, ' ', size);
+        ck_assert_int_eq(guest_from_xml(xml, size, &g), -ERANGE);
+}
+END_TEST
+
+START_TEST(test_every_truncation_is_refused) {
+        _cleanup_close_ int fd = sysfs_open_root(FIXTURES);
+        _cleanup_free_ char *xml = NULL;
+        Guest *g = NULL;
+        size_t size;
+
+        ck_assert_int_eq(sysfs_read(fd, "full.xml", &xml, &size), 0);
+        for (size_t n = 0; n < size - 2; n++)
+                ck_assert_int_eq(guest_from_xml(xml, n, &g), -EBADMSG);
+}
+END_TEST
+
+START_TEST(test_current_vcpus_without_a_list) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+
+        ck_assert_int_eq(parse("<vcpu current='2'>3</vcpu>", &g), 0);
+        ck_assert_uint_eq(g->n_vcpus, 3);
+        ck_assert(g->vcpus[1].online && !g->vcpus[2].online);
+}
+END_TEST
+
+int main(void) {
+        Suite *s = suite_create("virt_xml");
+        TCase *tc = tcase_create("xml");
+        SRunner *sr;
+        int failed;
+
+        tcase_add_test(tc, test_full_domain_identity_and_memory);
+        tcase_add_test(tc, test_full_domain_cpus);
+        tcase_add_test(tc, test_full_domain_numa);
+        tcase_add_test(tc, test_minimal_domain_has_libvirts_defaults);
+        tcase_add_loop_test(tc, test_flag_is_seen_where_it_belongs, 0, (int)ELEMENTSOF(flag_rows));
+        tcase_add_loop_test(tc, test_memory_units_are_libvirts, 0, (int)ELEMENTSOF(unit_rows));
+        tcase_add_loop_test(tc, test_cpuset_syntax_is_libvirts, 0, (int)ELEMENTSOF(cpuset_rows));
+        tcase_add_loop_test(tc, test_bad_document_is_refused, 0, (int)ELEMENTSOF(bad_rows));
+        tcase_add_test(tc, test_document_too_large_is_refused);
+        tcase_add_test(tc, test_every_truncation_is_refused);
+        tcase_add_test(tc, test_current_vcpus_without_a_list);
+        suite_add_tcase(s, tc);
+        sr = srunner_create(s);
+        srunner_run_all(sr, CK_NORMAL);
+        failed = srunner_ntests_failed(sr);
+        srunner_free(sr);
+        return failed != 0;
+}
