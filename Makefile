@@ -38,6 +38,14 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(
 	-DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' -pthread $(WARNINGS) $(WERROR) $(PKG_CFLAGS) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
 
+# One line for each step; V=1 prints the commands.
+V ?= 0
+ifeq ($(V),0)
+say = @printf '  %-5s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$@)';
+else
+say =
+endif
+
 LIB_SRC := $(sort $(wildcard lib/*.c))
 DAEMON_SRC := $(sort $(wildcard daemon/*.c))
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c))
@@ -56,28 +64,28 @@ all: $(BIN) ## build the daemon
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
 $(PARTS): $(PARTS_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
 $(BIN): $(BUILD)/daemon/main.o $(PARTS) $(LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PARTS) $(LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/%.service: systemd/%.service.in
 	@mkdir -p $(@D)
-	sed 's,@PREFIX@,$(PREFIX),g' $< >$@
+	$(call say,GEN)sed 's,@PREFIX@,$(PREFIX),g' $< >$@
 
 .PHONY: deps
 deps: ## install what building and testing need (Debian; elsewhere: print the command)
@@ -150,7 +158,7 @@ bench: deps ## costs: decisions, start to pinned, the daemon with 10 to 200 gues
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 BENCH_BIN := $(BENCH_SRC:%.c=$(BUILD)/%)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(PARTS) $(LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 
 # --- install -------------------------------------------------------------------
 

@@ -21,7 +21,11 @@
 #define RETRY_USEC (30 * USEC_PER_SEC)
 #define RETRY_DOUBLINGS 6U
 
-/* The cookie range of actions ends far below that of statistics requests. */
+/* What becomes of each action of a plan. */
+typedef struct Choice {
+        bool chosen;
+        bool recorded;          /* the ownership record was changed for it */
+} Choice;
 
 static GuestSlot *slot_of(Manager *m, const char *uuid) {
         return uuid[0] ? manager_slot(m, uuid) : &m->host_slot;
@@ -37,6 +41,14 @@ static bool is_pending(const Manager *m, const Action *a) {
         return false;
 }
 
+/* Memory that goes back to a guest is never held back by an earlier failure. */
+static bool is_growth(const Action *a) {
+        uint64_t before, after;
+
+        return a->kind == ACTION_SET_BALLOON && parse_u64(a->old_value, &before) >= 0 &&
+               parse_u64(a->new_value, &after) >= 0 && after > before;
+}
+
 /* Not twice at once, not soon after a failure, not to a guest that cannot be reached. */
 static bool may_do(Manager *m, const Action *a) {
         const GuestSlot *slot = slot_of(m, a->uuid);
@@ -45,26 +57,28 @@ static bool may_do(Manager *m, const Action *a) {
                 return false;
         if (a->uuid[0] && !m->connected)
                 return false;
-        return m->stopping || slot->retry_usec <= manager_now(m);
+        return m->stopping || is_growth(a) || slot->retry_usec[a->kind] <= manager_now(m);
 }
 
 static bool is_owned_kind(ActionKind kind) {
         return kind != ACTION_MOVE_MEMORY;
 }
 
-static int own(Manager *m, const Action *a, bool *ret_changed) {
+/* 1: the record was changed. */
+static int own(Manager *m, const Action *a) {
         const Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
+        int r;
 
         if (!is_owned_kind(a->kind))
                 return 0;
         /* Giving back, or repeating what is on record already: nothing new to write down. */
         if (o && (streq(o->original, a->new_value) || streq(o->ours, a->new_value)))
                 return 0;
-        *ret_changed = true;
-        return state_own(m->state, a);
+        r = state_own(m->state, a);
+        return r < 0 ? r : 1;
 }
 
-static int save_parent(const char *path) {
+int effects_make_folder(const char *path) {
         _cleanup_free_ char *parent = NULL;
         char *slash;
 
@@ -84,12 +98,12 @@ int effects_save_state(Manager *m) {
         int r;
 
         m->state_dirty = false;
-        if (m->stopping && m->state->n_owned == 0) {
+        if ((m->stopping || m->options.mode == RUN_RESTORE) && m->state->n_owned == 0) {
                 if (unlink(m->options.state_path) < 0 && errno != ENOENT)
                         return log_error_errno(-errno, "Failed to remove %s", m->options.state_path);
                 return 0;
         }
-        (void)save_parent(m->options.state_path);
+        (void)effects_make_folder(m->options.state_path);
         r = state_save(m->state, m->options.state_path);
         if (r < 0 && !m->state_unwritable)
                 log_struct(LOG_ERR, MESSAGE_STATE_UNWRITABLE, NULL, 0,
@@ -102,15 +116,19 @@ int effects_save_state(Manager *m) {
 }
 
 /* Records ownership of all that will be done; on failure the ownership is as before. */
-static int record_ownership(Manager *m, const Plan *plan, const bool *chosen) {
+static int record_ownership(Manager *m, const Plan *plan, Choice *choices) {
         _cleanup_(state_freep) State *before = NULL;
         bool changed = false;
         int r;
 
         r = state_copy(m->state, &before);
-        for (size_t i = 0; r >= 0 && i < plan->n_actions; i++)
-                if (chosen[i])
-                        r = own(m, &plan->actions[i], &changed);
+        for (size_t i = 0; r >= 0 && i < plan->n_actions; i++) {
+                if (!choices[i].chosen)
+                        continue;
+                r = own(m, &plan->actions[i]);
+                choices[i].recorded = r > 0;
+                changed = changed || r > 0;
+        }
         if (r >= 0 && changed)
                 r = effects_save_state(m);
         if (r < 0 && before) {
@@ -122,7 +140,7 @@ static int record_ownership(Manager *m, const Plan *plan, const bool *chosen) {
         return r;
 }
 
-static int add_pending(Manager *m, const Action *a, uint64_t cookie) {
+static int add_pending(Manager *m, const Action *a, uint64_t cookie, bool recorded) {
         int r;
 
         r = GROW_ARRAY(m->pending, m->pending_capacity, m->n_pending);
@@ -133,6 +151,7 @@ static int add_pending(Manager *m, const Action *a, uint64_t cookie) {
                 return r;
         m->pending[m->n_pending].cookie = cookie;
         m->pending[m->n_pending].cycle = m->cycle;
+        m->pending[m->n_pending].recorded = recorded;
         m->n_pending++;
         return 0;
 }
@@ -185,8 +204,8 @@ static void note_success(Manager *m, const Action *a) {
         Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
         GuestSlot *slot = slot_of(m, a->uuid);
 
-        if (slot)
-                slot->failures = 0;
+        if (slot && slot->retry_usec[a->kind] <= manager_now(m))
+                slot->failures[a->kind] = 0;
         if (o && streq(o->original, a->new_value)) {
                 state_disown(m->state, a->kind, a->uuid, a->index);
                 m->state_dirty = true;
@@ -197,21 +216,29 @@ static void note_success(Manager *m, const Action *a) {
                 (void)virt_refresh(m->virt, a->uuid);
 }
 
-static void note_failure(Manager *m, const Action *a) {
-        GuestSlot *slot = slot_of(m, a->uuid);
-
-        unown(m, a);
-        if (!slot)
-                return;
-        slot->retry_usec = manager_now(m) + (RETRY_USEC << MIN(slot->failures, RETRY_DOUBLINGS));
-        slot->failures++;
+/* The call was sent, and nobody knows whether it was carried out: it stays on record. */
+static bool is_uncertain(int result) {
+        return result == -ETIMEDOUT || result == -ECANCELED;
 }
 
-static void finish(Manager *m, const Action *a, uint64_t cycle, int result, const char *text) {
+static void note_failure(Manager *m, const Action *a, int result, bool recorded) {
+        GuestSlot *slot = slot_of(m, a->uuid);
+        uint64_t now = manager_now(m);
+
+        if (recorded && !is_uncertain(result))
+                unown(m, a);
+        /* Counted once for a whole batch, and not where libvirt is the one that fails. */
+        if (!slot || is_uncertain(result) || result == -EBUSY || slot->retry_usec[a->kind] > now)
+                return;
+        slot->retry_usec[a->kind] = now + (RETRY_USEC << MIN(slot->failures[a->kind], RETRY_DOUBLINGS));
+        slot->failures[a->kind]++;
+}
+
+static void finish(Manager *m, const Action *a, uint64_t cycle, bool recorded, int result, const char *text) {
         if (result >= 0)
                 note_success(m, a);
         else
-                note_failure(m, a);
+                note_failure(m, a, result, recorded);
         effects_log_action(m, a, cycle, result, text, false);
 }
 
@@ -222,15 +249,15 @@ static int ksm_write(Manager *m, const Action *a) {
         return sysfs_write(m->root_fd, path, a->new_value);
 }
 
-static uint64_t move_rate(Manager *m, const Plan *plan, const Guest *g) {
-        ActiveRules rules = { .active = plan->active_rules };
+static uint64_t move_rate(Manager *m, const Guest *g) {
+        ActiveRules rules = { .active = m->rules_active };
         Settings settings;
 
         config_resolve_guest(m->config, rules, g, &settings);
         return setting(&settings, KEY_NUMA_MOVE_RATE);
 }
 
-static int start_move(Manager *m, const Plan *plan, const Action *a) {
+static int start_move(Manager *m, const Action *a) {
         Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
         IdSet targets;
         int r;
@@ -240,10 +267,26 @@ static int start_move(Manager *m, const Plan *plan, const Action *a) {
         r = idset_parse(a->new_value, &targets);
         if (r < 0)
                 return r;
-        r = add_pending(m, a, MOVER_COOKIE);
-        if (r < 0)
+        return mover_start(m->mover, a->uuid, g->pid, &targets, move_rate(m, g));
+}
+
+/* The guest's cgroup must allow the new nodes before its pages can go there. */
+static bool waits_for_nodeset(const Plan *plan, const Choice *choices, const Action *move) {
+        for (size_t i = 0; i < plan->n_actions; i++)
+                if (choices[i].chosen && plan->actions[i].kind == ACTION_SET_NODESET &&
+                    streq(plan->actions[i].uuid, move->uuid))
+                        return true;
+        return false;
+}
+
+static int execute_move(Manager *m, const Plan *plan, const Choice *choices, const Action *a) {
+        bool waits = waits_for_nodeset(plan, choices, a);
+        int r;
+
+        r = add_pending(m, a, waits ? WAITING_MOVE_COOKIE : MOVER_COOKIE, false);
+        if (r < 0 || waits)
                 return r;
-        r = mover_start(m->mover, a->uuid, g->pid, &targets, move_rate(m, plan, g));
+        r = start_move(m, a);
         if (r < 0) {
                 m->n_pending--;
                 action_done(&m->pending[m->n_pending].action);
@@ -273,7 +316,8 @@ static int to_call(const Action *a, VirtCall *ret) {
 }
 
 /* Does @a at once and returns 1, or appends its call for libvirt and returns 0; -errno when it cannot be done. */
-static int execute(Manager *m, const Plan *plan, const Action *a, VirtCall *calls, size_t *n_calls) {
+static int execute(Manager *m, const Plan *plan, const Choice *choices, size_t i, VirtCall *calls, size_t *n_calls) {
+        const Action *a = &plan->actions[i];
         int r;
 
         if (a->kind == ACTION_SET_KSM) {
@@ -281,12 +325,12 @@ static int execute(Manager *m, const Plan *plan, const Action *a, VirtCall *call
                 return r < 0 ? r : 1;
         }
         if (a->kind == ACTION_MOVE_MEMORY)
-                return start_move(m, plan, a);
+                return execute_move(m, plan, choices, a);
         r = to_call(a, &calls[*n_calls]);
         if (r < 0)
                 return r;
         calls[*n_calls].cookie = m->next_cookie;
-        r = add_pending(m, a, m->next_cookie);
+        r = add_pending(m, a, m->next_cookie, choices[i].recorded);
         if (r < 0)
                 return r;
         m->next_cookie++;
@@ -304,7 +348,7 @@ static void submit(Manager *m, const VirtCall *calls, size_t n_calls) {
                 effects_done(m, calls[i].cookie, r, NULL);
 }
 
-static void execute_all(Manager *m, const Plan *plan, const bool *chosen) {
+static void execute_all(Manager *m, const Plan *plan, const Choice *choices) {
         _cleanup_free_ VirtCall *calls = calloc(plan->n_actions, sizeof(*calls));
         size_t n_calls = 0;
 
@@ -313,11 +357,11 @@ static void execute_all(Manager *m, const Plan *plan, const bool *chosen) {
         for (size_t i = 0; i < plan->n_actions; i++) {
                 int r;
 
-                if (!chosen[i])
+                if (!choices[i].chosen)
                         continue;
-                r = execute(m, plan, &plan->actions[i], calls, &n_calls);
+                r = execute(m, plan, choices, i, calls, &n_calls);
                 if (r != 0)
-                        finish(m, &plan->actions[i], m->cycle, r, NULL);
+                        finish(m, &plan->actions[i], m->cycle, choices[i].recorded, r, NULL);
         }
         submit(m, calls, n_calls);
         if (m->state_dirty && m->n_pending == 0)
@@ -325,7 +369,7 @@ static void execute_all(Manager *m, const Plan *plan, const bool *chosen) {
 }
 
 void effects_apply(Manager *m, const Plan *plan, const char *only_uuid) {
-        _cleanup_free_ bool *chosen = NULL;
+        _cleanup_free_ Choice *choices = NULL;
         size_t n = 0;
 
         effects_log_skips(m, plan, only_uuid);
@@ -335,15 +379,35 @@ void effects_apply(Manager *m, const Plan *plan, const char *only_uuid) {
         }
         if (plan->n_actions == 0)
                 return;
-        chosen = calloc(plan->n_actions, sizeof(*chosen));
-        if (!chosen)
+        choices = calloc(plan->n_actions, sizeof(*choices));
+        if (!choices)
                 return;
         for (size_t i = 0; i < plan->n_actions; i++) {
-                chosen[i] = may_do(m, &plan->actions[i]);
-                n += chosen[i];
+                choices[i].chosen = may_do(m, &plan->actions[i]);
+                n += choices[i].chosen;
         }
-        if (n > 0 && record_ownership(m, plan, chosen) >= 0)
-                execute_all(m, plan, chosen);
+        if (n > 0 && record_ownership(m, plan, choices) >= 0)
+                execute_all(m, plan, choices);
+}
+
+static void end_pending(Manager *m, size_t i, int result, const char *text);
+
+/* The nodeset that a move waited for is set, or is not. */
+static void release_move(Manager *m, const char *uuid, int result) {
+        for (size_t i = 0; i < m->n_pending; i++) {
+                Pending *p = &m->pending[i];
+
+                if (p->cookie != WAITING_MOVE_COOKIE || !streq(p->action.uuid, uuid))
+                        continue;
+                p->cookie = MOVER_COOKIE;
+                if (result >= 0 && !m->stopping)
+                        result = start_move(m, &p->action);
+                else
+                        result = -ECANCELED;
+                if (result < 0)
+                        end_pending(m, i, result, "its memory policy could not be set first");
+                return;
+        }
 }
 
 /* Removes and finishes the i-th. */
@@ -352,7 +416,9 @@ static void end_pending(Manager *m, size_t i, int result, const char *text) {
 
         memmove(&m->pending[i], &m->pending[i + 1], (m->n_pending - i - 1) * sizeof(*m->pending));
         m->n_pending--;
-        finish(m, &p.action, p.cycle, result, text);
+        finish(m, &p.action, p.cycle, p.recorded, result, text);
+        if (p.action.kind == ACTION_SET_NODESET)
+                release_move(m, p.action.uuid, result);
         action_done(&p.action);
 }
 
@@ -373,16 +439,20 @@ void effects_done(Manager *m, uint64_t cookie, int result, const char *text) {
         all_answered(m);
 }
 
-void effects_fail_all(Manager *m, int result) {
-        size_t kept = 0;
+/* The mover works without libvirt; what waits for libvirt ends with what it waits for. */
+static bool is_at_libvirt(const Pending *p) {
+        return p->cookie != MOVER_COOKIE && p->cookie != WAITING_MOVE_COOKIE;
+}
 
-        while (m->n_pending > kept) {
-                /* The mover works without libvirt. */
-                if (m->pending[kept].cookie == MOVER_COOKIE)
-                        kept++;
-                else
-                        end_pending(m, kept, result, "the connection to libvirt was lost");
-        }
+void effects_fail_all(Manager *m, int result) {
+        size_t i = 0;
+
+        while (i < m->n_pending)
+                if (is_at_libvirt(&m->pending[i])) {
+                        end_pending(m, i, result, "the connection to libvirt was lost");
+                        i = 0;
+                } else
+                        i++;
         all_answered(m);
 }
 
@@ -397,11 +467,10 @@ int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdat
         (void)revents;
         if (mover_take_report(m->mover, &report) < 0)
                 return 0;
-        if (strprintf_to(&text, "%s moved, %s could not be moved, in %llu ms",
-                         format_bytes_short(report.moved_bytes, moved),
-                         format_bytes_short(report.failed_bytes, failed),
-                         (unsigned long long)(report.usec / USEC_PER_MSEC)) < 0)
-                return 0;
+        (void)strprintf_to(&text, "%s moved, %s could not be moved, in %llu ms",
+                           format_bytes_short(report.moved_bytes, moved),
+                           format_bytes_short(report.failed_bytes, failed),
+                           (unsigned long long)(report.usec / USEC_PER_MSEC));
         effects_done(m, MOVER_COOKIE, report.result, text);
         return 0;
 }

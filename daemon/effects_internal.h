@@ -8,6 +8,8 @@
 
 /* The one move under way; other actions count up from 1. */
 #define MOVER_COOKIE (UINT64_MAX - 1)
+/* A move that waits until the guest's nodeset is set. */
+#define WAITING_MOVE_COOKIE (UINT64_MAX - 2)
 
 /* What would be done, once for each change of it. */
 void effects_log_dry_run(Manager *m, const Plan *plan);

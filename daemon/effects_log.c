@@ -66,7 +66,6 @@ static const char *result_text(int result, const char *text) {
 void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result, const char *text, bool planned) {
         _cleanup_free_ char *what = NULL, *number = NULL;
 
-        (void)m;
         if (describe(a, &what) < 0 || strprintf_to(&number, "%llu", (unsigned long long)cycle) < 0)
                 return;
         LogField fields[] = {
@@ -84,9 +83,12 @@ void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result,
         if (planned)
                 log_struct(LOG_INFO, MESSAGE_ACTION_PLANNED, fields, ELEMENTSOF(fields), "Would do: %s: %s [%s]", what,
                            a->reason, a->source);
-        else if (result == -ESRCH || result == -ENOENT)
+        else if ((result == -ESRCH || result == -ENOENT) && !snapshot_find_guest(m->snapshot, a->uuid))
                 log_struct(LOG_INFO, MESSAGE_ACTION_FAILED, fields, ELEMENTSOF(fields),
                            "%s: not done, it is gone meanwhile", what);
+        else if (result == -ECANCELED)
+                log_struct(LOG_INFO, MESSAGE_ACTION_FAILED, fields, ELEMENTSOF(fields), "%s: broken off: %s", what,
+                           result_text(result, text));
         else if (result < 0)
                 log_struct(LOG_WARNING, MESSAGE_ACTION_FAILED, fields, ELEMENTSOF(fields), "%s: failed: %s", what,
                            result_text(result, text));
@@ -98,10 +100,25 @@ void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result,
                            a->source);
 }
 
+/* What the plan would do, without the measured values in its reasons: those change all the time. */
+static int plan_outline(const Plan *plan, char **ret) {
+        _cleanup_free_ char *text = NULL;
+
+        for (size_t i = 0; i < plan->n_actions; i++) {
+                const Action *a = &plan->actions[i];
+
+                if (strprintf_to(&text, "%s%d %s %u %s\n", text ? text : "", (int)a->kind, a->uuid, a->index,
+                                 a->new_value) < 0)
+                        return -ENOMEM;
+        }
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
 void effects_log_dry_run(Manager *m, const Plan *plan) {
         _cleanup_free_ char *text = NULL;
 
-        if (plan_format(plan, true, &text) < 0 || streq_ptr(text, m->dry_plan))
+        if (plan_outline(plan, &text) < 0 || streq_ptr(text, m->dry_plan))
                 return;
         for (size_t i = 0; i < plan->n_actions; i++)
                 effects_log_action(m, &plan->actions[i], m->cycle, 0, NULL, true);
@@ -147,11 +164,19 @@ static void log_skip(const Skip *s) {
                    action_kind_to_string(s->kind), skip_reason_to_string(s->why), s->detail);
 }
 
-static void forget_old_skips(GuestSlot *slot) {
+static void forget_skips_of(GuestSlot *slot) {
         for (size_t i = 0; i < _ACTION_KIND_MAX; i++)
                 if (!(slot->skips_seen & 1U << i))
                         slot->skips[i] = 0;
         slot->skips_seen = 0;
+}
+
+static void forget_old_skips(Manager *m, const char *only_uuid) {
+        for (size_t i = 0; i < m->n_slots; i++)
+                if (!only_uuid || streq(m->slots[i].uuid, only_uuid))
+                        forget_skips_of(&m->slots[i]);
+        if (!only_uuid)
+                forget_skips_of(&m->host_slot);
 }
 
 void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid) {
@@ -167,9 +192,5 @@ void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid) {
                 slot->skips[s->kind] = (uint8_t)(s->why + 1);
                 log_skip(s);
         }
-        for (size_t i = 0; i < m->n_slots; i++)
-                if (!only_uuid || streq(m->slots[i].uuid, only_uuid))
-                        forget_old_skips(&m->slots[i]);
-        if (!only_uuid)
-                forget_old_skips(&m->host_slot);
+        forget_old_skips(m, only_uuid);
 }

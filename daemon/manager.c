@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
@@ -175,11 +176,11 @@ static int add_signals(Manager *m) {
 /* Memory pressure of the host wakes the loop at once, where the kernel offers it. */
 static void add_pressure(Manager *m) {
         m->psi_fd = openat(m->root_fd, "proc/pressure/memory", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-        if (m->psi_fd < 0)
-                return;
-        if (write(m->psi_fd, PSI_TRIGGER, sizeof(PSI_TRIGGER)) < 0 ||
-            add_io(m, m->psi_fd, on_pressure, EPOLLPRI, "memory pressure") < 0)
+        if (m->psi_fd >= 0 && (write(m->psi_fd, PSI_TRIGGER, sizeof(PSI_TRIGGER)) < 0 ||
+                               add_io(m, m->psi_fd, on_pressure, EPOLLPRI, "memory pressure") < 0))
                 m->psi_fd = safe_close(m->psi_fd);
+        if (m->psi_fd < 0)
+                log_message(LOG_INFO, "The kernel gives no notice of memory pressure here; looking every daemon.interval");
 }
 
 static int load_config(Manager *m) {
@@ -194,6 +195,24 @@ static int load_config(Manager *m) {
         else if (r < 0)
                 return log_error_errno(r, "Failed to load %s", m->options.config_path);
         return r;
+}
+
+/* Two writers of one state file would lose each other's records. A folder that cannot be written is said later. */
+static int lock_state(Manager *m) {
+        _cleanup_free_ char *path = NULL;
+
+        if (m->options.mode == RUN_RECORD || manager_dry_run(m))
+                return 0;
+        if (strprintf_to(&path, "%s.lock", m->options.state_path) < 0)
+                return -ENOMEM;
+        (void)effects_make_folder(m->options.state_path);
+        m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (m->lock_fd < 0 || flock(m->lock_fd, LOCK_EX | LOCK_NB) >= 0)
+                return 0;
+        if (errno != EWOULDBLOCK)
+                return 0;
+        log_message(LOG_ERR, "Another kvmtuned is using %s; stop it first", m->options.state_path);
+        return -EBUSY;
 }
 
 static int load_state(Manager *m) {
@@ -266,6 +285,9 @@ static int manager_init(Manager *m) {
         m->root_fd = sysfs_open_root("/");
         if (m->root_fd < 0)
                 return log_error_errno(m->root_fd, "Failed to open /");
+        r = lock_state(m);
+        if (r < 0)
+                return r;
         r = load_state(m);
         if (r < 0)
                 return r;
@@ -296,7 +318,8 @@ int manager_new(const Options *options, Manager **ret) {
         m = calloc(1, sizeof(*m));
         if (!m)
                 return -ENOMEM;
-        m->root_fd = m->psi_fd = -EBADF;
+        m->root_fd = m->psi_fd = m->lock_fd = -EBADF;
+        m->fresh_state = true;
         m->options = *options;
         m->next_cookie = 1;
         r = manager_init(m);
@@ -326,6 +349,7 @@ Manager *manager_free(Manager *m) {
         sd_event_source_unref(m->stop_timer);
         sd_event_unref(m->event);
         m->psi_fd = safe_close(m->psi_fd);
+        m->lock_fd = safe_close(m->lock_fd);
         host_observer_free(m->host);
         snapshot_free(m->snapshot);
         state_free(m->state);
@@ -342,5 +366,7 @@ int manager_run(Manager *m) {
                 competitors_log(m->root_fd);
                 (void)sd_notify(false, "READY=1\nSTATUS=Connecting to libvirt");
         }
+        if (m->options.mode != RUN_DAEMON && manager_arm_deadline(m) < 0)
+                return -EINVAL;
         return sd_event_loop(m->event);
 }

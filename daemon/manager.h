@@ -52,8 +52,9 @@ typedef struct GuestSlot {
         bool unresponsive;
         uint8_t skips[_ACTION_KIND_MAX];        /* SkipReason + 1 that was logged last */
         unsigned skips_seen;            /* bit per ActionKind: in the plan at hand */
-        unsigned failures;              /* in a row */
-        uint64_t retry_usec;            /* no action before */
+        bool unreadable;                /* its definition could not be read; said so already */
+        unsigned failures[_ACTION_KIND_MAX];    /* cycles in a row in which this kind failed */
+        uint64_t retry_usec[_ACTION_KIND_MAX];  /* no action of this kind before */
 } GuestSlot;
 
 /* An action that was sent off and not answered yet. */
@@ -61,6 +62,7 @@ typedef struct Pending {
         uint64_t cookie;
         Action action;
         uint64_t cycle;
+        bool recorded;                  /* the ownership record was changed for it */
 } Pending;
 
 typedef struct Manager {
@@ -86,6 +88,7 @@ typedef struct Manager {
         bool *rules_active;             /* as logged last; config->n_rules */
         GuestSlot host_slot;            /* the same book-keeping for the host's own knobs */
         char *dry_plan;                 /* last plan printed in a dry run */
+        int lock_fd;                    /* beside the state file: one writer at a time */
         int psi_fd;
         uint64_t pressure_usec;         /* last cycle that memory pressure started */
         bool connected, listed;
@@ -96,6 +99,11 @@ typedef struct Manager {
         bool state_dirty;               /* ownership changed since the last write */
         bool observation_failed;        /* said so already */
         bool stopping;
+        bool restore_due;               /* as soon as nothing is under way */
+        bool restored;                  /* RUN_RESTORE: sent off */
+        bool left;                      /* the loop was told to end */
+        bool guests_unreadable;         /* since the last listing: one that runs is not in the snapshot */
+        bool fresh_state;               /* no decision was made since the state was loaded */
         int exit_code;
 } Manager;
 
@@ -120,6 +128,8 @@ int manager_on_stats_timer(sd_event_source *s, uint64_t usec, void *userdata);
 
 /* manager_guests.c */
 int manager_on_virt(sd_event_source *s, int fd, uint32_t revents, void *userdata);
+/* What failed before may be tried again at once. */
+void manager_forget_failures(GuestSlot *slot);
 GuestSlot *manager_slot(Manager *m, const char *uuid);
 void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool per_node);
 
@@ -128,6 +138,8 @@ void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_us
 bool manager_mode_cycle(Manager *m);
 /* Begins to end: restores if so configured, then leaves the loop. */
 void manager_stop(Manager *m);
+/* In the modes that end by themselves: not later than this. */
+int manager_arm_deadline(Manager *m);
 /* Once every action sent off is answered: what the mode does next. */
 void manager_settled(Manager *m);
 
@@ -144,6 +156,8 @@ void effects_done(Manager *m, uint64_t cookie, int result, const char *text);
 /* Everything that was sent off fails with @result (connection lost). */
 void effects_fail_all(Manager *m, int result);
 int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdata);
+/* The folder of the file @path, if it is missing (systemd makes it for the service). */
+int effects_make_folder(const char *path);
 /* Writes the state file. Says once when it cannot. */
 int effects_save_state(Manager *m);
 void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result, const char *text, bool planned);

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "../lib/rules.h"
+#include "footprint.h"
 #include "log.h"
 #include "manager.h"
 #include "messages.h"
@@ -13,6 +14,8 @@
 #define STATS_COOKIE UINT64_MAX
 /* numa_maps walks page tables: each guest's memory per node is read in one cycle of this many. */
 #define NODE_MEMORY_ROTATION 6U
+/* By then everything ran once. */
+#define FOOTPRINT_CYCLE 3U
 
 static void read_local_time(LocalTime *ret) {
         time_t now = time(NULL);
@@ -71,6 +74,13 @@ static void note_observation(Manager *m, int r, const char *area) {
         if (r >= 0 && m->observation_failed)
                 log_message(LOG_NOTICE, "The host can be observed again");
         m->observation_failed = r < 0;
+}
+
+/* No event tells of every end of a migration; asking costs one call while one is under way. */
+static void ask_for_migrating(Manager *m) {
+        for (size_t i = 0; m->listed && i < m->snapshot->n_guests; i++)
+                if (m->snapshot->guests[i]->migrating)
+                        (void)virt_refresh(m->virt, m->snapshot->guests[i]->uuid);
 }
 
 static void observe_guests(Manager *m, uint64_t now) {
@@ -186,9 +196,11 @@ static void keep_wanted(Manager *m, Plan *plan) {
 void manager_cycle(Manager *m, const char *only_uuid) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         PolicyInput input = { .snapshot = m->snapshot, .config = m->config, .only_uuid = only_uuid,
-                              .guests_incomplete = !m->listed };
+                              .guests_incomplete = !m->listed || m->guests_unreadable };
         int r;
 
+        if (m->stopping)
+                return;
         if (only_uuid) {
                 m->snapshot->now_usec = manager_now(m);
                 read_local_time(&m->snapshot->local_time);
@@ -196,6 +208,7 @@ void manager_cycle(Manager *m, const char *only_uuid) {
                 m->stats_waiting = false;
                 (void)sd_event_source_set_enabled(m->stats_timer, SD_EVENT_OFF);
                 m->cycle++;
+                ask_for_migrating(m);
                 manager_observe(m);
         }
         if (manager_mode_cycle(m))
@@ -212,6 +225,8 @@ void manager_cycle(Manager *m, const char *only_uuid) {
         (void)manager_arm_timers(m);
         if (only_uuid)
                 return;
+        if (m->cycle == FOOTPRINT_CYCLE)
+                footprint_release();
         if (m->listed && !m->had_stats && m->n_wanted > 0) {
                 m->had_stats = true;
                 manager_start_cycle(m, "first statistics");

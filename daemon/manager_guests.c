@@ -151,13 +151,15 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
         Guest *g;
         int r;
 
-        if (known && streq(event, "started") && !is_same_run(m, known)) {
+        if (known && (streq(event, "started") || streq(event, "listed")) && !is_same_run(m, known)) {
                 forget_guest(m, message->guest->uuid);
                 known = NULL;
         }
         r = add_slot(m, message->guest->uuid, &slot);
         if (r < 0)
                 return r;
+        slot->unreadable = false;
+        message->guest->unreachable = slot->unresponsive;
         if (known) {
                 r = guest_inherit_observations(message->guest, known);
                 if (r < 0)
@@ -202,13 +204,20 @@ static void take_stats(Manager *m, const VirtMessage *message) {
         }
 }
 
+void manager_forget_failures(GuestSlot *slot) {
+        memset(slot->failures, 0, sizeof(slot->failures));
+        memset(slot->retry_usec, 0, sizeof(slot->retry_usec));
+}
+
 static void note_responsive(Manager *m, const char *uuid, bool responsive) {
         Guest *g = snapshot_find_guest(m->snapshot, uuid);
         LogField fields[] = { { "KVMTUNED_GUEST", g ? g->name : NULL }, { "KVMTUNED_GUEST_UUID", uuid } };
         GuestSlot *slot = manager_slot(m, uuid);
 
-        if (slot)
+        if (slot) {
                 slot->unresponsive = !responsive;
+                manager_forget_failures(slot);
+        }
         if (g)
                 g->unreachable = !responsive;
         if (responsive)
@@ -220,9 +229,13 @@ static void note_responsive(Manager *m, const char *uuid, bool responsive) {
 }
 
 /* Without a connection nothing can be done to a guest, but all of them still run and count. */
-static void set_reachable(Manager *m, bool reachable) {
+static void set_unreachable(Manager *m) {
         for (size_t i = 0; i < m->snapshot->n_guests; i++)
-                m->snapshot->guests[i]->unreachable = !reachable;
+                m->snapshot->guests[i]->unreachable = true;
+        for (size_t i = 0; i < m->n_slots; i++) {
+                m->slots[i].unresponsive = false;
+                manager_forget_failures(&m->slots[i]);
+        }
 }
 
 static void note_connection(Manager *m, const VirtMessage *message, Batch *b) {
@@ -230,6 +243,7 @@ static void note_connection(Manager *m, const VirtMessage *message, Batch *b) {
 
         if (message->type == VIRT_CONNECTED) {
                 m->connected = true;
+                m->guests_unreadable = false;
                 log_struct(LOG_INFO, MESSAGE_CONNECTED, NULL, 0, "Connected to libvirt");
                 return;
         }
@@ -238,7 +252,9 @@ static void note_connection(Manager *m, const VirtMessage *message, Batch *b) {
                            m->connected ? "Lost the connection to" : "Cannot connect to", text);
         (void)sd_notify(false, "STATUS=Waiting for libvirt");
         m->connected = m->listed = false;
-        set_reachable(m, false);
+        set_unreachable(m);
+        if (m->options.mode == RUN_ONCE || m->options.mode == RUN_RESTORE)
+                m->exit_code = 1;
         effects_fail_all(m, -ECANCELED);
         /* The host's own switches need no libvirt. */
         b->cycle = true;
@@ -252,9 +268,30 @@ static void handle_listed(Manager *m, const VirtMessage *message, Batch *b) {
         (void)sd_notifyf(false, "STATUS=Tuning %zu guests", m->snapshot->n_guests);
 }
 
+/* It runs, but what libvirt says of it cannot be read: hands off, and nothing is forgotten. */
+static void note_unreadable(Manager *m, Guest *g, const VirtMessage *message) {
+        GuestSlot *slot = manager_slot(m, message->uuid);
+        bool said = slot ? slot->unreadable : m->guests_unreadable;
+
+        if (!said)
+                (void)log_error_errno(message->result, "Failed to read the definition of guest %s; it is left alone",
+                                      g ? g->name : message->uuid);
+        if (g)
+                g->unreachable = true;
+        if (slot) {
+                slot->unreadable = true;
+                slot->generation = message->generation;
+        } else
+                m->guests_unreadable = true;
+}
+
 static void handle_gone(Manager *m, const VirtMessage *message) {
         Guest *g = snapshot_find_guest(m->snapshot, message->uuid);
 
+        if (message->result < 0) {
+                note_unreadable(m, g, message);
+                return;
+        }
         if (!g)
                 return;
         log_message(LOG_DEBUG, "Guest %s is gone (%s)", g->name, message->text ? message->text : "?");
@@ -326,7 +363,7 @@ static void decide_batch(Manager *m, const Batch *b) {
                         manager_cycle(m, b->started[i]);
         if (b->stats && m->stats_waiting)
                 manager_cycle(m, NULL);
-        else if (b->cycle)
+        else if (b->cycle && (m->listed || !m->connected))
                 manager_start_cycle(m, "guests changed");
 }
 

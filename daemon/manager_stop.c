@@ -16,6 +16,8 @@
 
 /* systemd sends SIGKILL after TimeoutStopSec= (90 s by default): be done well before. */
 #define STOP_PATIENCE_USEC (20 * USEC_PER_SEC)
+/* For libvirt to list the guests, in the modes that end by themselves. */
+#define DEADLINE_USEC (30 * USEC_PER_SEC)
 /* Between the two observations of a record: rates need an interval. */
 #define RECORD_INTERVAL_USEC (1 * USEC_PER_SEC)
 
@@ -41,6 +43,42 @@ static int arm(Manager *m, uint64_t usec, sd_event_time_handler_t handler, const
         return sd_event_source_set_description(m->stop_timer, description);
 }
 
+static bool has_action(const Plan *plan, const Owned *o) {
+        for (size_t i = 0; i < plan->n_actions; i++) {
+                const Action *a = &plan->actions[i];
+
+                if (a->kind == o->kind && a->index == o->index && streq(a->uuid, o->uuid))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_unknown(const Plan *plan, const Owned *o) {
+        for (size_t i = 0; i < plan->n_skips; i++)
+                if (plan->skips[i].kind == o->kind && plan->skips[i].why == SKIP_UNKNOWN &&
+                    streq(plan->skips[i].uuid, o->uuid))
+                        return true;
+        return false;
+}
+
+/*
+ * What needs no action is not ours any more: it has its original value, its
+ * guest is gone, or somebody else changed it and it is theirs from here on.
+ * What cannot be seen now (libvirt does not answer) stays on record.
+ */
+static void disown_settled(Manager *m, const Plan *plan) {
+        for (size_t i = m->state->n_owned; i > 0; i--) {
+                Owned *o = &m->state->owned[i - 1];
+                char uuid[UUID_TEXT_SIZE];
+
+                if (has_action(plan, o) || is_unknown(plan, o) || (o->uuid[0] && !m->listed))
+                        continue;
+                memcpy(uuid, o->uuid, sizeof(uuid));
+                state_disown(m->state, o->kind, uuid, o->index);
+                m->state_dirty = true;
+        }
+}
+
 static void apply_restore(Manager *m) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         int r;
@@ -51,11 +89,11 @@ static void apply_restore(Manager *m) {
                 m->exit_code = 1;
                 return;
         }
-        /* What somebody else changed meanwhile is theirs from here on. */
         for (size_t i = 0; i < plan->n_skips; i++)
                 log_message(LOG_NOTICE, "Left as it is: %s%s%s: %s", plan->skips[i].guest ? plan->skips[i].guest : "",
                             plan->skips[i].guest ? " " : "", action_kind_to_string(plan->skips[i].kind),
                             plan->skips[i].detail);
+        disown_settled(m, plan);
         effects_apply(m, plan, NULL);
 }
 
@@ -67,42 +105,70 @@ void manager_stop(Manager *m) {
                 return;
         }
         m->stopping = true;
+        m->stats_waiting = false;
+        (void)sd_event_source_set_enabled(m->stats_timer, SD_EVENT_OFF);
+        (void)sd_event_source_set_enabled(m->edge_timer, SD_EVENT_OFF);
+        m->restore_due = m->options.mode == RUN_DAEMON && restore && !manager_dry_run(m);
         (void)sd_notify(false, "STOPPING=1\nSTATUS=Putting back what was changed");
         mover_cancel(m->mover);
-        if (m->options.mode == RUN_DAEMON && restore && !manager_dry_run(m) && m->state->n_owned > 0) {
-                manager_observe(m);
-                apply_restore(m);
-        }
         if (arm(m, STOP_PATIENCE_USEC, on_patience, "patience at stop") < 0)
                 m->exit_code = 1;
         manager_settled(m);
 }
 
-void manager_settled(Manager *m) {
-        if (m->options.mode == RUN_DAEMON && !m->stopping)
-                return;
-        if (m->n_pending > 0 || (m->options.mode == RUN_RECORD && !m->stopping))
-                return;
-        if (m->stopping || m->options.mode == RUN_ONCE || m->options.mode == RUN_RESTORE) {
-                if (!manager_dry_run(m) && m->options.mode != RUN_RECORD && effects_save_state(m) < 0)
-                        m->exit_code = 1;
-                (void)sd_event_exit(m->event, m->exit_code);
+static void leave(Manager *m) {
+        bool wanted = m->options.mode == RUN_RESTORE ||
+                      (m->options.mode == RUN_DAEMON && setting(&m->config->base, KEY_DAEMON_ON_STOP) == ON_STOP_RESTORE);
+
+        m->left = true;
+        if (m->options.mode != RUN_RECORD && !manager_dry_run(m) && effects_save_state(m) < 0)
+                m->exit_code = 1;
+        if (wanted && !manager_dry_run(m) && m->state->n_owned > 0) {
+                log_message(LOG_WARNING, "%zu changes could not be put back; they stay on record in %s for kvmtuned --restore",
+                            m->state->n_owned, m->options.state_path);
+                m->exit_code = 1;
         }
+        (void)sd_event_exit(m->event, m->exit_code);
+}
+
+void manager_settled(Manager *m) {
+        if (m->left || m->n_pending > 0 || (m->stats_waiting && !m->stopping))
+                return;
+        /* Only now: an action under way would be taken back before it is done. */
+        if (m->stopping && m->restore_due) {
+                m->restore_due = false;
+                manager_observe(m);
+                apply_restore(m);
+                if (m->n_pending > 0)
+                        return;
+        }
+        if (m->stopping || m->options.mode == RUN_ONCE || (m->options.mode == RUN_RESTORE && m->restored))
+                leave(m);
+}
+
+static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+
+        (void)s;
+        (void)usec;
+        log_message(LOG_ERR, "libvirt has not answered in time");
+        return sd_event_exit(m->event, 1);
+}
+
+int manager_arm_deadline(Manager *m) {
+        return arm(m, DEADLINE_USEC, on_deadline, "deadline");
 }
 
 static void restore_mode(Manager *m) {
-        if (m->stop_timer)
+        if (m->restored)
                 return;
-        if (!m->connected && m->state->n_owned > 0) {
+        if (!m->listed && m->state->n_owned > 0)
                 log_message(LOG_WARNING, "Without libvirt only the host's own switches can be restored");
-                m->exit_code = 1;
-        }
         if (arm(m, STOP_PATIENCE_USEC, on_patience, "patience at restore") < 0)
                 m->exit_code = 1;
         manager_observe(m);
+        m->restored = true;
         apply_restore(m);
-        if (m->state->n_owned == 0 && m->n_pending == 0)
-                log_message(LOG_INFO, "Nothing is owned by kvmtuned any more");
         manager_settled(m);
 }
 

@@ -29,13 +29,13 @@ static void notify_reloading(void) {
 
 static void forget_slot(GuestSlot *slot) {
         memset(slot->skips, 0, sizeof(slot->skips));
-        slot->failures = 0;
-        slot->retry_usec = 0;
+        manager_forget_failures(slot);
 }
 
 /* What the old policy had remembered and the new one must learn afresh. */
 static void forget_verdicts(Manager *m) {
-        (void)state_set_thresholds(m->state, 0);
+        for (size_t i = 0; i < m->state->n_thresholds; i++)
+                m->state->thresholds[i] = (ThresholdMemo){ 0 };
         m->state->ksm_taken = false;
         for (size_t i = 0; i < m->state->n_guests; i++)
                 m->state->guests[i].balloon_taken = false;

@@ -75,9 +75,17 @@ static const IdSet *vcpu_cpus(const Guest *g, const IdSet *cell_cpus, const IdSe
         return cpus;
 }
 
+/* A CPU of its own for each vCPU of the guest while there are enough: two on one wait for each other. */
+static int pick_cpu(const Placement *p, const IdSet *cpus, const IdSet *taken) {
+        IdSet others = idset_minus(cpus, taken);
+
+        return least_committed(p, idset_is_empty(&others) ? cpus : &others);
+}
+
 /* p->picked: the CPU of each online vCPU, -1 where there is none. Present ones stay. */
 static void pick_cpus(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus) {
         const Guest *guest = g->guest;
+        IdSet taken = IDSET_EMPTY;
 
         for (size_t i = 0; i < guest->n_vcpus; i++) {
                 const GuestThread *t = &guest->vcpus[i];
@@ -88,6 +96,7 @@ static void pick_cpus(Placement *p, const PlacementGuest *g, const IdSet *cell_c
                     !idset_contains(vcpu_cpus(guest, cell_cpus, cpus, t->id), (unsigned)cpu))
                         continue;
                 p->picked[i] = cpu;
+                (void)idset_add(&taken, (unsigned)cpu);
                 if (!counted_before(g)) {
                         p->cpu_milli[cpu] += PLACEMENT_MILLI;
                         p->core_milli[p->cpu_core[cpu]] += PLACEMENT_MILLI;
@@ -96,9 +105,10 @@ static void pick_cpus(Placement *p, const PlacementGuest *g, const IdSet *cell_c
         for (size_t i = 0; i < guest->n_vcpus; i++) {
                 if (!guest->vcpus[i].online || p->picked[i] >= 0)
                         continue;
-                p->picked[i] = least_committed(p, vcpu_cpus(guest, cell_cpus, cpus, guest->vcpus[i].id));
+                p->picked[i] = pick_cpu(p, vcpu_cpus(guest, cell_cpus, cpus, guest->vcpus[i].id), &taken);
                 if (p->picked[i] < 0)
                         continue;
+                (void)idset_add(&taken, (unsigned)p->picked[i]);
                 p->cpu_milli[p->picked[i]] += PLACEMENT_MILLI;
                 p->core_milli[p->cpu_core[p->picked[i]]] += PLACEMENT_MILLI;
         }
@@ -238,6 +248,9 @@ static int give_back_thread(Placement *p, PlacementGuest *g, const ThreadRef *re
         if (!lost)
                 return add_pin(p, g, ref, owned->original, reason);
         state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
+        /* Said of the guest as a whole already. */
+        if (g->memo->user_pinned)
+                return 0;
         return plan_add_skip(p->context->plan, ref->kind, g->guest, SKIP_TAKEN_OVER,
                              "somebody else changed a pin kvmtuned had set: it stays");
 }
@@ -303,6 +316,7 @@ static int check_threads(Placement *p, PlacementGuest *g, const Wanted *w, bool 
                 if (r != 0)
                         return r;
         }
+        g->memo->adopted = false;
         *ret_differs = differs;
         return 0;
 }
@@ -316,8 +330,10 @@ int placement_pins(Placement *p, PlacementGuest *g) {
         if (r < 0)
                 return r;
         r = check_threads(p, g, &w, &differs);
-        if (r != 0)
-                return MIN(r, 0);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                return placement_give_back(p, g);
         if (differs) {
                 r = act_on_threads(p, g, &w);
                 if (r < 0)
@@ -327,6 +343,9 @@ int placement_pins(Placement *p, PlacementGuest *g) {
 }
 
 int placement_give_back(Placement *p, PlacementGuest *g) {
+        const char *reason = g->memo->user_pinned
+                ? "other pins of this guest were set by somebody else: the pin from before kvmtuned changed it"
+                : "cpu.policy is none: the pin from before kvmtuned changed it";
         int r;
 
         /* Never placed: nothing of it can be ours. */
@@ -335,7 +354,7 @@ int placement_give_back(Placement *p, PlacementGuest *g) {
         for (size_t i = 0; i < placement_threads(g->guest); i++) {
                 ThreadRef ref = placement_thread(g->guest, i);
 
-                r = give_back_thread(p, g, &ref, "cpu.policy is none: the pin from before kvmtuned changed it");
+                r = give_back_thread(p, g, &ref, reason);
                 if (r < 0)
                         return r;
         }

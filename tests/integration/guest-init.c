@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guest-init: the only program of a test guest, PID 1 of its initramfs.
+ *
+ * It loads the virtio balloon driver, uses CPU and memory as the kernel command
+ * line asks, takes orders on the second serial port, and prints one line of
+ * counters every few seconds on the console.
+ *
+ * Command line words (all optional, MB = MiB):
+ *   load=N               N busy threads; thread i is pinned to vCPU i % nproc
+ *   fill=MB              MB of identical pages (the same in every guest)
+ *   grow=MB/STEP/SEC[/HOLD]  take STEP MB of unique pages every SEC seconds
+ *                        until MB are held; with HOLD, give all of it back
+ *                        HOLD seconds later
+ *   every=SEC            period of the counter line (5)
+ * Orders, one a line on ttyS1:
+ *   hold MB              hold MB of unique pages from now on, in steps of 4 MB
+ *
+ * Taking memory waits whenever the guest has less than MARGIN left: without
+ * swap and with this as the only process the kernel would panic. So a guest
+ * that wants memory keeps its usable memory at MARGIN until it gets more.
+ *
+ * Output:
+ *   GUEST-UP vcpus=2 total_kb=157852
+ *   GUEST-READY t=3.1                     fill is populated
+ *   GUEST-HOLDS t=20.5 mb=100             an order or grow= was carried out
+ *   GUEST t=12.3 fill=64 hold=0 avail_kb=.. free_kb=.. total_kb=..
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB (1024L * 1024)
+#define MARGIN_KB (10L * 1024)
+#define HOLD_MAX_MB 4096L
+
+typedef struct Options {
+        long load, fill, every;
+        long grow, grow_step, grow_sec, grow_hold;
+} Options;
+
+typedef struct Guest {
+        Options options;
+        long cpus;
+        unsigned char *memory;          /* HOLD_MAX_MB of address space */
+        volatile long target, step, pause, held;        /* MB, MB, seconds, MB */
+} Guest;
+
+static double now(void) {
+        struct timespec ts;
+
+        (void)clock_gettime(CLOCK_BOOTTIME, &ts);
+        return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void nap(double sec) {
+        struct timespec ts = { (time_t)sec, (long)((sec - (double)(time_t)sec) * 1e9) };
+
+        (void)nanosleep(&ts, NULL);
+}
+
+static long meminfo(const char *key) {
+        char line[128];
+        size_t n = strlen(key);
+        long v = -1;
+        FILE *f = fopen("/proc/meminfo", "re");
+
+        while (f && fgets(line, sizeof(line), f))
+                if (strncmp(line, key, n) == 0 && line[n] == ':')
+                        v = atol(line + n + 1);
+        if (f)
+                (void)fclose(f);
+        return v;
+}
+
+static void *map(long mb) {
+        void *p = mmap(NULL, (size_t)(mb * MIB), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (p == MAP_FAILED) {
+                printf("GUEST-ERROR cannot map %ld MiB: %s\n", mb, strerror(errno));
+                return NULL;
+        }
+        return p;
+}
+
+/* Bytes that occur nowhere else, not even in another guest (xorshift64). */
+static void fill_unique(void *memory, long bytes) {
+        static uint64_t x;
+        uint64_t *p = memory, *end = p + (size_t)bytes / sizeof(*p);
+
+        if (x == 0)
+                x = 88172645463325252ULL ^ (uint64_t)time(NULL) * 2654435761U ^ (uint64_t)(now() * 1e9);
+        while (p < end) {
+                x ^= x << 13;
+                x ^= x >> 7;
+                x ^= x << 17;
+                *p++ = x;
+        }
+}
+
+/* Takes or gives back what is needed to hold the target; the only thread that touches the memory. */
+static void *hold_thread(void *arg) {
+        Guest *g = arg;
+        long announced = 0;
+
+        for (;;) {
+                long target = g->target, mb = target - g->held < g->step ? target - g->held : g->step;
+
+                if (mb < 0) {
+                        (void)madvise(g->memory + target * MIB, (size_t)((g->held - target) * MIB), MADV_DONTNEED);
+                        g->held = target;
+                } else if (mb > 0 && meminfo("MemAvailable") >= MARGIN_KB + mb * 1024) {
+                        fill_unique(g->memory + g->held * MIB, mb * MIB);
+                        g->held += mb;
+                }
+                if (g->held == target && announced != target) {
+                        announced = target;
+                        printf("GUEST-HOLDS t=%.1f mb=%ld\n", now(), target);
+                }
+                nap(mb > 0 && g->pause > 0 ? (double)g->pause : 0.1);
+        }
+        return NULL;
+}
+
+static void order(Guest *g, long target, long step, long pause) {
+        if (target < 0 || target > HOLD_MAX_MB || !g->memory)
+                return;
+        g->step = step;
+        g->pause = pause;
+        g->target = target;
+}
+
+static void *grow_thread(void *arg) {
+        Guest *g = arg;
+        const Options *o = &g->options;
+
+        order(g, o->grow, o->grow_step, o->grow_sec);
+        while (g->held != o->grow)
+                nap(0.2);
+        if (o->grow_hold >= 0) {
+                nap((double)o->grow_hold);
+                order(g, 0, o->grow_step, 0);
+        }
+        return NULL;
+}
+
+static void *order_thread(void *arg) {
+        Guest *g = arg;
+        struct termios t;
+        char line[64];
+        long mb;
+        FILE *f = fopen("/dev/ttyS1", "re");
+
+        if (!f)
+                return NULL;
+        if (tcgetattr(fileno(f), &t) == 0) {
+                t.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
+                (void)tcsetattr(fileno(f), TCSANOW, &t);
+        }
+        while (fgets(line, sizeof(line), f))
+                if (sscanf(line, "hold %ld", &mb) == 1)
+                        order(g, mb, 4, 0);
+        (void)fclose(f);
+        return NULL;
+}
+
+static void *busy_thread(void *arg) {
+        volatile uint64_t x = 1;
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        CPU_SET((size_t)(uintptr_t)arg, &set);
+        (void)sched_setaffinity(0, sizeof(set), &set);
+        for (;;)
+                x = x * 6364136223846793005ULL + 1442695040888963407ULL;
+        return NULL;
+}
+
+static void spawn(void *(*function)(void *), void *arg) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, function, arg) != 0)
+                printf("GUEST-ERROR cannot start a thread\n");
+}
+
+static void insmod(const char *name) {
+        char path[128];
+        int fd;
+
+        (void)snprintf(path, sizeof(path), "/mod/%s.ko", name);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return; /* built in, or left out of this guest */
+        if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST)
+                printf("GUEST-ERROR insmod %s: %s\n", name, strerror(errno));
+        (void)close(fd);
+}
+
+static void load_balloon_driver(void) {
+        static const char *const modules[] = {
+                "virtio_ring", "virtio", "virtio_pci_modern_dev",
+                "virtio_pci_legacy_dev", "virtio_pci", "virtio_balloon",
+        };
+
+        for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
+                insmod(modules[i]);
+}
+
+/* Returns whether the balloon driver is wanted. */
+static int parse_command_line(char *text, Options *o) {
+        int balloon = 1;
+
+        *o = (Options){ .every = 5, .grow_step = 16, .grow_sec = 1, .grow_hold = -1 };
+        for (char *w = strtok(text, " \n"); w; w = strtok(NULL, " \n")) {
+                if (strcmp(w, "noballoon") == 0)
+                        balloon = 0;
+                (void)sscanf(w, "load=%ld", &o->load);
+                (void)sscanf(w, "fill=%ld", &o->fill);
+                (void)sscanf(w, "every=%ld", &o->every);
+                (void)sscanf(w, "grow=%ld/%ld/%ld/%ld", &o->grow, &o->grow_step, &o->grow_sec, &o->grow_hold);
+        }
+        if (o->every < 1)
+                o->every = 5;
+        if (o->grow_step < 1)
+                o->grow_step = 1;
+        return balloon;
+}
+
+static void set_up_files(void) {
+        int fd;
+
+        (void)mkdir("/proc", 0555);
+        (void)mkdir("/dev", 0755);
+        (void)mount("proc", "/proc", "proc", 0, NULL);
+        (void)mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+        /* PID 1 of an initramfs has no open files unless /dev/console existed. */
+        fd = open("/dev/console", O_RDWR);
+        for (int i = 0; fd >= 0 && i < 3; i++)
+                (void)dup2(fd, i);
+        (void)setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+int main(void) {
+        static Guest g;
+        char text[2048] = "";
+        int fd;
+
+        set_up_files();
+        fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+                text[0] = 0;
+        if (fd >= 0)
+                (void)close(fd);
+        g.cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        if (g.cpus < 1)
+                g.cpus = 1;
+        if (parse_command_line(text, &g.options))
+                load_balloon_driver();
+        printf("GUEST-UP vcpus=%ld total_kb=%ld t=%.1f\n", g.cpus, meminfo("MemTotal"), now());
+
+        if (g.options.fill > 0) {
+                void *p = map(g.options.fill);
+
+                if (p)
+                        memset(p, 0x5a, (size_t)(g.options.fill * MIB));
+        }
+        g.memory = map(HOLD_MAX_MB);
+        printf("GUEST-READY t=%.1f\n", now());
+        if (g.memory)
+                spawn(hold_thread, &g);
+        spawn(order_thread, &g);
+        if (g.options.grow > 0)
+                spawn(grow_thread, &g);
+        for (long i = 0; i < g.options.load; i++)
+                spawn(busy_thread, (void *)(uintptr_t)(i % g.cpus));
+
+        for (;;) {
+                nap((double)g.options.every);
+                printf("GUEST t=%.1f fill=%ld hold=%ld avail_kb=%ld free_kb=%ld total_kb=%ld\n", now(),
+                       g.options.fill, g.held, meminfo("MemAvailable"), meminfo("MemFree"), meminfo("MemTotal"));
+        }
+}
