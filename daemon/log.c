@@ -70,6 +70,7 @@ static void emit(int level, const char *message_id, const LogField *fields, size
                 (void)fprintf(stderr, "kvmtuned: %s%s\n", level <= LOG_ERR ? "error: " : "", message);
 }
 
+_printf_(6, 0)
 static void emit_v(int level, const char *message_id, const LogField *fields, size_t n_fields, int error,
                    const char *format, va_list ap) {
         _cleanup_free_ char *text = NULL;

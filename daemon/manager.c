@@ -319,7 +319,6 @@ int manager_new(const Options *options, Manager **ret) {
         if (!m)
                 return -ENOMEM;
         m->root_fd = m->psi_fd = m->lock_fd = -EBADF;
-        m->fresh_state = true;
         m->options = *options;
         m->next_cookie = 1;
         r = manager_init(m);

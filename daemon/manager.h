@@ -103,7 +103,6 @@ typedef struct Manager {
         bool restored;                  /* RUN_RESTORE: sent off */
         bool left;                      /* the loop was told to end */
         bool guests_unreadable;         /* since the last listing: one that runs is not in the snapshot */
-        bool fresh_state;               /* no decision was made since the state was loaded */
         int exit_code;
 } Manager;
 

@@ -90,6 +90,9 @@ static void observe_guests(Manager *m, uint64_t now) {
                 Guest *g = m->snapshot->guests[i];
                 GuestSlot *slot = manager_slot(m, g->uuid);
 
+                /* Statistics that were not asked for again grow old. */
+                if (g->stats.age_usec != UNKNOWN_U64)
+                        g->stats.age_usec = u64_add(g->stats.age_usec, m->snapshot->interval_usec);
                 if (slot)
                         manager_slot_observe(m, slot, g, now,
                                              numa && (g->n_node_memory == 0 ||
@@ -196,7 +199,8 @@ static void keep_wanted(Manager *m, Plan *plan) {
 void manager_cycle(Manager *m, const char *only_uuid) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         PolicyInput input = { .snapshot = m->snapshot, .config = m->config, .only_uuid = only_uuid,
-                              .guests_incomplete = !m->listed || m->guests_unreadable };
+                              .guests_incomplete = !m->listed || m->guests_unreadable,
+                              .mover_busy = mover_busy(m->mover) };
         int r;
 
         if (m->stopping)

@@ -86,6 +86,19 @@ static void forget_guest(Manager *m, const char *uuid) {
         state_forget_guest(m->state, uuid);
 }
 
+/* What is remembered belongs to one run of the guest; it may have ended while nobody looked. */
+static void match_run(Manager *m, const Guest *g) {
+        GuestMemo *memo = state_find_guest(m->state, g->uuid);
+        uint64_t start;
+
+        if (guest_process_start_time(m->root_fd, g->pid, &start) < 0)
+                return;
+        if (memo && memo->start_time != 0 && memo->start_time != start)
+                state_forget_guest(m->state, g->uuid);
+        if (state_guest(m->state, g->uuid, &memo) >= 0)
+                memo->start_time = start;
+}
+
 /* Finds the guest's process and its threads; a guest just started may not have one yet. */
 static void attach_process(Manager *m, GuestSlot *slot, Guest *g) {
         int32_t pid;
@@ -95,6 +108,7 @@ static void attach_process(Manager *m, GuestSlot *slot, Guest *g) {
         if (r < 0)
                 return;
         g->pid = pid;
+        match_run(m, g);
         r = guest_observer_new(m->root_fd, pid, g, &slot->observer);
         if (r < 0 && r != -ESRCH)
                 (void)log_error_errno(r, "Failed to look at the threads of guest %s (pid %d)", g->name, (int)pid);

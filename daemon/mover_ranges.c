@@ -100,7 +100,7 @@ static int parse_numa_mapping(char *line, const IdSet *targets, NumaMapping *ret
         if (parse_hex(&p, &n.from) < 0 || *p != ' ')
                 return -EBADMSG;
         rest = line + (p - line);
-        word = strsep(&rest, " ");
+        (void)strsep(&rest, " ");
         word = strsep(&rest, " ");
         if (!word || parse_policy(word, &n) < 0)
                 return -EBADMSG;

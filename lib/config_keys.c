@@ -17,7 +17,7 @@ static const char *const balloon_mode_names[] = { "off", "target", "auto", NULL 
 #define KEY(g, n, t, s, d) .group = g, .name = n, .type = t, .scope = s, .default_text = d
 #define ENUM_KEY(g, n, s, d, names) KEY(g, n, TYPE_ENUM, s, d), .choices = names
 #define PERCENT_RANGE .minimum = 0, .maximum = PERMYRIAD_FULL
-#define SIZE_MAXIMUM (1024 * 1024 * GIB)
+#define SIZE_MAXIMUM (1024 * (1024 * GIB))
 
 const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_DAEMON_URI] = { KEY("daemon", "uri", TYPE_STRING, SCOPE_DAEMON, "qemu:///system"),

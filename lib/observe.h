@@ -77,6 +77,9 @@ int host_observe(HostObserver *o, uint64_t now_usec, Host *host, const char **re
  */
 int guest_process_find(int root_fd, const char *name, const char *uuid, int32_t *ret_pid);
 
+/* When the process started, in clock ticks since boot (proc(5), stat field 22). -ESRCH, -EBADMSG, -errno. */
+int guest_process_start_time(int root_fd, int32_t pid, uint64_t *ret);
+
 /* Kept descriptors and counters of one guest's threads. */
 typedef struct GuestObserver GuestObserver;
 /*

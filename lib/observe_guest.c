@@ -335,7 +335,7 @@ static int observe_rss(GuestObserver *o, int root_fd, Guest *g) {
         int r;
 
         g->rss_bytes = UNKNOWN_U64;
-        r = sysfs_file_read(&o->statm, root_fd, &p);
+        r = sysfs_file_read_line(&o->statm, root_fd, &p);
         if (r < 0)
                 return r == -ESRCH ? r : 0;
         if (parse_u64_prefix(&p, &size) < 0 || *p++ != ' ' || parse_u64_prefix(&p, &resident) < 0)

@@ -76,3 +76,28 @@ int guest_process_find(int root_fd, const char *name, const char *uuid, int32_t 
         *ret_pid = (int32_t)pid;
         return 0;
 }
+
+#define STAT_START_FIELD 22U
+
+int guest_process_start_time(int root_fd, int32_t pid, uint64_t *ret) {
+        _cleanup_free_ char *stat = NULL;
+        char path[64];
+        const char *p;
+        int r;
+
+        (void)snprintf(path, sizeof(path), "proc/%d/stat", (int)pid);
+        r = sysfs_read(root_fd, path, &stat, NULL);
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : r;
+        /* The name in field 2 may hold anything; the last parenthesis ends it. */
+        p = strrchr(stat, ')');
+        for (unsigned field = 2; p && field < STAT_START_FIELD; field++) {
+                p = strchr(p + 1, ' ');
+                if (!p)
+                        return -EBADMSG;
+        }
+        if (!p)
+                return -EBADMSG;
+        p++;
+        return parse_u64_prefix(&p, ret) < 0 ? -EBADMSG : 0;
+}

@@ -11,7 +11,7 @@ typedef struct Unit {
 
 /* Largest first: the writers take the first that divides. */
 static const Unit size_units[] = {
-        { "PiB", 1024 * 1024 * GIB }, { "TiB", 1024 * GIB }, { "GiB", GIB }, { "MiB", MIB },
+        { "PiB", 1024 * (1024 * GIB) }, { "TiB", 1024 * GIB }, { "GiB", GIB }, { "MiB", MIB },
         { "KiB", KIB },               { "B", 1 },
 };
 static const Unit si_units[] = {

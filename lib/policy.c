@@ -119,6 +119,7 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
                 .active_rules = active,
                 .guests = guests,
                 .only_uuid = in->only_uuid,
+                .mover_busy = in->mover_busy,
         };
         resolve_settings(&c);
         r = run_controllers(&c);

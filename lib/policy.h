@@ -26,6 +26,11 @@ typedef struct PolicyInput {
          * answered yet): nothing is forgotten about those that are missing.
          */
         bool guests_incomplete;
+        /*
+         * A guest's memory is being moved: one at a time, so no
+         * ACTION_MOVE_MEMORY and no rebalancing is decided, nor noted as done.
+         */
+        bool mover_busy;
 } PolicyInput;
 
 /*
@@ -46,6 +51,7 @@ typedef struct PolicyContext {
         Settings host;
         Settings *guests;               /* parallel to snapshot->guests */
         const char *only_uuid;
+        bool mover_busy;
 } PolicyContext;
 
 /* host.reserved_memory in bytes: what the host keeps for itself. Auto: 5 % of its memory, at most 4 GiB. */

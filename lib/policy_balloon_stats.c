@@ -3,8 +3,10 @@
 /*
  * Balloon statistics are what this controller costs: one round trip through
  * QEMU for each guest asked (about 1 ms of host CPU). Those that a decision is
- * about are read for every decision; the others in rotation, a sixth of them
- * each time, in an order that their uuids give.
+ * about are read for every decision; the others in rotation, each once in twelve
+ * intervals, in an order that their uuids give. Few guests share few of these
+ * turns, so that the other intervals pass without a word to libvirt: about as
+ * many guests in one as a question to libvirt takes.
  *
  * A guest whose statistics nobody polls reports nothing; its period is then
  * switched on. One that somebody has set stays as it is.
@@ -17,7 +19,8 @@
 #include "policy_balloon.h"
 #include "policy_eligible.h"
 
-#define ROTATION 6U
+#define ROTATION 12U
+#define TURN_GUESTS 32U
 
 static bool can_report(const BalloonGuest *b) {
         const char *detail;
@@ -99,8 +102,10 @@ static uint32_t uuid_hash(const char *uuid) {
 
 static bool is_its_turn(const BalloonDecision *d, const BalloonGuest *b) {
         uint64_t interval = MAX(setting(&d->context->config->base, KEY_DAEMON_INTERVAL), UINT64_C(1));
+        uint64_t turn = d->context->snapshot->now_usec / interval % ROTATION;
+        size_t turns = MIN((d->context->snapshot->n_guests + TURN_GUESTS - 1) / TURN_GUESTS, (size_t)ROTATION);
 
-        return uuid_hash(b->guest->uuid) % ROTATION == d->context->snapshot->now_usec / interval % ROTATION;
+        return uuid_hash(b->guest->uuid) % MAX(turns, (size_t)1) == turn;
 }
 
 /* Something is under way with this guest, or may have to be before its turn comes. */

@@ -290,8 +290,8 @@ void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet 
         spread(p, (uint64_t)g->n_vcpus * PLACEMENT_MILLI, g->demand_permyriad, true);
         if (g->guest->starting)
                 promise(p, g->guest, need);
-        else
-                for (size_t i = 0; i < p->n_nodes && need > 0; i++)
+        else if (n > 0)
+                for (size_t i = 0; i < p->n_nodes; i++)
                         if (p->weights[i] > 0)
                                 p->nodes[i].pending_bytes += need / n;
 }

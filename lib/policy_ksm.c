@@ -50,38 +50,54 @@ static bool advisor_sets_pages(const KsmStatus *ksm) {
         return streq(ksm->advisor_mode, "scan-time");
 }
 
-static void disown_all(State *state) {
-        for (size_t i = 0; i < ELEMENTSOF(knob_order); i++)
-                state_disown(state, ACTION_SET_KSM, "", knob_order[i]);
+/*
+ * One owned knob. Somebody else changed it: it is theirs, and so is the whole
+ * of KSM from now on. It holds its original at the first look after a restart:
+ * the process that recorded the change ended before it was made (or after
+ * giving it back); then there is nothing to own. Returns 0 or -ENOMEM.
+ */
+static int check_knob(PolicyContext *c, const Owned *owned) {
+        unsigned knob = owned->index;
+        char current[24];
+        int r = 0;
+
+        (void)snprintf(current, sizeof(current), "%" PRIu64, knob_value(&c->snapshot->host.ksm, knob));
+        if (policy_still_ours(c->snapshot, owned, current))
+                return 0;
+        if (!(c->state->ksm_adopted && streq_ptr(owned->original, current))) {
+                if (!c->state->ksm_taken)
+                        r = plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_TAKEN_OVER,
+                                          "%s is %s, not %s as set by kvmtuned: somebody else changed it; "
+                                          "KSM is left alone",
+                                          ksm_knob_to_string((KsmKnob)knob), current, owned->ours);
+                c->state->ksm_taken = true;
+        }
+        state_disown(c->state, ACTION_SET_KSM, "", knob);
+        return r;
 }
 
 /*
  * Looks at the knobs we own. One that somebody else changed ends our control
- * of all of them: two masters of one scanner do no good. Returns 0 or -ENOMEM.
+ * of all of them: two masters of one scanner do no good. Those that still hold
+ * our value stay as they are, and owned: they are given back at the end.
+ * Returns 0 or -ENOMEM.
  */
 static int check_taken_over(PolicyContext *c) {
-        const KsmStatus *ksm = &c->snapshot->host.ksm;
+        int r;
 
-        if (advisor_sets_pages(ksm))
+        if (advisor_sets_pages(&c->snapshot->host.ksm))
                 state_disown(c->state, ACTION_SET_KSM, "", KSM_KNOB_PAGES_TO_SCAN);
 
         for (size_t i = 0; i < ELEMENTSOF(knob_order); i++) {
                 const Owned *owned = state_find_owned(c->state, ACTION_SET_KSM, "", knob_order[i]);
-                char current[24];
-                int r;
 
                 if (!owned)
                         continue;
-                (void)snprintf(current, sizeof(current), "%" PRIu64, knob_value(ksm, knob_order[i]));
-                if (policy_still_ours(c->snapshot, owned, current))
-                        continue;
-                r = plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_TAKEN_OVER,
-                                  "%s is %s, not %s as set by kvmtuned: somebody else changed it; KSM is left alone",
-                                  ksm_knob_to_string((KsmKnob)knob_order[i]), current, owned->ours);
-                c->state->ksm_taken = true;
-                disown_all(c->state);
-                return r;
+                r = check_knob(c, owned);
+                if (r < 0)
+                        return r;
         }
+        c->state->ksm_adopted = false;
         return 0;
 }
 

@@ -199,12 +199,14 @@ typedef struct Step {
 
 static Step step_of(const Search *s, const Candidate *c, const PlacementNode *n) {
         Candidate larger = *c;
+        unsigned n_cpus;
 
         candidate_add(s, &larger, n);
+        n_cpus = MAX(larger.n_cpus, 1U);
         return (Step){
                 .distance = larger.pair_distance,
                 .unfit = !candidate_fits(s, &larger),
-                .commit = u64_muldiv(larger.commit_milli, PERMYRIAD_FULL, MAX(larger.n_cpus, 1U)),
+                .commit = u64_muldiv(larger.commit_milli, PERMYRIAD_FULL, n_cpus),
                 .room_left = UINT64_MAX - larger.room_bytes,
         };
 }

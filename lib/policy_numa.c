@@ -62,6 +62,8 @@ static bool under_way(const Placement *p, const PlacementGuest *g) {
 }
 
 bool placement_move_under_way(const Placement *p) {
+        if (p->context->mover_busy)
+                return true;
         for (size_t i = 0; i < p->n_guests; i++)
                 if (under_way(p, &p->guests[i]))
                         return true;

@@ -13,7 +13,15 @@
  *     again when CPUs came back: libvirt's pin is still ours and the thread
  *     may use a part of it; the pin is set again;
  *   - the thread still has its original pin shortly after we decided: our
- *     change may be on its way (or got lost in a crash); it is set again.
+ *     change may be on its way; it is set again;
+ *   - the thread has its original pin when a guest is looked at for the first
+ *     time after a restart: the change was recorded, and the process ended
+ *     before it was made. What is recorded is void, the pin is decided anew.
+ *     (Somebody may have put it back while nobody watched; that cannot be told
+ *     apart.)
+ *
+ * A guest left to the user keeps the pin somebody changed; its other pins are
+ * given back, at once or as soon as that can be done.
  */
 
 /* A pin is under way for at most this long. */
@@ -128,19 +136,11 @@ int placement_taken_over(const Placement *p, const PlacementGuest *g, const Owne
         return 0;
 }
 
-static void disown_pins(Placement *p, const Guest *g) {
-        for (size_t i = 0; i < placement_threads(g); i++) {
-                ThreadRef ref = placement_thread(g, i);
-
-                state_disown(p->context->state, ref.kind, g->uuid, ref.index);
-        }
-}
-
 static int leave_to_user(Placement *p, PlacementGuest *g, const ThreadRef *ref, SkipReason why) {
         const char *who = why == SKIP_TAKEN_OVER ? "somebody else changed a pin kvmtuned had set"
                                                  : "it is pinned by somebody else";
 
-        disown_pins(p, g->guest);
+        state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
         g->memo->user_pinned = true;
         g->memo->nodes = IDSET_EMPTY;
         g->managed = false;
@@ -157,6 +157,10 @@ int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref
                         return 0;
                 r = leave_to_user(p, g, ref, SKIP_USER_PIN);
                 return r < 0 ? r : 1;
+        }
+        if (g->memo->adopted && placement_at_original(p, owned, ref->thread)) {
+                state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
+                return 0;
         }
         r = placement_taken_over(p, g, owned, ref->thread, &lost);
         if (r < 0 || !lost)

@@ -26,13 +26,19 @@ static int classify(Placement *p, PlacementGuest *g) {
         const char *detail;
         SkipReason why;
         bool eligible;
+        int r;
 
         if (!g->in_scope || !g->memo)
                 return 0;
         placement_first_sight(p, g);
         eligible = policy_eligible(g->guest, ACTION_PIN_VCPU, &why, &detail);
         if (placement_policy(g) == CPU_NONE)
-                return eligible && !g->memo->user_pinned ? placement_give_back(p, g) : 0;
+                return eligible ? placement_give_back(p, g) : 0;
+        if (g->memo->user_pinned && eligible) {
+                r = placement_give_back(p, g);
+                if (r < 0)
+                        return r;
+        }
         if (g->memo->user_pinned)
                 return skip_pins(p, g, SKIP_USER_PIN, "it is pinned by somebody else: its pins are left alone");
         if (!eligible)

@@ -137,14 +137,15 @@ int placement_taken_over(const Placement *p, const PlacementGuest *g, const Owne
                          bool *ret);
 /*
  * Looks at a thread that is not as wanted. 1: its pin is not ours to change,
- * the guest was left to the user and a Skip says so; 0: go on; -ENOMEM.
+ * the guest was left to the user and a Skip says so (its other pins that are
+ * still ours are to be given back); 0: go on; -ENOMEM.
  */
 int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref);
 
 /* policy_pins.c. */
 /* Actions for every thread of @g whose CPUs are not as wanted. -ENOMEM. */
 int placement_pins(Placement *p, PlacementGuest *g);
-/* Gives back pins that no setting asks for any more. -ENOMEM. */
+/* Gives back pins that no setting asks for any more, or of a guest that was left to the user. -ENOMEM. */
 int placement_give_back(Placement *p, PlacementGuest *g);
 
 /* policy_numa.c. At most one memory move. -ENOMEM. */
@@ -153,7 +154,7 @@ int placement_memory(Placement *p);
 uint64_t placement_cooldown_end(const Placement *p, const PlacementGuest *g);
 /* Remembers that @g is moved now. */
 void placement_note_move(const Placement *p, PlacementGuest *g);
-/* An earlier move may still be copying. */
+/* The mover is busy, or pages of an earlier move may still be on their way. */
 bool placement_move_under_way(const Placement *p);
 
 /* policy_rebalance.c. At most one guest gets a new place. -ENOMEM. */

@@ -220,7 +220,7 @@ static int set_word(const SnapField *field, const char *text, char *value) {
                 return -ERANGE;
         /* The whole array, so that equal words are equal bytes. */
         memset(value, 0, field->size);
-        memcpy(value, text, n);
+        memcpy(value, text, n + 1);
         return 0;
 }
 

@@ -104,6 +104,7 @@ int state_copy(const State *s, State **ret) {
         copy->ksm_pages = s->ksm_pages;
         copy->ksm_stepped_usec = s->ksm_stepped_usec;
         copy->ksm_taken = s->ksm_taken;
+        copy->ksm_adopted = s->ksm_adopted;
         copy->reclaiming = s->reclaiming;
         *ret = TAKE_PTR(copy);
         return 0;

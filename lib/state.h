@@ -35,6 +35,12 @@ typedef struct Owned {
 
 typedef struct GuestMemo {
         char uuid[UUID_TEXT_SIZE];
+        uint64_t start_time;            /* of its QEMU process, in clock ticks after boot; 0: not known */
+        /*
+         * Read from a file, and its pins not looked at since: the process that wrote it may have ended
+         * between recording a pin and setting it. Never written.
+         */
+        bool adopted;
         IdSet nodes;                    /* where it was placed; empty: not placed */
         uint64_t placed_usec;
         uint64_t moved_usec;            /* last move of a running guest; 0: never */
@@ -69,6 +75,7 @@ typedef struct State {
         uint64_t ksm_pages;             /* preset ksmtuned: its page count */
         uint64_t ksm_stepped_usec;
         bool ksm_taken;                 /* changed by somebody else: left alone until reload */
+        bool ksm_adopted;               /* as GuestMemo.adopted, for the knobs of KSM */
         bool reclaiming;                /* balloon: host is short, taking from guests */
 } State;
 
@@ -104,6 +111,7 @@ int state_format(const State *s, char **ret);
  * malformed or cut short; -EPROTO when a newer version wrote it (first line).
  * With -EBADMSG *ret still holds every record before the fault, so that what
  * is known can be restored; in all other cases *ret is untouched on failure.
+ * What was read is marked adopted.
  */
 int state_parse(const char *text, State **ret, char **ret_error);
 

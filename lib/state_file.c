@@ -60,6 +60,7 @@ typedef struct Field {
 } Field;
 
 static const Field guest_fields[] = {
+        { "start_time", offsetof(GuestMemo, start_time), FIELD_U64, 0 },
         { "placed_usec", offsetof(GuestMemo, placed_usec), FIELD_U64, 0 },
         { "moved_usec", offsetof(GuestMemo, moved_usec), FIELD_U64, 0 },
         { "moves", offsetof(GuestMemo, moves), FIELD_UNSIGNED, 0 },
@@ -372,8 +373,8 @@ static int read_owned(Reader *reader) {
         }
         if (r < 0)
                 return r;
-        if (!o.ours)
-                return fault(reader, "ours= is missing");
+        if (!o.original || !o.ours)
+                return fault(reader, "original= and ours= are needed");
         r = state_put_owned(reader->state, &o);
         return r == -EEXIST ? fault(reader, "this setting is recorded twice") : r;
 }
@@ -479,6 +480,12 @@ static int read_lines(Reader *reader, char *text) {
         return reader->ended ? 0 : fault(reader, "the file is cut short");
 }
 
+static void mark_adopted(State *s) {
+        s->ksm_adopted = true;
+        for (size_t i = 0; i < s->n_guests; i++)
+                s->guests[i].adopted = true;
+}
+
 int state_parse(const char *text, State **ret, char **ret_error) {
         _cleanup_(state_freep) State *s = NULL;
         _cleanup_free_ char *copy = NULL, *error = NULL;
@@ -494,6 +501,7 @@ int state_parse(const char *text, State **ret, char **ret_error) {
         reader.state = s;
         r = read_lines(&reader, copy);
         error = reader.error;
+        mark_adopted(s);
         if (r >= 0 || r == -EBADMSG)
                 *ret = TAKE_PTR(s);
         if (r == -EBADMSG || r == -EPROTO)

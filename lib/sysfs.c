@@ -44,9 +44,10 @@ static int buffer_double(char **buffer, size_t *capacity) {
 
 /*
  * Everything from offset 0 to the end of file. A short read is not the end:
- * seq_file hands out at most a page of records at a time.
+ * seq_file hands out at most a page of records at a time. In a file of
+ * @one_line its newline is, which saves the read that returns nothing.
  */
-static int read_all(int fd, char **buffer, size_t *capacity, size_t *ret_size) {
+static int read_all(int fd, bool one_line, char **buffer, size_t *capacity, size_t *ret_size) {
         size_t size = 0;
 
         for (;;) {
@@ -66,6 +67,8 @@ static int read_all(int fd, char **buffer, size_t *capacity, size_t *ret_size) {
                 if (n == 0)
                         break;
                 size += (size_t)n;
+                if (one_line && (*buffer)[size - 1] == '\n')
+                        break;
         }
         (*buffer)[size] = '\0';
         *ret_size = size;
@@ -84,7 +87,7 @@ int sysfs_read(int root_fd, const char *path, char **ret, size_t *ret_size) {
         buffer = malloc(capacity);
         if (!buffer)
                 return -ENOMEM;
-        r = read_all(fd, &buffer, &capacity, &size);
+        r = read_all(fd, false, &buffer, &capacity, &size);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(buffer);
@@ -209,7 +212,7 @@ int sysfs_file_init(SysfsFile *f, const char *path) {
         return 0;
 }
 
-int sysfs_file_read(SysfsFile *f, int root_fd, const char **ret_text) {
+static int file_read(SysfsFile *f, int root_fd, bool one_line, const char **ret_text) {
         size_t size;
         int r;
 
@@ -218,7 +221,7 @@ int sysfs_file_read(SysfsFile *f, int root_fd, const char **ret_text) {
                 if (f->fd < 0)
                         return f->fd;
         }
-        r = read_all(f->fd, &f->buffer, &f->capacity, &size);
+        r = read_all(f->fd, one_line, &f->buffer, &f->capacity, &size);
         if (r < 0) {
                 f->fd = safe_close(f->fd);
                 return r;
@@ -227,28 +230,40 @@ int sysfs_file_read(SysfsFile *f, int root_fd, const char **ret_text) {
         return 0;
 }
 
+int sysfs_file_read(SysfsFile *f, int root_fd, const char **ret_text) {
+        return file_read(f, root_fd, false, ret_text);
+}
+
+int sysfs_file_read_line(SysfsFile *f, int root_fd, const char **ret_text) {
+        return file_read(f, root_fd, true, ret_text);
+}
+
 /* What says nothing about the file, only about the moment. */
 static bool error_is_temporary(int r) {
         return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
 }
 
-int sysfs_file_read_optional(SysfsFile *f, int root_fd, const char **ret_text) {
+static int file_read_optional(SysfsFile *f, int root_fd, bool one_line, const char **ret_text) {
         bool opened = f->fd >= 0;
         int r;
 
         if (f->absent)
                 return -ENOENT;
-        r = sysfs_file_read(f, root_fd, ret_text);
+        r = file_read(f, root_fd, one_line, ret_text);
         if (r < 0 && !opened && !error_is_temporary(r))
                 f->absent = true;
         return r;
+}
+
+int sysfs_file_read_optional(SysfsFile *f, int root_fd, const char **ret_text) {
+        return file_read_optional(f, root_fd, false, ret_text);
 }
 
 int sysfs_file_read_u64(SysfsFile *f, int root_fd, uint64_t *ret) {
         const char *text;
         int r;
 
-        r = sysfs_file_read(f, root_fd, &text);
+        r = file_read(f, root_fd, true, &text);
         if (r < 0)
                 return r;
         return parse_u64(text, ret) < 0 ? -EBADMSG : 0;
@@ -258,7 +273,7 @@ int sysfs_file_read_optional_u64(SysfsFile *f, int root_fd, uint64_t *ret) {
         const char *text;
         int r;
 
-        r = sysfs_file_read_optional(f, root_fd, &text);
+        r = file_read_optional(f, root_fd, true, &text);
         if (r < 0)
                 return r;
         return parse_u64(text, ret) < 0 ? -EBADMSG : 0;

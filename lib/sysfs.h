@@ -57,6 +57,8 @@ int sysfs_file_init(SysfsFile *f, const char *path);
  * closed, so the next read opens afresh (a file may go and come back).
  */
 int sysfs_file_read(SysfsFile *f, int root_fd, const char **ret_text);
+/* The same for a file of one line, whose newline tells its end: one read(2) less. */
+int sysfs_file_read_line(SysfsFile *f, int root_fd, const char **ret_text);
 int sysfs_file_read_u64(SysfsFile *f, int root_fd, uint64_t *ret);
 
 /*

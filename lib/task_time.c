@@ -39,7 +39,7 @@ int task_time_observe(TaskTime *t, int root_fd, uint64_t now_usec, uint32_t *ret
         const char *text;
         int r;
 
-        r = sysfs_file_read(&t->schedstat, root_fd, &text);
+        r = sysfs_file_read_line(&t->schedstat, root_fd, &text);
         if (r < 0)
                 return r;
         r = parse_schedstat(text, &run, &wait);

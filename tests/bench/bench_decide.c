@@ -67,7 +67,7 @@ static int add_guest(Snapshot *s, size_t i) {
         int r;
 
         (void)snprintf(name, sizeof(name), "%s-%zu", i % 10 == 0 ? "db" : "web", i);
-        (void)snprintf(uuid, sizeof(uuid), "%08x-0000-4000-8000-%012zx", (unsigned)(i * 2654435761U), i);
+        (void)snprintf(uuid, sizeof(uuid), "%08x-0000-4000-8000-%012x", (unsigned)(i * 2654435761U), (unsigned)i);
         r = guest_new(name, uuid, &g);
         if (r < 0)
                 return r;

@@ -50,5 +50,19 @@ report 'lib/ never exits and reads no clock' \
         "$(for o in "$BUILD"/lib/*.o; do nm -u "$o" | awk -v o="$o" '{ print o ": " $NF }'; done |
                 grep -E ': (exit|_exit|abort|time|clock_gettime|gettimeofday|localtime(_r)?|syslog|perror)$')"
 
+# Objects of today's sources only: a build folder also holds those of files that are gone.
+mapfile -t objects < <(printf '%s\n' lib/*.c daemon/*.c | sed "s,^,$BUILD/,; s,\.c$,.o,")
+report 'no global name is defined twice' \
+        "$(nm -g --defined-only "${objects[@]}" 2>&1 | awk 'NF == 3 && $2 ~ /[A-UX-Z]/ { print $3 }' | sort | uniq -d)"
+
+# From the line with the opening brace to the closing one.
+report 'no function is longer than 70 lines' "$(awk '
+        FNR == 1 || /^}/ {
+                if (FNR > 1 && start && FNR - start >= 70)
+                        print FILENAME ":" start ": " FNR - start + 1 " lines"
+                start = 0
+        }
+        !start && /\) \{$/ { start = FNR }' lib/*.c daemon/*.c)"
+
 echo "1..$n"
 exit $failed

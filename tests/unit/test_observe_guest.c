@@ -492,6 +492,22 @@ START_TEST(observations_are_inherited_and_settings_are_not) {
 }
 END_TEST
 
+START_TEST(a_process_is_told_from_its_successor_by_its_start) {
+        _cleanup_(tree_done) Tree t = tree_new();
+        uint64_t start = 0;
+
+        /* The name may hold spaces and parentheses; field 22 is counted behind the last one. */
+        tree_write(&t, "proc/77/stat",
+                   "77 (qemu) R 1 2) S 1 77 77 0 -1 4194560 100 0 0 0 5 6 0 0 20 0 3 0 987654 1000 20 0\n");
+        tree_write(&t, "proc/78/stat", "78 (short) S 1 78\n");
+        ck_assert_int_eq(guest_process_start_time(t.fd, 77, &start), 0);
+        ck_assert_uint_eq(start, 987654);
+        ck_assert_int_eq(guest_process_start_time(t.fd, 78, &start), -EBADMSG);
+        ck_assert_int_eq(guest_process_start_time(t.fd, 79, &start), -ESRCH);
+        ck_assert_uint_eq(start, 987654);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("observe_guest");
         TCase *c = tcase_create("all");
@@ -511,6 +527,7 @@ int main(void) {
         tcase_add_test(c, a_new_iothread_is_found);
         tcase_add_test(c, threads_the_guest_has_not_are_not_followed);
         tcase_add_test(c, no_such_process);
+        tcase_add_test(c, a_process_is_told_from_its_successor_by_its_start);
         tcase_add_test(c, real_threads_have_affinity_and_load);
         tcase_add_test(c, an_unplugged_vcpu_is_forgotten_and_found_again);
         tcase_add_loop_test(c, a_process_that_ended_is_gone, 0, 2);

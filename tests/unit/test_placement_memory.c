@@ -286,6 +286,66 @@ START_TEST(an_overloaded_node_loses_the_guest_that_helps_most) {
 }
 END_TEST
 
+static void decide_while_busy(World *w) {
+        PolicyInput in = { .config = w->config, .snapshot = w->snapshot, .mover_busy = true };
+
+        w->plan = plan_free(w->plan);
+        ck_assert_int_eq(policy_decide(&in, w->state, &w->plan), 0);
+}
+
+START_TEST(while_the_mover_is_busy_no_move_is_decided_nor_noted) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 2, 4 * GIB);
+        guest_memory(g, 1, 3 * GIB);
+        guest_memory(g, 0, GIB);
+        g->numatune_mode = NUMATUNE_RESTRICTIVE;
+        g->numatune_placement_auto = true;
+        g->numatune_nodes = set_of("0");
+        decide_while_busy(&w);
+        assert_nodes(&w, g, "1");
+        ck_assert_ptr_nonnull(world_action(&w, g, ACTION_PIN_VCPU, 0));
+        ck_assert_ptr_null(world_action(&w, g, ACTION_MOVE_MEMORY, 0));
+        ck_assert_ptr_null(world_action(&w, g, ACTION_SET_NODESET, 0));
+        ck_assert_uint_eq(state_find_guest(w.state, g->uuid)->moved_usec, 0);
+        ck_assert_uint_eq(state_find_guest(w.state, g->uuid)->moves, 0);
+        world_apply(&w);
+        world_decide(&w, NULL);
+        ck_assert_ptr_nonnull(world_action(&w, g, ACTION_MOVE_MEMORY, 0));
+        ck_assert_uint_eq(state_find_guest(w.state, g->uuid)->moves, 1);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(while_the_mover_is_busy_no_node_is_relieved) {
+        World w;
+
+        world_init(&w, "numa:2 core:2 pu:1", SHARED);
+        for (unsigned i = 0; i < 3; i++) {
+                Guest *g = world_guest(&w, "guest", 1, 2 * GIB);
+                GuestMemo *m;
+
+                guest_memory(g, 0, 2 * GIB);
+                guest_load(g, 6000, 3000);
+                ck_assert_int_eq(state_guest(w.state, g->uuid, &m), 0);
+                m->nodes = idset_of(0);
+                m->placed_usec = WORLD_START_USEC;
+        }
+        world_decide(&w, NULL);
+        world_apply(&w);
+        w.snapshot->now_usec += USEC_PER_HOUR;
+        decide_while_busy(&w);
+        assert_quiet(&w);
+        for (size_t i = 0; i < w.state->n_guests; i++)
+                ck_assert_uint_eq(w.state->guests[i].moves, 0);
+        world_decide(&w, NULL);
+        ck_assert_uint_eq(w.plan->n_actions, 3);
+        world_done(&w);
+}
+END_TEST
+
 START_TEST(an_overloaded_node_keeps_guests_that_are_bound_to_it) {
         World w;
 
@@ -319,6 +379,8 @@ int main(void) {
         tcase_add_loop_test(tc, an_overloaded_node_loses_the_guest_that_helps_most, 0,
                             (int)ELEMENTSOF(rebalance_rows));
         tcase_add_test(tc, memory_does_not_move_into_room_promised_to_a_starting_guest);
+        tcase_add_test(tc, while_the_mover_is_busy_no_move_is_decided_nor_noted);
+        tcase_add_test(tc, while_the_mover_is_busy_no_node_is_relieved);
         tcase_add_test(tc, an_overloaded_node_keeps_guests_that_are_bound_to_it);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);

@@ -232,7 +232,7 @@ START_TEST(statistics_period_is_switched_on_where_needed) {
 END_TEST
 
 START_TEST(relaxed_guests_are_asked_in_rotation) {
-        enum { GUESTS = 60, TURNS = 6 };
+        enum { GUESTS = 600, TURNS = 12 };
         unsigned seen[GUESTS] = { 0 }, most = 0;
         char name[16];
 
@@ -251,6 +251,26 @@ START_TEST(relaxed_guests_are_asked_in_rotation) {
         for (size_t i = 0; i < GUESTS; i++)
                 ck_assert_uint_eq(seen[i], 1);
         ck_assert_uint_lt(most, GUESTS / 2);
+}
+END_TEST
+
+START_TEST(few_relaxed_guests_share_one_turn) {
+        unsigned questions = 0, asked_for = 0;
+        char name[16];
+
+        world_set_host(&world, 64 * GIB, 40 * GIB);
+        for (int i = 0; i < 30; i++) {
+                (void)snprintf(name, sizeof(name), "g%d", i);
+                (void)world_add_guest(&world, name, GIB, GIB);
+        }
+        for (int turn = 0; turn < 24; turn++) {
+                run();
+                questions += world.plan->n_wanted_stats > 0;
+                asked_for += (unsigned)world.plan->n_wanted_stats;
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        }
+        ck_assert_uint_eq(questions, 2);
+        ck_assert_uint_eq(asked_for, 60);
 }
 END_TEST
 
@@ -286,6 +306,7 @@ int main(void) {
         tcase_add_test(t, a_dry_run_asks_again);
         tcase_add_loop_test(t, statistics_period_is_switched_on_where_needed, 0, ELEMENTSOF(period_rows));
         tcase_add_test(t, relaxed_guests_are_asked_in_rotation);
+        tcase_add_test(t, few_relaxed_guests_share_one_turn);
         tcase_add_test(t, all_are_asked_while_the_host_is_short);
         suite_add_tcase(s, t);
         runner = srunner_create(s);

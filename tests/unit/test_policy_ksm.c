@@ -234,11 +234,97 @@ START_TEST(a_change_by_somebody_else_ends_control) {
         ck_assert_uint_eq(world.plan->n_skips, 1);
         ck_assert_int_eq(world.plan->skips[0].why, SKIP_TAKEN_OVER);
         ck_assert_ptr_nonnull(strstr(world.plan->skips[0].detail, "7, not"));
-        ck_assert_uint_eq(world.state->n_owned, 0);
+        ck_assert_ptr_null(state_find_owned(world.state, ACTION_SET_KSM, "", (unsigned)_i));
         world_set(&world, KEY_KSM_MODE, KSM_OFF);
         run();
         ck_assert_uint_eq(world.plan->n_actions, 0);
         ck_assert_uint_eq(world.plan->n_skips, 1);
+}
+END_TEST
+
+START_TEST(what_still_holds_our_value_is_given_back_in_the_end) {
+        unsigned other = _i == KSM_KNOB_RUN ? KSM_KNOB_PAGES_TO_SCAN : KSM_KNOB_RUN;
+        _cleanup_(plan_freep) Plan *restore = NULL;
+
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 500);
+        run();
+        act();
+        *knob_field((unsigned)_i) = 7;
+        run();
+        run();
+        ck_assert_int_eq(policy_restore(world.snapshot, world.state, &restore), 0);
+        ck_assert_uint_eq(restore->n_actions, 1);
+        ck_assert_uint_eq(restore->actions[0].index, other);
+        ck_assert_str_eq(restore->actions[0].new_value, other == KSM_KNOB_RUN ? "0" : "100");
+        ck_assert_uint_eq(restore->n_skips, 0);
+}
+END_TEST
+
+/* The state goes through its file, as after SIGKILL. */
+static void restart(void) {
+        _cleanup_free_ char *text = NULL, *error = NULL;
+
+        ck_assert_int_eq(state_format(world.state, &text), 0);
+        world.state = state_free(world.state);
+        ck_assert_int_eq(state_parse(text, &world.state, &error), 0);
+}
+
+/* Killed when so many of its two changes (pages_to_scan 100 -> 500, run 0 -> 1) were made. */
+START_TEST(a_kill_between_recording_and_writing_is_no_take_over) {
+        _cleanup_(plan_freep) Plan *restore = NULL;
+
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        world_set(&world, KEY_KSM_PAGES_TO_SCAN, 500);
+        run();
+        world_own_all(&world);
+        if (_i > 0)
+                *knob_field(KSM_KNOB_PAGES_TO_SCAN) = 500;
+        restart();
+        run();
+        ck_assert(!world.state->ksm_taken);
+        ck_assert_uint_eq(world.plan->n_skips, 0);
+        ck_assert_str_eq(new_value(KSM_KNOB_RUN), "1");
+        ck_assert_uint_eq(world.plan->n_actions, _i > 0 ? 1 : 2);
+        act();
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_int_eq(policy_restore(world.snapshot, world.state, &restore), 0);
+        ck_assert_uint_eq(restore->n_actions, 2);
+        ck_assert_str_eq(restore->actions[0].new_value, "100");
+        ck_assert_str_eq(restore->actions[1].new_value, "0");
+}
+END_TEST
+
+START_TEST(a_kill_before_a_write_that_is_no_longer_wanted_leaves_nothing) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        run();
+        world_own_all(&world);
+        restart();
+        world_set(&world, KEY_KSM_MODE, KSM_OFF);
+        run();
+        ck_assert(!world.state->ksm_taken);
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_uint_eq(world.plan->n_skips, 0);
+        ck_assert_uint_eq(world.state->n_owned, 0);
+}
+END_TEST
+
+/* Only the first look after the start may take the original for a change that was not made. */
+START_TEST(put_back_by_somebody_while_we_watch_is_a_take_over) {
+        world_set(&world, KEY_KSM_MODE, KSM_ON);
+        run();
+        act();
+        if (_i > 0) {
+                restart();
+                run();
+                ck_assert_uint_eq(world.plan->n_actions, 0);
+        }
+        *knob_field(KSM_KNOB_RUN) = 0;
+        run();
+        ck_assert(world.state->ksm_taken);
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_int_eq(world_skip(&world, ACTION_SET_KSM, NULL)->why, SKIP_TAKEN_OVER);
 }
 END_TEST
 
@@ -352,6 +438,10 @@ int main(void) {
         tcase_add_loop_test(t, missing_ksm_is_said_only_when_wanted, 0, ELEMENTSOF(absent_rows));
         tcase_add_loop_test(t, unknown_host_memory_is_no_need, 0, 2);
         tcase_add_loop_test(t, a_change_by_somebody_else_ends_control, 0, 2);
+        tcase_add_loop_test(t, what_still_holds_our_value_is_given_back_in_the_end, 0, 2);
+        tcase_add_loop_test(t, a_kill_between_recording_and_writing_is_no_take_over, 0, 2);
+        tcase_add_test(t, a_kill_before_a_write_that_is_no_longer_wanted_leaves_nothing);
+        tcase_add_loop_test(t, put_back_by_somebody_while_we_watch_is_a_take_over, 0, 2);
         tcase_add_test(t, a_write_that_did_not_happen_is_no_take_over);
         tcase_add_test(t, keep_gives_back_what_another_mode_changed);
         tcase_add_loop_test(t, numa_balancing_is_named_where_it_hinders, 0, 2);

@@ -148,9 +148,10 @@ static State *full_state(void) {
         own(s, ACTION_PIN_VCPU, UUID_A, 1, "0-7", "0-3");
         own(s, ACTION_PIN_VCPU, UUID_A, 1, "0-3", "2");
         own(s, ACTION_SET_NODESET, UUID_A, 0, "", "0");
-        own(s, ACTION_SET_KSM, "", KSM_KNOB_RUN, NULL, "a b%\n\x7f");
+        own(s, ACTION_SET_KSM, "", KSM_KNOB_RUN, "0", "a b%\n\x7f");
         ck_assert_int_eq(state_guest(s, UUID_A, &memo), 0);
         ck_assert_int_eq(idset_add_range(&memo->nodes, 2, 3), 0);
+        memo->start_time = 123456;
         memo->placed_usec = UINT64_MAX - 1;
         memo->moves = UINT32_MAX;
         memo->user_pinned = true;
@@ -167,8 +168,9 @@ static const char full_text[] =
         "boot 8f2e\n"
         "own pin-vcpu " UUID_A " 1 original=0-7 ours=2 previous=0-3\n"
         "own set-nodeset " UUID_A " 0 original= ours=0\n"
-        "own set-ksm - 0 ours=a%20b%25%0A%7F\n"
-        "guest " UUID_A " nodes=2-3 placed_usec=18446744073709551614 moves=4294967295 user_pinned=1 major_faults=0\n"
+        "own set-ksm - 0 original=0 ours=a%20b%25%0A%7F\n"
+        "guest " UUID_A " nodes=2-3 start_time=123456 placed_usec=18446744073709551614 moves=4294967295"
+        " user_pinned=1 major_faults=0\n"
         "threshold 0\n"
         "threshold 1 raw=1 raw_since_usec=7 active=1\n"
         "host ksm_on=1 ksm_pages=1250 reclaiming=1\n"
@@ -190,13 +192,16 @@ START_TEST(text_reads_back_to_the_same_state) {
         ck_assert_int_eq(state_parse(full_text, &s, &error), 0);
         again = format(s);
         ck_assert_str_eq(again, full_text);
-        assert_owned(s, ACTION_SET_KSM, "", KSM_KNOB_RUN, NULL, "a b%\n\x7f", NULL);
+        assert_owned(s, ACTION_SET_KSM, "", KSM_KNOB_RUN, "0", "a b%\n\x7f", NULL);
         assert_owned(s, ACTION_SET_NODESET, UUID_A, 0, "", "0", NULL);
         memo = state_find_guest(s, UUID_A);
+        ck_assert_uint_eq(memo->start_time, 123456);
         ck_assert_uint_eq(memo->placed_usec, UINT64_MAX - 1);
         ck_assert_uint_eq(memo->swap_in_bytes, UNKNOWN_U64);
         ck_assert(s->ksm_on && s->reclaiming && !s->ksm_taken);
+        ck_assert(memo->adopted && s->ksm_adopted);
         ck_assert_int_eq(state_copy(s, &copy), 0);
+        ck_assert(copy->guests[0].adopted && copy->ksm_adopted);
         copied = format(copy);
         ck_assert_str_eq(copied, full_text);
 }
@@ -250,27 +255,28 @@ static const struct {
         { "kvmtuned-state 1\nend\nend\n", -EBADMSG, "line 3: nothing may follow \"end\"", 0 },
         { "kvmtuned-state 1\nend x\n", -EBADMSG, "line 2: nothing may follow \"end\"", 0 },
         { "kvmtuned-state 1\nboot\nend\n", -EBADMSG, "line 2: the boot id is missing", 0 },
-        { "kvmtuned-state 1\nown set-ksm - 0 ours=1\nown set-ksm - 1\nend\n", -EBADMSG, "line 3: ours= is missing",
+        { "kvmtuned-state 1\nown set-ksm - 0 original=0 ours=1\nown set-ksm - 1\nend\n", -EBADMSG, "line 3: original= and ours= are needed",
           1 },
-        { "kvmtuned-state 1\nown set-ksm - 0 ours=1\nown set-ksm - 0 ours=1\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - 0 original=0 ours=1\nown set-ksm - 0 original=0 ours=1\nend\n", -EBADMSG,
           "line 3: this setting is recorded twice", 1 },
-        { "kvmtuned-state 1\nown set-ksm - 3 ours=1\nend\n", -EBADMSG, "line 2: there is no KSM setting 3", 0 },
-        { "kvmtuned-state 1\nown move-memory a 0 ours=1\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - 0 ours=1\nend\n", -EBADMSG, "line 2: original= and ours= are needed", 0 },
+        { "kvmtuned-state 1\nown set-ksm - 3 original=0 ours=1\nend\n", -EBADMSG, "line 2: there is no KSM setting 3", 0 },
+        { "kvmtuned-state 1\nown move-memory a 0 original=0 ours=1\nend\n", -EBADMSG,
           "line 2: not a kind of setting: \"move-memory\"", 0 },
-        { "kvmtuned-state 1\nown set-ksm - 4294967296 ours=1\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - 4294967296 original=0 ours=1\nend\n", -EBADMSG,
           "line 2: the index is not a number from 0 to 4294967295", 0 },
-        { "kvmtuned-state 1\nown set-ksm - -1 ours=1\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - -1 original=0 ours=1\nend\n", -EBADMSG,
           "line 2: the index is not a number from 0 to 4294967295", 0 },
-        { "kvmtuned-state 1\nown set-ksm - 0 ours=%\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - 0 original=0 ours=%\nend\n", -EBADMSG,
           "line 2: the value of ours is not properly escaped", 0 },
-        { "kvmtuned-state 1\nown set-ksm - 0 ours=%0\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - 0 original=0 ours=%0\nend\n", -EBADMSG,
           "line 2: the value of ours is not properly escaped", 0 },
-        { "kvmtuned-state 1\nown set-ksm - 0 ours=a%00b\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - 0 original=0 ours=a%00b\nend\n", -EBADMSG,
           "line 2: the value of ours is not properly escaped", 0 },
-        { "kvmtuned-state 1\nown set-ksm - 0 ours=a\tb\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - 0 original=0 ours=a\tb\nend\n", -EBADMSG,
           "line 2: the value of ours is not properly escaped", 0 },
-        { "kvmtuned-state 1\nown set-ksm - 0 ours=1 x\nend\n", -EBADMSG, "line 2: this is not key=value: \"x\"", 0 },
-        { "kvmtuned-state 1\nown pin-vcpu 0123456789012345678901234567890123456 0 ours=1\nend\n", -EBADMSG,
+        { "kvmtuned-state 1\nown set-ksm - 0 original=0 ours=1 x\nend\n", -EBADMSG, "line 2: this is not key=value: \"x\"", 0 },
+        { "kvmtuned-state 1\nown pin-vcpu 0123456789012345678901234567890123456 0 original=0 ours=1\nend\n", -EBADMSG,
           "line 2: the UUID is too long", 0 },
         { "kvmtuned-state 1\nguest a\nguest a\nend\n", -EBADMSG, "line 3: this guest is recorded twice", 0 },
         { "kvmtuned-state 1\nguest a nodes=0-4096\nend\n", -EBADMSG,
@@ -303,9 +309,9 @@ START_TEST(keys_of_a_newer_version_are_ignored) {
         _cleanup_(state_freep) State *s = NULL;
         _cleanup_free_ char *error = NULL;
 
-        ck_assert_int_eq(state_parse("kvmtuned-state 1\nown set-ksm - 0 ours=1 colour=red\n"
+        ck_assert_int_eq(state_parse("kvmtuned-state 1\nown set-ksm - 0 original=0 ours=1 colour=red\n"
                                      "guest a shape=round moves=2\nhost x=y\nend\n", &s, &error), 0);
-        assert_owned(s, ACTION_SET_KSM, "", 0, NULL, "1", NULL);
+        assert_owned(s, ACTION_SET_KSM, "", 0, "0", "1", NULL);
         ck_assert_uint_eq(state_find_guest(s, "a")->moves, 2);
 }
 END_TEST

@@ -102,6 +102,28 @@ START_TEST(reads_proc_files_longer_than_a_page) {
 }
 END_TEST
 
+/* Longer than the buffer is at first; and without a newline at its end. */
+START_TEST(one_line_is_read_whole) {
+        _cleanup_tree_ Tree t = tree_new();
+        char line[1001], got[1001];
+        const char *text = NULL;
+        SysfsFile f;
+
+        memset(line, 'x', sizeof(line) - 1);
+        line[sizeof(line) - 1] = '\0';
+        tree_write(&t, "line", line);
+        ck_assert_int_eq(sysfs_file_init(&f, "line"), 0);
+        ck_assert_int_eq(sysfs_file_read_line(&f, t.fd, &text), 0);
+        ck_assert_str_eq(text, line);
+        memcpy(got, line, sizeof(got));
+        got[sizeof(got) - 2] = '\n';
+        tree_write(&t, "line", got);
+        ck_assert_int_eq(sysfs_file_read_line(&f, t.fd, &text), 0);
+        ck_assert_str_eq(text, got);
+        sysfs_file_done(&f);
+}
+END_TEST
+
 START_TEST(refuses_to_leave_the_root) {
         _cleanup_close_ int root = sysfs_open_root("/");
         _cleanup_free_ char *text = NULL;
@@ -234,6 +256,7 @@ int main(void) {
         tcase_add_loop_test(c, picks_the_selected_word, 0, (int)ELEMENTSOF(word_rows));
         tcase_add_test(c, reads_whole_files_of_any_size);
         tcase_add_test(c, reads_proc_files_longer_than_a_page);
+        tcase_add_test(c, one_line_is_read_whole);
         tcase_add_test(c, refuses_to_leave_the_root);
         tcase_add_test(c, kept_file_answers_after_it_is_unlinked);
         tcase_add_test(c, absent_optional_file_is_not_opened_again);

@@ -229,6 +229,26 @@ START_TEST(test_failing_call_says_why) {
 }
 END_TEST
 
+START_TEST(test_call_to_a_guest_that_does_not_run_says_so) {
+        char uuid[UUID_TEXT_SIZE];
+        Virt *v = start_listed(uuid);
+        virConnectPtr conn = virConnectOpen(URI);
+        virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
+        VirtCall c = { .type = VIRT_SET_MEMORY, .value = GIB };
+        VirtMessage *m;
+
+        ck_assert_int_eq(virDomainDestroy(domain), 0);
+        (void)virt_message_free(wait_for(v, VIRT_GUEST_GONE));
+        memcpy(c.uuid, uuid, UUID_TEXT_SIZE);
+        m = call(v, c);
+        ck_assert_msg(m->result == -ESRCH, "%d %s", m->result, m->text);
+        ck_assert_ptr_nonnull(m->text);
+        (void)virt_message_free(m);
+        (void)virDomainFree(domain);
+        finish(v, conn);
+}
+END_TEST
+
 START_TEST(test_calls_are_answered_in_order) {
         char uuid[UUID_TEXT_SIZE];
         Virt *v = start_listed(uuid);
@@ -337,6 +357,7 @@ int main(void) {
         tcase_add_loop_test(tc, test_lifecycle_events_become_messages, 0, (int)ELEMENTSOF(state_rows));
         tcase_add_test(tc, test_memory_takes_effect_and_is_seen_in_the_xml);
         tcase_add_loop_test(tc, test_failing_call_says_why, 0, (int)ELEMENTSOF(failing_rows));
+        tcase_add_test(tc, test_call_to_a_guest_that_does_not_run_says_so);
         tcase_add_test(tc, test_calls_are_answered_in_order);
         tcase_add_test(tc, test_refresh_of_an_unknown_guest_says_gone);
         tcase_add_test(tc, test_statistics_are_answered_with_the_cookie_last);

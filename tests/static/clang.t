@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The whole tree compiles with clang and the flags of the Makefile.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build}
+
+if ! command -v clang >/dev/null; then
+        echo '1..0 # SKIP no clang'
+        exit 0
+fi
+echo 1..1
+if text=$(make -s -k -j"$(nproc)" BUILD="$BUILD/clang" CC=clang all unit-tests 2>&1); then
+        echo 'ok 1 - clang has nothing to say'
+else
+        echo 'not ok 1 - clang has nothing to say'
+        grep -E ' (error|warning): |\*\*\*|undefined' <<<"$text" | head -n 40 | sed 's/^/# /'
+        exit 1
+fi
