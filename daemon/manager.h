@@ -94,6 +94,7 @@ typedef struct Manager {
         bool connected, listed;
         bool stats_waiting;
         bool had_stats;                 /* since the last listing */
+        uint64_t fresh_stats_usec;      /* no cycle just for fresh statistics before */
         bool recording;                 /* RUN_RECORD: the first of two observations is made */
         bool state_unwritable;          /* said so already */
         bool state_dirty;               /* ownership changed since the last write */

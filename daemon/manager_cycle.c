@@ -10,6 +10,7 @@
 
 /* Statistics that did not come in this time are not waited for. */
 #define STATS_DEADLINE_USEC (2 * USEC_PER_SEC)
+#define FRESH_STATS_PAUSE_USEC (1 * USEC_PER_MINUTE)
 /* Cookie of statistics requests; actions count up from 1 and never reach it. */
 #define STATS_COOKIE UINT64_MAX
 /* numa_maps walks page tables: each guest's memory per node is read in one cycle of this many. */
@@ -196,6 +197,24 @@ static void keep_wanted(Manager *m, Plan *plan) {
         plan->n_wanted_stats = plan->wanted_stats_capacity = 0;
 }
 
+/*
+ * A decision that could not be made for want of statistics is made again as
+ * soon as they are there: after a listing, and when a host that was at ease is
+ * suddenly short. Not again soon: some guests never answer.
+ */
+static bool wants_fresh_stats(Manager *m, const Plan *plan) {
+        uint64_t now = m->snapshot->now_usec;
+        bool stale = !m->had_stats;
+
+        for (size_t i = 0; !stale && i < plan->n_skips; i++)
+                stale = plan->skips[i].kind == ACTION_SET_BALLOON && plan->skips[i].why == SKIP_STALE_STATS;
+        if (!stale || !m->listed || m->n_wanted == 0 || (m->had_stats && now < m->fresh_stats_usec))
+                return false;
+        m->had_stats = true;
+        m->fresh_stats_usec = now + FRESH_STATS_PAUSE_USEC;
+        return true;
+}
+
 void manager_cycle(Manager *m, const char *only_uuid) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         PolicyInput input = { .snapshot = m->snapshot, .config = m->config, .only_uuid = only_uuid,
@@ -231,9 +250,8 @@ void manager_cycle(Manager *m, const char *only_uuid) {
                 return;
         if (m->cycle == FOOTPRINT_CYCLE)
                 footprint_release();
-        if (m->listed && !m->had_stats && m->n_wanted > 0) {
-                m->had_stats = true;
-                manager_start_cycle(m, "first statistics");
-        } else
+        if (wants_fresh_stats(m, plan))
+                manager_start_cycle(m, "fresh statistics");
+        else
                 manager_settled(m);
 }

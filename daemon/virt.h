@@ -20,11 +20,17 @@
  * call returns (VIRT_RESPONSIVE). While unresponsive, calls and statistics for
  * that guest fail at once with -EBUSY (or leave it out); its XML can be had.
  * At most VIRT_STUCK_MAX workers may be left behind; beyond that, requests that
- * need a monitor fail with -EBUSY until one returns. When it is libvirtd that
- * hangs, nobody is blamed: keepalive ends the connection after 20 s.
+ * need a monitor fail with -EBUSY until one returns. When another call hangs then,
+ * it is answered with -ETIMEDOUT and the connection is given up: one more worker
+ * connects anew (and VIRT_UNRESPONSIVE is posted again for the guests that still
+ * hang). If its calls hang, too, nothing connects until one of them all returns.
+ * When it is libvirtd that hangs, nobody is blamed: keepalive ends the connection
+ * after 20 s. A libvirtd that accepts no further connection, or does not list its
+ * guests within VIRT_CALL_TIMEOUT_USEC, counts as a connection lost.
  *
  * Every message carries the connection generation it belongs to; a result of
- * an older connection is not posted, its requests are answered with -ECANCELED.
+ * an older connection is not posted, its requests are answered with -ECANCELED,
+ * except for calls that took effect: 0.
  */
 
 #include "../lib/base.h"
@@ -39,8 +45,11 @@ typedef struct Virt Virt;
 typedef enum VirtMessageType {
         VIRT_CONNECTED,         /* a listing follows: VIRT_GUEST for each running guest, then VIRT_LISTED */
         VIRT_CONNECT_FAILED,    /* text; posted at the first failure of a row only */
-        VIRT_DISCONNECTED,      /* text: why. Reconnecting goes on by itself; no guest is unresponsive any more */
-        VIRT_LISTED,            /* every running guest was posted: forget the others */
+        VIRT_DISCONNECTED,      /* text: why. Reconnecting goes on by itself; no guest is unresponsive any more:
+                                 * whichever still is when connected again is posted once more, after
+                                 * VIRT_CONNECTED and maybe before its VIRT_GUEST */
+        VIRT_LISTED,            /* every running guest was posted (VIRT_GUEST, or VIRT_GUEST_GONE with a
+                                 * result < 0): forget the others */
         VIRT_GUEST,             /* guest: as its live XML has it now; text: the event ("started",
                                  * "restored", "resumed", "suspended", "migrated-in", "migrating",
                                  * "job-completed", "defined", "undefined", "metadata", "tunable",
@@ -48,10 +57,14 @@ typedef enum VirtMessageType {
                                  * "pmsuspended", "listed", "refreshed"). Pins made by virt_submit()
                                  * cause no "tunable" */
         VIRT_GUEST_GONE,        /* uuid; text: "stopped", "shutdown", "crashed", "destroyed", "migrated-out",
-                                 * "saved", "failed"; result < 0: it runs, but its XML cannot be read */
+                                 * "saved", "failed": calls that waited for it are answered with -ENOENT.
+                                 * result < 0: it runs, but its XML cannot be read (text: why; -ETIMEDOUT:
+                                 * not in time, VIRT_GUEST follows when libvirt answers) */
         VIRT_BALLOON,           /* uuid, current_bytes: balloon change event */
         VIRT_STATS,             /* stats, n_stats (guests that are gone or hang are left out), result, text */
-        VIRT_DONE,              /* cookie, uuid, result (0 or -errno), text: libvirt's words on failure */
+        VIRT_DONE,              /* cookie, uuid, result, text: libvirt's words on failure. 0 or -errno:
+                                 * -ENOENT (no such guest), -ESRCH (it does not run), -EPERM (libvirt refuses
+                                 * it to the guest as it is now), -EACCES (libvirt refuses it to us) ... */
         VIRT_UNRESPONSIVE,      /* uuid */
         VIRT_RESPONSIVE,        /* uuid */
         _VIRT_MESSAGE_TYPE_MAX,

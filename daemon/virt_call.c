@@ -104,6 +104,17 @@ static int set_stats_period(VirtSession *s _unused_, virDomainPtr domain, const 
         return 0;
 }
 
+/* libvirt has one code for "it does not run" and for what it refuses a running guest. */
+static int refused(virDomainPtr domain) {
+        _cleanup_free_ char *text = NULL;
+        int active;
+
+        active = virDomainIsActive(domain);
+        if (active == 0)
+                return -ESRCH;
+        return active < 0 && virt_error_take(&text) == -ENOENT ? -ENOENT : -EPERM;
+}
+
 int virt_call_execute(VirtSession *s, const VirtCall *call, char **text) {
         static int (*const functions[])(VirtSession *, virDomainPtr, const VirtCall *, char **) = {
                 [VIRT_PIN_VCPU] = pin_vcpu,
@@ -122,6 +133,8 @@ int virt_call_execute(VirtSession *s, const VirtCall *call, char **text) {
         if (!domain)
                 return virt_error_take(text);
         r = functions[call->type](s, domain, call, text);
+        if (r == -EPERM)
+                r = refused(domain);
         if (r == -ENOENT)
                 virt_domains_drop(s->domains, call->uuid);
         return r;

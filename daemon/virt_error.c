@@ -16,7 +16,7 @@ static int errno_of(int code) {
         case VIR_ERR_NO_DOMAIN:
                 return -ENOENT;
         case VIR_ERR_OPERATION_INVALID:
-                return -ESRCH;
+                return -EPERM;
         case VIR_ERR_INVALID_ARG:
                 return -EINVAL;
         case VIR_ERR_OPERATION_TIMEOUT:

@@ -39,12 +39,15 @@ static bool fetch_persistent(VirtSession *s, virDomainPtr domain, const char *uu
 
 static bool fetch_migrating(VirtSession *s, virDomainPtr domain, const VirtRequest *request, int state, int reason) {
         const char *uuid = request->uuids[0];
+        bool migrating, remembered = virt_domains_migrating(s->domains, uuid);
         virDomainJobInfo job;
-        bool migrating;
 
         migrating = state == VIR_DOMAIN_PAUSED &&
                     (reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == VIR_DOMAIN_PAUSED_POSTCOPY);
-        if (!migrating && (request->job || virt_domains_migrating(s->domains, uuid)))
+        /* With a job under way, this is a question to the monitor. */
+        if (!migrating && request->hung)
+                migrating = remembered;
+        else if (!migrating && (request->job || remembered))
                 migrating = virDomainGetJobInfo(domain, &job) >= 0 &&
                             (job.type == VIR_DOMAIN_JOB_BOUNDED || job.type == VIR_DOMAIN_JOB_UNBOUNDED);
         virt_domains_set_migrating(s->domains, uuid, migrating);
@@ -108,13 +111,20 @@ static int fetch(VirtSession *s, virDomainPtr domain, const VirtRequest *request
         return message_guest(request, &guest, ret);
 }
 
-int virt_guest_fetch(VirtSession *s, const VirtRequest *request, VirtMessage **ret, char **text) {
+static int find_and_fetch(VirtSession *s, const VirtRequest *request, VirtMessage **ret, char **text) {
         _cleanup_(virt_domain_freep) virDomainPtr domain = NULL;
+
+        domain = virt_session_domain(s, request->uuids[0]);
+        if (!domain)
+                return virt_error_take(text);
+        return fetch(s, domain, request, ret, text);
+}
+
+int virt_guest_fetch(VirtSession *s, const VirtRequest *request, VirtMessage **ret, char **text) {
         VirtMessage *m = NULL;
         int r;
 
-        domain = virt_session_domain(s, request->uuids[0]);
-        r = domain ? fetch(s, domain, request, &m, text) : virt_error_take(text);
+        r = find_and_fetch(s, request, &m, text);
         if (r == -ENOENT)
                 r = message_gone(request, 0, "stopped", &m);
         if (r < 0)

@@ -10,7 +10,10 @@
 
 /* Once a process: libvirt prints nothing by itself. */
 void virt_error_silence(void);
-/* The calling thread's last libvirt error as -errno, its words (bounded) in *text. Call at once after the failure. */
+/*
+ * The calling thread's last libvirt error as -errno, its words (bounded) in *text. Call at once after the failure.
+ * -EPERM: an operation libvirt refuses in the guest's present state, as it does when the guest does not run.
+ */
 int virt_error_take(char **text);
 
 /*
@@ -41,7 +44,10 @@ int virt_session_open(const char *uri, VirtQueue *q, VirtSession **ret, char **t
 int virt_session_fork(const char *uri, VirtSession *old, VirtQueue *q, VirtSession **ret, char **text);
 /* Queues the listing: a refresh for each running guest, and its end. */
 int virt_session_list(VirtSession *s, VirtQueue *q, char **text);
-/* No more events from now on; the connection closes with the last reference. */
+/*
+ * Drops what holds the connection. With the last reference its callbacks are deregistered and it closes: not
+ * before, for each of these calls may stand still behind one that hangs. The queue ignores its events meanwhile.
+ */
 void virt_session_end(VirtSession *s);
 VirtSession *virt_session_ref(VirtSession *s);
 VirtSession *virt_session_unref(VirtSession *s);
@@ -65,7 +71,7 @@ void virt_events_deregister_close(VirtSession *s);
 
 /* --- virt_call.c, virt_guest.c, virt_stats.c: what a worker executes --- */
 
-/* Returns 0 or -errno with *text. */
+/* Returns 0 or -errno (as in VIRT_DONE, see virt.h) with *text. */
 int virt_call_execute(VirtSession *s, const VirtCall *call, char **text);
 /* VIRT_GUEST or VIRT_GUEST_GONE for a refresh. */
 int virt_guest_fetch(VirtSession *s, const VirtRequest *request, VirtMessage **ret, char **text);

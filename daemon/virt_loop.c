@@ -44,7 +44,7 @@ static void on_timer(int timer, void *opaque) {
 }
 
 static void *loop_main(void *p) {
-        const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+        const struct timespec pause = { .tv_nsec = 100L * 1000 * 1000 };
         Virt *v = p;
 
         (void)pthread_setname_np(pthread_self(), "virt-loop");

@@ -265,6 +265,7 @@ static bool next_locked(VirtQueue *q, VirtWorker *w) {
                         w->overtaken = false;
                         w->blamed = 0;
                         w->skip = virt_queue_unresponsive(q, r);
+                        r->hung = r->type == VIRT_REQUEST_REFRESH && w->skip != 0;
                         w->started_usec = virt_now_usec();
                         return true;
                 }
@@ -314,10 +315,17 @@ static void post_result(VirtQueue *q, VirtWorker *w, VirtMessage *m) {
         if (is_live(q, w) && !w->overtaken && (!w->abandoned || m->type == VIRT_STATS)) {
                 m->cookie = r->reply ? r->reply->cookie : 0;
                 virt_queue_post(q, m, true);
+                if (m->type == VIRT_GUEST_GONE && m->result == 0)
+                        virt_queue_drop_calls(q, m->uuid);
                 return;
         }
         (void)virt_message_free(m);
         virt_queue_answer(q, r, -ECANCELED, "the connection to libvirt was lost", true);
+}
+
+void virt_queue_fetch_failed(VirtQueue *q, const VirtWorker *w, int result, const char *text) {
+        if (w->request->type == VIRT_REQUEST_REFRESH && is_live(q, w) && !w->overtaken && !w->abandoned)
+                virt_queue_post_gone(q, w->request->uuids[0], result, text, w->request->event_usec);
 }
 
 static void done_locked(VirtQueue *q, VirtWorker *w) {
@@ -344,10 +352,13 @@ void virt_queue_done_result(VirtQueue *q, VirtWorker *w, int result, const char 
         VirtRequest *request;
 
         lock(q);
-        if (is_live(q, w))
+        /* What took effect did so, whatever became of the connection. */
+        if (result >= 0 || is_live(q, w))
                 virt_queue_answer(q, w->request, result, text, wants_signal(q, w->request));
         else
                 virt_queue_answer(q, w->request, -ECANCELED, "the connection to libvirt was lost", true);
+        if (result < 0)
+                virt_queue_fetch_failed(q, w, result, text);
         done_locked(q, w);
         request = TAKE_PTR(w->request);
         unlock(q);

@@ -18,7 +18,8 @@
  * was answered when it was left behind.
  *
  * A guest may stop while its XML is being fetched: virt_queue_gone() marks the
- * fetch as overtaken, so main never sees the guest come back to life.
+ * fetch as overtaken, so main never sees the guest come back to life. Calls that
+ * wait for it are answered then: the next guest of this uuid must not get them.
  */
 
 #include "virt.h"
@@ -53,6 +54,7 @@ struct VirtRequest {
         const char *event;      /* static */
         uint64_t event_usec;
         bool job;               /* ask for a running job, too */
+        bool hung;              /* a refresh's guest does not respond: ask nothing that needs its monitor */
         VirtMessage *reply;     /* allocated beforehand: an answer never fails; NULL when none is wanted */
         VirtRequest *next;
         size_t n_uuids;
@@ -121,7 +123,10 @@ void virt_queue_connected(VirtQueue *q, uint64_t generation);
 void virt_queue_closed(VirtQueue *q, uint64_t generation, const char *text);
 /* Posts VIRT_CONNECT_FAILED unless the last attempt failed, too. */
 void virt_queue_connect_failed(VirtQueue *q, const char *text);
-/* An attempt begins (true) or has ended. */
+/*
+ * An attempt to connect, a listing, or the connecting of a replacement begins (true) or has ended. One that takes
+ * longer than VIRT_CALL_TIMEOUT_USEC fails the attempt; a connection that is open is closed.
+ */
 void virt_queue_connecting(VirtQueue *q, bool begins);
 /* Sleeps until @until_usec; false when stopped. */
 bool virt_queue_sleep(VirtQueue *q, uint64_t until_usec);
@@ -147,7 +152,10 @@ void virt_queue_leave(VirtQueue *q, VirtWorker *w);
 int virt_queue_next(VirtQueue *q, VirtWorker *w, const VirtRequest **ret, bool *ret_arm);
 /* The request is done; @m, taken over, is posted unless it is outdated, with the request's cookie. */
 void virt_queue_done(VirtQueue *q, VirtWorker *w, VirtMessage *m);
-/* The request is done; its own reply, if it has one, is posted with @result and @text (may be NULL). */
+/*
+ * The request is done; its own reply, if it has one, is posted with @result and @text (may be NULL).
+ * For a refresh that failed VIRT_GUEST_GONE is posted with @result.
+ */
 void virt_queue_done_result(VirtQueue *q, VirtWorker *w, int result, const char *text);
 /* Is @w still the current worker, and its connection open? */
 bool virt_queue_is_current(VirtQueue *q, const VirtWorker *w);
@@ -158,12 +166,14 @@ bool virt_queue_is_current(VirtQueue *q, const VirtWorker *w);
 /*
  * To be called when the timer runs out: VIRT_WATCH_IDLE (nothing under way, leave
  * it disarmed), 0 (a call hangs: start a replacement, look again after
- * VIRT_CALL_TIMEOUT_USEC), or the time to arm it with.
+ * VIRT_CALL_TIMEOUT_USEC), or the time to arm it with. When VIRT_STUCK_MAX workers
+ * are left behind already, it answers the overdue request and closes the connection.
  */
 uint64_t virt_queue_watch(VirtQueue *q, uint64_t now_usec);
 /*
  * Leaves the current worker behind if its request is overdue at @now_usec, makes
- * @w the current one and answers the request if it is a call. false: no need any
+ * @w the current one and answers the request if it is a call; for a refresh posts
+ * VIRT_GUEST_GONE with -ETIMEDOUT, and repeats it when it returns. false: no need any
  * more. *ret_suspects: a copy of the request, with its reply if it is a statistics
  * request; *ret_stuck names the stuck worker for virt_queue_blame(). NULL when out of memory.
  */

@@ -34,14 +34,14 @@ struct VirtQueue {
         uint64_t generation;
         VirtMessage *hello, *goodbye;   /* allocated beforehand */
         bool failing;                   /* VIRT_CONNECT_FAILED was posted */
-        uint64_t connecting_usec;       /* when the attempt under way began; 0: none */
+        uint64_t connecting_usec;       /* when the attempt or listing under way began; 0: none, or given up */
         bool stopping;
 
         VirtWorker *worker;
         pthread_t left_thread;
         bool has_left;
         bool watching;                  /* the timer is armed */
-        VirtWorker *stuck[VIRT_STUCK_MAX];
+        VirtWorker *stuck[VIRT_STUCK_MAX + 1];
         size_t n_stuck;
 };
 
@@ -55,6 +55,15 @@ void virt_queue_post(VirtQueue *q, VirtMessage *m, bool signal);
 void virt_queue_signal(VirtQueue *q);
 /* Posts the request's own reply with @result, if it wants one; @text may be NULL. */
 void virt_queue_answer(VirtQueue *q, VirtRequest *r, int result, const char *text, bool signal);
+/* Posts VIRT_GUEST_GONE; without memory for it the connection is closed: only a new listing makes up for it. */
+void virt_queue_post_gone(VirtQueue *q, const char *uuid, int result, const char *text, uint64_t event_usec);
+/* Answers the calls that wait for this guest with -ENOENT: they must not reach a successor. */
+void virt_queue_drop_calls(VirtQueue *q, const char *uuid);
+void virt_queue_close(VirtQueue *q, const char *text);
+/* The request of @w got no result but @result (< 0): if it is a fetch that is still wanted, says so. */
+void virt_queue_fetch_failed(VirtQueue *q, const VirtWorker *w, int result, const char *text);
+/* Posts VIRT_UNRESPONSIVE for each guest that still hangs, to a new connection. */
+void virt_queue_blame_again(VirtQueue *q);
 /* The stuck worker's call returned. */
 void virt_queue_unstick(VirtQueue *q, const VirtWorker *w);
 /* Bit i: the request's guest i does not respond. */

@@ -39,11 +39,12 @@ void virt_queue_connected(VirtQueue *q, uint64_t generation) {
                 q->link = VIRT_LINK_OPEN;
                 q->failing = false;
                 virt_queue_post(q, TAKE_PTR(q->hello), true);
+                virt_queue_blame_again(q);
         }
         unlock(q);
 }
 
-static void closed_locked(VirtQueue *q, const char *text) {
+void virt_queue_close(VirtQueue *q, const char *text) {
         if (q->link == VIRT_LINK_CLOSED)
                 return;
         virt_queue_cancel_all(q, text);
@@ -58,7 +59,7 @@ static void closed_locked(VirtQueue *q, const char *text) {
 void virt_queue_closed(VirtQueue *q, uint64_t generation, const char *text) {
         lock(q);
         if (q->generation == generation)
-                closed_locked(q, text);
+                virt_queue_close(q, text);
         unlock(q);
 }
 
@@ -122,7 +123,7 @@ void virt_queue_refresh(VirtQueue *q, uint64_t generation, const char *uuid, con
         }
         /* An event lost for lack of memory: only a new listing can make up for it. */
         if (virt_request_new(VIRT_REQUEST_REFRESH, text, 1, &r) < 0)
-                closed_locked(q, "out of memory");
+                virt_queue_close(q, "out of memory");
         else {
                 r->lane = lane;
                 r->event = event;
@@ -134,7 +135,8 @@ void virt_queue_refresh(VirtQueue *q, uint64_t generation, const char *uuid, con
         unlock(q);
 }
 
-static void drop_refreshes(VirtQueue *q, const char *uuid) {
+/* A call that wants an answer gets -ENOENT; a refresh is answered by the message that the guest is gone. */
+static void drop_requests(VirtQueue *q, VirtRequestType type, const char *uuid) {
         for (size_t i = 0; i < _VIRT_LANE_MAX; i++) {
                 VirtLaneList old = q->lanes[i];
                 VirtRequest *next;
@@ -143,12 +145,30 @@ static void drop_refreshes(VirtQueue *q, const char *uuid) {
                 for (VirtRequest *r = old.head; r; r = next) {
                         next = r->next;
                         q->n_counted -= r->counted;
-                        if (r->type == VIRT_REQUEST_REFRESH && streq(r->uuids[0], uuid))
-                                (void)virt_request_free(r);
-                        else
+                        if (r->type != type || !streq(r->uuids[0], uuid)) {
                                 virt_queue_lane_push(q, r);
+                                continue;
+                        }
+                        virt_queue_answer(q, r, -ENOENT, "the guest is gone", true);
+                        (void)virt_request_free(r);
                 }
         }
+}
+
+void virt_queue_drop_calls(VirtQueue *q, const char *uuid) {
+        drop_requests(q, VIRT_REQUEST_CALL, uuid);
+}
+
+void virt_queue_post_gone(VirtQueue *q, const char *uuid, int result, const char *text, uint64_t event_usec) {
+        VirtMessage *m;
+
+        if (virt_message_new(VIRT_GUEST_GONE, uuid, text, &m) < 0) {
+                virt_queue_close(q, "out of memory");
+                return;
+        }
+        m->result = result;
+        m->event_usec = event_usec;
+        virt_queue_post(q, m, true);
 }
 
 static void overtake(VirtWorker *w, const char *uuid) {
@@ -157,20 +177,14 @@ static void overtake(VirtWorker *w, const char *uuid) {
 }
 
 void virt_queue_gone(VirtQueue *q, uint64_t generation, const char *uuid, const char *text) {
-        VirtMessage *m;
-
         lock(q);
         if (q->generation == generation && q->link != VIRT_LINK_CLOSED) {
-                drop_refreshes(q, uuid);
+                drop_requests(q, VIRT_REQUEST_REFRESH, uuid);
                 overtake(q->worker, uuid);
                 for (size_t i = 0; i < q->n_stuck; i++)
                         overtake(q->stuck[i], uuid);
-                if (virt_message_new(VIRT_GUEST_GONE, uuid, text, &m) < 0)
-                        closed_locked(q, "out of memory");
-                else {
-                        m->event_usec = virt_now_usec();
-                        virt_queue_post(q, m, true);
-                }
+                virt_queue_post_gone(q, uuid, 0, text, virt_now_usec());
+                virt_queue_drop_calls(q, uuid);
         }
         unlock(q);
 }
@@ -181,7 +195,7 @@ void virt_queue_balloon(VirtQueue *q, uint64_t generation, const char *uuid, uin
         lock(q);
         if (q->generation == generation && q->link != VIRT_LINK_CLOSED) {
                 if (virt_message_new(VIRT_BALLOON, uuid, NULL, &m) < 0)
-                        closed_locked(q, "out of memory");
+                        virt_queue_close(q, "out of memory");
                 else {
                         m->current_bytes = current_bytes;
                         m->event_usec = virt_now_usec();

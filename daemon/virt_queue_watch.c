@@ -6,6 +6,10 @@
  * needs neither monitor nor job) and blames those that are stuck. When libvirtd
  * is what hangs, that question hangs too, nobody is blamed, and keepalive ends
  * the connection.
+ *
+ * One call more than may be left behind: the connection is given up, so that
+ * main knows where it stands, and one last replacement connects anew. Should its
+ * calls hang as well, it stays at that until one of all those calls returns.
  */
 #include "virt_queue_internal.h"
 
@@ -60,7 +64,7 @@ void virt_queue_unstick(VirtQueue *q, const VirtWorker *w) {
                 for (size_t k = 0; k < w->request->n_uuids; k++) {
                         VirtMessage *m;
 
-                        if ((w->blamed >> k & 1U) == 0 || w->generation != q->generation ||
+                        if ((w->blamed >> k & 1U) == 0 || q->link != VIRT_LINK_OPEN ||
                             is_unresponsive(q, w->request->uuids[k]))
                                 continue;
                         if (virt_message_new(VIRT_RESPONSIVE, w->request->uuids[k], NULL, &m) >= 0)
@@ -70,17 +74,57 @@ void virt_queue_unstick(VirtQueue *q, const VirtWorker *w) {
         }
 }
 
+static void post_unresponsive(VirtQueue *q, const char *uuid) {
+        VirtMessage *m;
+
+        if (q->link == VIRT_LINK_OPEN && virt_message_new(VIRT_UNRESPONSIVE, uuid, NULL, &m) >= 0)
+                virt_queue_post(q, m, true);
+}
+
+void virt_queue_blame_again(VirtQueue *q) {
+        for (size_t i = 0; i < q->n_stuck; i++) {
+                const VirtWorker *w = q->stuck[i];
+
+                for (size_t k = 0; k < w->request->n_uuids; k++)
+                        if ((w->blamed >> k & 1U) != 0)
+                                post_unresponsive(q, w->request->uuids[k]);
+        }
+}
+
 /* connect(2) succeeds and nothing answers: keepalive does not guard this yet. */
 static void watch_connecting(VirtQueue *q, uint64_t now_usec) {
         VirtMessage *m;
 
-        if (q->connecting_usec == 0 || q->failing ||
-            now_usec < u64_add(q->connecting_usec, VIRT_CALL_TIMEOUT_USEC))
+        if (q->connecting_usec == 0 || now_usec < u64_add(q->connecting_usec, VIRT_CALL_TIMEOUT_USEC))
+                return;
+        /* The listing, or another connection for a replacement. */
+        if (q->link == VIRT_LINK_OPEN) {
+                q->connecting_usec = 0;
+                virt_queue_close(q, "libvirt does not answer");
+                return;
+        }
+        if (q->failing)
                 return;
         if (virt_message_new(VIRT_CONNECT_FAILED, NULL, "libvirt does not answer", &m) < 0)
                 return;
         q->failing = true;
         virt_queue_post(q, m, true);
+}
+
+/* The worker's request is answered while it still hangs. */
+static void answer_overdue(VirtQueue *q, VirtWorker *w) {
+        static const char text[] = "libvirt did not answer in time";
+
+        virt_queue_answer(q, w->request, -ETIMEDOUT, text, true);
+        virt_queue_fetch_failed(q, w, -ETIMEDOUT, text);
+}
+
+static uint64_t watch_overdue(VirtQueue *q) {
+        if (q->n_stuck >= VIRT_STUCK_MAX) {
+                answer_overdue(q, q->worker);
+                virt_queue_close(q, "too many calls do not return");
+        }
+        return q->n_stuck < ELEMENTSOF(q->stuck) && !q->stopping ? 0 : VIRT_CALL_TIMEOUT_USEC;
 }
 
 uint64_t virt_queue_watch(VirtQueue *q, uint64_t now_usec) {
@@ -89,7 +133,7 @@ uint64_t virt_queue_watch(VirtQueue *q, uint64_t now_usec) {
         (void)pthread_mutex_lock(&q->lock);
         watch_connecting(q, now_usec);
         if (overdue(q->worker, now_usec))
-                wait = q->n_stuck < VIRT_STUCK_MAX && !q->stopping ? 0 : VIRT_CALL_TIMEOUT_USEC;
+                wait = watch_overdue(q);
         else if (q->worker && q->worker->request)
                 wait = u64_sub(u64_add(q->worker->started_usec, VIRT_CALL_TIMEOUT_USEC), now_usec);
         else if (q->connecting_usec != 0 && !q->failing)
@@ -117,15 +161,15 @@ bool virt_queue_takeover(VirtQueue *q, VirtWorker *w, uint64_t now_usec, VirtReq
 
         (void)pthread_mutex_lock(&q->lock);
         old = q->worker;
-        take = overdue(old, now_usec) && q->n_stuck < VIRT_STUCK_MAX && !q->stopping;
+        take = overdue(old, now_usec) && q->n_stuck < ELEMENTSOF(q->stuck) && !q->stopping;
         if (take) {
+                *ret_suspects = copy_request(old->request);
+                *ret_stuck = old;
+                answer_overdue(q, old);
                 old->abandoned = true;
                 q->stuck[q->n_stuck++] = old;
                 q->worker = w;
                 w->generation = old->generation;
-                *ret_suspects = copy_request(old->request);
-                *ret_stuck = old;
-                virt_queue_answer(q, old->request, -ETIMEDOUT, "libvirt did not answer in time", true);
         }
         (void)pthread_mutex_unlock(&q->lock);
         return take;
@@ -137,7 +181,6 @@ bool virt_queue_blame(VirtQueue *q, const VirtWorker *stuck, size_t i) {
         (void)pthread_mutex_lock(&q->lock);
         for (size_t k = 0; k < q->n_stuck; k++) {
                 VirtWorker *w = q->stuck[k];
-                VirtMessage *m;
 
                 if (w != stuck)
                         continue;
@@ -145,9 +188,7 @@ bool virt_queue_blame(VirtQueue *q, const VirtWorker *stuck, size_t i) {
                 if (i >= w->request->n_uuids || is_unresponsive(q, w->request->uuids[i]))
                         break;
                 w->blamed |= UINT32_C(1) << i;
-                if (w->generation == q->generation && q->link == VIRT_LINK_OPEN &&
-                    virt_message_new(VIRT_UNRESPONSIVE, w->request->uuids[i], NULL, &m) >= 0)
-                        virt_queue_post(q, m, true);
+                post_unresponsive(q, w->request->uuids[i]);
         }
         (void)pthread_mutex_unlock(&q->lock);
         return found;

@@ -69,20 +69,31 @@ static void end_session(Virt *v) {
         v->session = virt_session_unref(v->session);
 }
 
+/* keepalive does not guard a connection that is not accepted, and is slow to end one that does not answer. */
+static void watch_begin(Virt *v) {
+        virt_queue_connecting(v->queue, true);
+        virt_loop_arm(v, VIRT_CALL_TIMEOUT_USEC);
+}
+
+static void watch_end(Virt *v) {
+        virt_queue_connecting(v->queue, false);
+}
+
 static int connect_once(Virt *v, const VirtWorker *w) {
         _cleanup_(virt_session_unrefp) VirtSession *s = NULL;
         _cleanup_free_ char *text = NULL;
         int r;
 
-        virt_queue_connecting(v->queue, true);
-        virt_loop_arm(v, VIRT_CALL_TIMEOUT_USEC);
+        watch_begin(v);
         r = virt_session_open(v->uri, v->queue, &s, &text);
-        virt_queue_connecting(v->queue, false);
+        watch_end(v);
         if (r < 0) {
                 virt_queue_connect_failed(v->queue, text ?: strerror(-r));
                 return r;
         }
+        watch_begin(v);
         r = virt_session_list(s, v->queue, &text);
+        watch_end(v);
         if (r < 0)
                 virt_queue_closed(v->queue, s->generation, text);
         if (r < 0 || !virt_queue_is_current(v->queue, w)) {
@@ -182,9 +193,13 @@ static void judge(Virt *v, VirtRequest *suspects, const VirtWorker *stuck) {
 static bool fork_session(Virt *v) {
         _cleanup_free_ char *text = NULL;
         VirtSession *old = v->session, *s;
+        int r;
 
-        if (virt_session_fork(v->uri, old, v->queue, &s, &text) < 0) {
-                virt_queue_closed(v->queue, old->generation, text);
+        watch_begin(v);
+        r = virt_session_fork(v->uri, old, v->queue, &s, &text);
+        watch_end(v);
+        if (r < 0) {
+                virt_queue_closed(v->queue, old->generation, text ?: strerror(-r));
                 return false;
         }
         v->session = s;

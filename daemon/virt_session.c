@@ -17,6 +17,7 @@ VirtSession *virt_session_unref(VirtSession *s) {
                 return NULL;
         (void)virt_domains_unref(s->domains);
         if (s->conn) {
+                virt_events_deregister(s);
                 virt_events_deregister_close(s);
                 (void)virConnectClose(s->conn);
         }
@@ -28,7 +29,6 @@ VirtSession *virt_session_unref(VirtSession *s) {
 
 void virt_session_end(VirtSession *s) {
         virt_domains_close(s->domains);
-        virt_events_deregister(s->root ?: s);
 }
 
 /* @domains: shared with another connection; NULL: new. */
