@@ -190,11 +190,17 @@ static void log_rules(Manager *m, const Plan *plan) {
         }
 }
 
-static void keep_wanted(Manager *m, Plan *plan) {
+/* The list outlives its plan. Without memory for it the next decision does without. */
+static void keep_wanted(Manager *m, const Plan *plan) {
+        size_t size = plan->n_wanted_stats * sizeof(*plan->wanted_stats);
+
         free(m->wanted);
-        m->wanted = TAKE_PTR(plan->wanted_stats);
+        m->n_wanted = 0;
+        m->wanted = size > 0 ? malloc(size) : NULL;
+        if (!m->wanted)
+                return;
+        memcpy(m->wanted, plan->wanted_stats, size);
         m->n_wanted = plan->n_wanted_stats;
-        plan->n_wanted_stats = plan->wanted_stats_capacity = 0;
 }
 
 /*
