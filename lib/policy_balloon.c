@@ -179,7 +179,7 @@ static int finish(BalloonDecision *d) {
                 if (r >= 0)
                         r = explain_off(d, &d->guests[i]);
                 if (r >= 0)
-                        r = balloon_set_stats_period(d->context, &d->guests[i]);
+                        r = balloon_set_stats_period(d, &d->guests[i]);
                 if (r >= 0)
                         r = balloon_want_stats(d, &d->guests[i]);
                 if (r < 0)

@@ -94,7 +94,7 @@ uint64_t balloon_spare(const BalloonGuest *b);
  * switched on, and given back in mode off; which guests' statistics the next
  * decision needs. Return 0 or -ENOMEM.
  */
-int balloon_set_stats_period(PolicyContext *c, const BalloonGuest *b);
+int balloon_set_stats_period(BalloonDecision *d, const BalloonGuest *b);
 int balloon_want_stats(BalloonDecision *d, const BalloonGuest *b);
 
 /* policy_balloon_text.c: appends to the plan. 0 or -ENOMEM. */

@@ -146,7 +146,9 @@ static bool is_in_distress(const PolicyContext *c, const BalloonGuest *b) {
 }
 
 static bool is_stale(const PolicyContext *c, const BalloonGuest *b) {
-        uint64_t period = u64_muldiv(b->guest->stats_period_sec, USEC_PER_SEC, 1);
+        bool ours = state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
+        uint64_t period = ours ? setting(b->settings, KEY_BALLOON_STATS_PERIOD)
+                               : u64_muldiv(b->guest->stats_period_sec, USEC_PER_SEC, 1);
         uint64_t limit = u64_muldiv(MAX(period, setting(&c->config->base, KEY_DAEMON_INTERVAL)), STALE_PERIODS, 1);
 
         return b->guest->stats.age_usec > u64_add(limit, STALE_GRACE_USEC);

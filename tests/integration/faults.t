@@ -152,6 +152,20 @@ t_until "... and it restored" 10 t_is "$T_ALL" host_vcpu_cpus g1 0
 unset T_STATE
 umount "$HOST_DIR/full"
 
+# --- the journal ------------------------------------------------------------------------
+# A stream of somebody else's in the environment, then one that is ours with no journald behind it.
+JOURNAL_STREAM=1:1 t_daemon_start <<<"$policy"
+t_until "an inherited JOURNAL_STREAM: messages go to stderr" 10 t_log_has "Started with"
+t_daemon_stop
+: >"$HOST_DIR/kvmtuned.log"
+JOURNAL_STREAM=$(stat -c %d:%i "$HOST_DIR/kvmtuned.log") t_daemon_start <<<"$policy"
+if [ -S /run/systemd/journal/socket ]; then
+    t_skip "no journal socket" "this machine has a journal"
+else
+    t_until "no journal socket: guests are pinned nevertheless" 10 t_is "$rest" host_vcpu_cpus g1 0
+fi
+t_ok "SIGTERM ends it with status 0" t_daemon_stop
+
 # --- a CPU ----------------------------------------------------------------------------
 if others_have_cpusets; then
     t_skip "a CPU taken offline" "it would shrink cpusets that are not this test's"

@@ -61,4 +61,20 @@ virsh -q suspend before && virsh -q resume before
 host_guest_destroy wish
 t_stays "a guest's pins stay over suspend and resume and while others go" 2 one_cpu_each before
 t_ok "the daemon runs" t_alive
+t_daemon_stop
+
+# The same lever by a schedule and by a threshold; what no rule asks for any more goes back.
+t_daemon_start <<X
+rules = ( { name = "window"; when = { schedule = "$(t_now_window)"; }; guests = { name = "before"; };
+            set = { cpu = { policy = "pinned"; }; }; },
+          { name = "crowd"; when = { metric = "host.guests"; above = 1; clear = 1; for = "1 s"; }; guests = { name = "late"; };
+            set = { cpu = { policy = "pinned"; }; }; } );
+X
+t_until "a schedule that holds pins" 10 one_cpu_each before
+t_until "a threshold that holds for its time pins" 10 one_cpu_each late
+t_ok "a guest that no rule names is left alone" has_defaults alone
+t_config <<<'daemon: { on_stop = "restore"; };'
+kill -HUP "$T_PID"
+t_until "a reload without the rules gives the pins back" 10 has_defaults late
+t_until "... the other guest's, too" 10 has_defaults before
 t_done

@@ -201,17 +201,20 @@ END_TEST
 static const struct {
         const char *name;
         BalloonMode mode;
-        bool device, owned;
+        bool device, owned, reclaim;
         uint64_t period;
         const char *want;
 } period_rows[] = {
-        { "off leaves it off", BALLOON_OFF, true, false, 0, NULL },
-        { "switched on where there is none", BALLOON_AUTO, true, false, 0, "10" },
-        { "not without a balloon", BALLOON_AUTO, false, false, 0, NULL },
-        { "somebody's own period stays", BALLOON_AUTO, true, false, 3, NULL },
-        { "ours stays", BALLOON_AUTO, true, true, 10, NULL },
-        { "ours is given back in mode off", BALLOON_OFF, true, true, 10, "0" },
-        { "a period changed by somebody else stays", BALLOON_OFF, true, true, 7, NULL },
+        { "off leaves it off", BALLOON_OFF, true, false, false, 0, NULL },
+        { "switched on where there is none", BALLOON_AUTO, true, false, true, 0, "10" },
+        { "at a third of the rate where nothing is wanted", BALLOON_AUTO, true, false, false, 0, "30" },
+        { "not without a balloon", BALLOON_AUTO, false, false, true, 0, NULL },
+        { "somebody's own period stays", BALLOON_AUTO, true, false, true, 3, NULL },
+        { "ours stays", BALLOON_AUTO, true, true, true, 10, NULL },
+        { "ours is relaxed when nothing is wanted any more", BALLOON_AUTO, true, true, false, 10, "30" },
+        { "a fixed target is always looked at", BALLOON_TARGET, true, false, false, 0, "10" },
+        { "ours is given back in mode off", BALLOON_OFF, true, true, false, 10, "0" },
+        { "a period changed by somebody else stays", BALLOON_OFF, true, true, false, 7, NULL },
 };
 
 START_TEST(statistics_period_is_switched_on_where_needed) {
@@ -221,6 +224,7 @@ START_TEST(statistics_period_is_switched_on_where_needed) {
 
         memcpy(a.uuid, g->uuid, sizeof(a.uuid));
         world_set(&world, KEY_BALLOON_MODE, period_rows[_i].mode);
+        world_set(&world, KEY_BALLOON_RECLAIM, period_rows[_i].reclaim);
         g->balloon_device = period_rows[_i].device;
         g->stats_period_sec = period_rows[_i].period;
         if (period_rows[_i].owned)
