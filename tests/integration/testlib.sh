@@ -27,6 +27,8 @@ t_enter() {
     fi
     reason=$("$TEST_LIB/private-host" --check) || { echo "1..0 # SKIP $reason"; exit 0; }
     [ -x "$KVMTUNED" ] || { echo "Bail out! $KVMTUNED is not built"; exit 1; }
+    # Inside there is no network to fetch the guest's kernel from.
+    "$TEST_LIB/build-guest" >/dev/null || true
     exec "$TEST_LIB/private-host" "$BASH" "$1"
 }
 
