@@ -49,6 +49,7 @@ typedef struct GuestSlot {
         GuestObserver *observer;        /* NULL: process not found (yet) */
         uint64_t started_usec;          /* 0: was running before us */
         uint64_t generation;            /* of the connection that told of it last */
+        uint64_t reported_usec;         /* when the guest sent its balloon statistics, if it ever did */
         bool unresponsive;
         uint8_t skips[_ACTION_KIND_MAX];        /* SkipReason + 1 that was logged last */
         unsigned skips_seen;            /* bit per ActionKind: in the plan at hand */

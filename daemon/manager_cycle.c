@@ -92,8 +92,8 @@ static void observe_guests(Manager *m, uint64_t now) {
                 GuestSlot *slot = manager_slot(m, g->uuid);
 
                 /* Statistics that were not asked for again grow old. */
-                if (g->stats.age_usec != UNKNOWN_U64)
-                        g->stats.age_usec = u64_add(g->stats.age_usec, m->snapshot->interval_usec);
+                if (slot && g->stats.age_usec != UNKNOWN_U64)
+                        g->stats.age_usec = u64_sub(now, slot->reported_usec);
                 if (slot)
                         manager_slot_observe(m, slot, g, now,
                                              numa && (g->n_node_memory == 0 ||

@@ -209,10 +209,12 @@ static void end_listing(Manager *m, uint64_t generation) {
 static void take_stats(Manager *m, const VirtMessage *message) {
         for (size_t i = 0; i < message->n_stats; i++) {
                 Guest *g = snapshot_find_guest(m->snapshot, message->stats[i].uuid);
+                GuestSlot *slot = manager_slot(m, message->stats[i].uuid);
 
-                if (!g)
+                if (!g || !slot)
                         continue;
                 g->stats = message->stats[i].stats;
+                slot->reported_usec = u64_sub(manager_now(m), g->stats.age_usec);
                 if (message->stats[i].current_bytes != UNKNOWN_U64)
                         g->current_bytes = message->stats[i].current_bytes;
         }
