@@ -150,6 +150,11 @@ typedef struct Schedule {
         uint8_t weekdays;               /* bit 0 = Monday; the day on which a window starts */
         unsigned start_minute, end_minute;
         bool whole_day;
+        /*
+         * Both inside; 0: any day. 1224 is every 24 December (then from > to crosses the new year), 20261224
+         * one of them.
+         */
+        unsigned from_date, to_date;
 } Schedule;
 
 typedef enum ConditionType {

@@ -10,7 +10,7 @@
  * follow, with one addition: the thresholds that an `all` (or a negated `any`)
  * forces on one metric must leave a value. That finds contradictions, not all
  * of them, and never calls one what is none: hysteresis is taken into account
- * by its wider limit.
+ * by its wider limit, and dates are not held against each other.
  */
 
 #include "config_load.h"
@@ -74,21 +74,30 @@ static bool limits_exclude_each_other(const Condition *c, bool want) {
         return false;
 }
 
-static bool any_schedule_matches(const Condition *c, const LocalTime *t) {
-        for (size_t i = 0; i < c->n_schedules; i++)
-                if (schedule_matches(&c->schedules[i], t))
-                        return true;
-        return false;
+/* The week at hand may be any: a schedule with dates may hold in it or not. */
+static Possible schedule_possible_at(const Condition *c, const LocalTime *t) {
+        Possible p = { .no = true };
+
+        for (size_t i = 0; i < c->n_schedules; i++) {
+                Schedule weekly = c->schedules[i];
+
+                weekly.from_date = weekly.to_date = 0;
+                if (!schedule_matches(&weekly, t) || schedule_never_holds(&c->schedules[i]))
+                        continue;
+                p.yes = true;
+                if (c->schedules[i].from_date == 0)
+                        p.no = false;
+        }
+        return p;
 }
 
 static Possible possible_at(const Condition *c, const LocalTime *t) {
-        bool holds, all = c->type == CONDITION_ALL;
+        bool all = c->type == CONDITION_ALL;
         Possible p;
 
         switch (c->type) {
         case CONDITION_SCHEDULE:
-                holds = any_schedule_matches(c, t);
-                return (Possible){ .yes = holds, .no = !holds };
+                return schedule_possible_at(c, t);
         case CONDITION_THRESHOLD:
                 return (Possible){ .yes = true, .no = true };
         case CONDITION_NOT:
@@ -165,6 +174,8 @@ int condition_never_holds(const Condition *condition, unsigned *ret_line, const 
                 *ret_problem = "what it negates always holds; a condition that can end is needed";
         else if (limits_exclude_each_other(culprit, true))
                 *ret_problem = "its limits on one metric exclude each other; limits that leave a value are needed";
+        else if (culprit->type == CONDITION_SCHEDULE)
+                *ret_problem = "none of its dates is one of its weekdays; a date or a weekday that occurs is needed";
         else
                 *ret_problem = "its schedules never hold at the same time; schedules that overlap are needed";
         return 1;

@@ -19,8 +19,8 @@ static int load_schedule(Loader *l, const config_setting_t *s, Condition *c) {
                 return 0;
         r = schedule_parse(text, &c->schedules, &c->n_schedules, &c->schedules_capacity);
         if (r == -EINVAL) {
-                setting_error(&l->errors, s, "schedule: \"%s\" is malformed; days and times such as \"Mon..Fri "
-                              "08:00-18:00\", \"Sat,Sun\" or \"22:00-06:00\" are needed", text);
+                setting_error(&l->errors, s, "schedule: \"%s\" is malformed; dates, days and times such as \"Mon..Fri "
+                              "08:00-18:00\", \"22:00-06:00\" or \"12-24..01-02 Sat,Sun\" are needed", text);
                 return 0;
         }
         return r;

@@ -43,8 +43,9 @@ unsigned rules_next_edge_sec(const Config *c, const LocalTime *t);
 uint64_t rules_next_dwell_usec(const Config *c, const State *state, uint64_t now_usec);
 
 /*
- * Reads "Mon..Fri 22:00-06:00", "Sat,Sun", "08:00-12:00,13:00-17:00", several
- * separated by ";" (the grammar is at the head of schedule.c). Appends to
+ * Reads "Mon..Fri 22:00-06:00", "Sat,Sun", "08:00-12:00,13:00-17:00",
+ * "12-24..01-02", "2026-11-27 18:00-24:00", several separated by ";" (the
+ * grammar is at the head of schedule.c). Appends to
  * *schedules; each window is one entry, any of them holding is enough.
  * -EINVAL malformed, -ENOMEM; on failure *n is unchanged. The array is the
  * caller's to free in each case.
@@ -53,6 +54,9 @@ int schedule_parse(const char *text, Schedule **schedules, size_t *n, size_t *ca
 
 /* Does @schedule hold at @t? Its start is inside, its end is not. */
 bool schedule_matches(const Schedule *schedule, const LocalTime *t);
+
+/* Dates with a year, none of which is one of its weekdays. */
+bool schedule_never_holds(const Schedule *schedule);
 
 /* As rules_next_edge_sec, of one schedule. */
 unsigned schedule_next_edge_sec(const Schedule *schedule, const LocalTime *t);
