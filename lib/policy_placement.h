@@ -9,7 +9,7 @@
  *
  *   policy_placement.c  the order of the parts
  *   policy_capacity.c   the model: what each node and CPU can take, and what is on it
- *   policy_nodes.c      which nodes a guest gets
+ *   policy_nodes.c      which nodes a guest gets (its parts: policy_nodes.h)
  *   policy_pins.c       which CPUs its threads get
  *   policy_pin_owner.c  whose pins they are
  *   policy_numa.c       memory that should follow
