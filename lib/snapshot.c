@@ -86,6 +86,7 @@ Guest *guest_free(Guest *g) {
         free(g->name);
         free(g->title);
         free(g->class);
+        free(g->vfio_devices);
         free(g->vcpus);
         free(g->iothreads);
         free(g->node_memory);

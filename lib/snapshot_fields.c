@@ -109,6 +109,10 @@ static const SnapField guest_fields[] = {
         FIELD("nosharepages", SNAP_BOOL, Guest, nosharepages),
         FIELD("shared_memory", SNAP_BOOL, Guest, shared_memory),
         FIELD("vfio", SNAP_BOOL, Guest, vfio),
+        FIELD("vfio_devices", SNAP_STRING, Guest, vfio_devices),
+        FIELD("vfio_nodes", SNAP_SET, Guest, vfio_nodes),
+        FIELD("cgroup_cpus", SNAP_SET, Guest, cgroup_cpus),
+        FIELD("cgroup_mems", SNAP_SET, Guest, cgroup_mems),
         FIELD("cpu_host_passthrough", SNAP_BOOL, Guest, cpu_host_passthrough),
 };
 TABLE(snap_guest, guest_fields);

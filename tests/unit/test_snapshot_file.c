@@ -73,6 +73,7 @@ static void assert_same_guest(const Guest *a, const Guest *b) {
 
         ck_assert_str_eq(a->name, b->name);
         ck_assert(streq_ptr(a->title, b->title) && streq_ptr(a->class, b->class));
+        ck_assert(streq_ptr(a->vfio_devices, b->vfio_devices));
         ck_assert(a->n_vcpus == b->n_vcpus && a->n_iothreads == b->n_iothreads);
         assert_same_threads(a->vcpus, b->vcpus, a->n_vcpus);
         assert_same_threads(a->iothreads, b->iothreads, a->n_iothreads);
@@ -83,6 +84,7 @@ static void assert_same_guest(const Guest *a, const Guest *b) {
         memcpy(x, a, sizeof(*x));
         memcpy(y, b, sizeof(*y));
         x->name = y->name = x->title = y->title = x->class = y->class = NULL;
+        x->vfio_devices = y->vfio_devices = NULL;
         x->vcpus = y->vcpus = x->iothreads = y->iothreads = NULL;
         x->node_memory = y->node_memory = NULL;
         x->cells = y->cells = NULL;
@@ -241,6 +243,11 @@ static Guest *random_guest(uint64_t *state, const Topology *t) {
         g->nosharepages = pick(state, 2);
         g->shared_memory = pick(state, 2);
         g->vfio = pick(state, 2);
+        if (pick(state, 2))
+                g->vfio_devices = random_text(state);
+        if (pick(state, 2))
+                g->vfio_nodes = g->cgroup_mems = idset_of(t->nodes[t->n_nodes - 1].id);
+        g->cgroup_cpus = random_set(state, 8);
         g->cpu_host_passthrough = pick(state, 2);
         return g;
 }
@@ -620,6 +627,8 @@ static const struct { const char *text, *error; } bad_rows[] = {
           "t:1: node must be the number of a node of the topology\n" },
         { "guests = ( { name = \"a\"; numatune = { nodes = \"0-1\"; }; } );",
           "t:1: nodes: the topology has no node 1\n" },
+        { "guests = ( { name = \"a\"; vfio_nodes = \"0-1\"; } );", "t:1: vfio_nodes: the topology has no node 1\n" },
+        { "guests = ( { name = \"a\"; cgroup_mems = \"2\"; } );", "t:1: cgroup_mems: the topology has no node 2\n" },
         { "guests = ( { name = \"a\"; state = \"Running\"; } );", "t:1: state is the string \"Running\"; "
           "\"running\", \"paused\", \"shutdown\", \"crashed\" or \"pmsuspended\" is needed\n" },
         { "guests = ( { name = \"a\"; balloon = 1; } );",
