@@ -296,6 +296,23 @@ void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet 
                                 p->nodes[i].pending_bytes += need / n;
 }
 
+void placement_account_reservations(Placement *p) {
+        const Snapshot *s = p->context->snapshot;
+
+        for (size_t i = 0; i < s->n_reservations; i++) {
+                const Reservation *r = &s->reservations[i];
+                const Guest expected = { .starting = true, .max_bytes = r->memory_bytes, .hugepages = r->hugepages };
+                const PlacementGuest g = {
+                        .guest = &expected,
+                        .settings = &p->context->host,
+                        .n_vcpus = (unsigned)MIN(r->vcpus, (uint64_t)UINT32_MAX),
+                        .resident_bytes = UNKNOWN_U64,
+                };
+
+                placement_account_nodes(p, &g, &r->nodes);
+        }
+}
+
 /* The CPUs on which the thread runs as far as anybody knows. */
 static const IdSet *thread_set(const Placement *p, const Guest *g, const GuestThread *t) {
         if (!idset_is_empty(&t->affinity))

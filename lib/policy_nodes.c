@@ -37,6 +37,15 @@ bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret) {
         return true;
 }
 
+bool placement_advised(const Placement *p, const Guest *g, IdSet *ret) {
+        IdSet cpu_nodes = placement_cpu_nodes(p), nodes = idset_and(&g->advised_nodes, &cpu_nodes);
+
+        if (idset_is_empty(&nodes))
+                return false;
+        *ret = nodes;
+        return true;
+}
+
 bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
         const IdSet *nodes = &g->memo->nodes;
         unsigned present = 0, cpus = 0, cpu_nodes = 0;
@@ -70,6 +79,17 @@ static int choose_constrained(PlacementGuest *g, const IdSet *constraint) {
                             g->guest->n_cells > 0 ? "guest NUMA cells or numatune" : "numatune");
 }
 
+static int choose_advised(PlacementGuest *g, const IdSet *advised) {
+        _cleanup_free_ char *nodes = NULL;
+        int r;
+
+        r = placement_format_nodes(advised, &nodes);
+        if (r < 0)
+                return r;
+        g->memo->nodes = *advised;
+        return strprintf_to(&g->reason, "%s: libvirt was advised to start it there", nodes);
+}
+
 static int choose_best(Placement *p, PlacementGuest *g) {
         uint64_t enough = MAX(RESIDENT_MINIMUM, g->guest->starting ? g->guest->max_bytes / 4 : 0);
         Search s = {
@@ -88,11 +108,13 @@ static int choose_best(Placement *p, PlacementGuest *g) {
 }
 
 int placement_choose(Placement *p, PlacementGuest *g) {
-        IdSet constraint;
+        IdSet constraint, advised;
         int r;
 
         if (placement_constraint(p, g->guest, &constraint))
                 r = choose_constrained(g, &constraint);
+        else if (placement_advised(p, g->guest, &advised))
+                r = choose_advised(g, &advised);
         else
                 r = choose_best(p, g);
         if (r < 0)

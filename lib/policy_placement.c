@@ -80,6 +80,7 @@ static int place_guests(Placement *p) {
                         homeless[n++] = &p->guests[i];
                 else
                         placement_account(p, &p->guests[i]);
+        placement_account_reservations(p);
         qsort(homeless, n, sizeof(PlacementGuest *), compare_size);
         for (size_t i = 0; i < n; i++) {
                 r = placement_choose(p, homeless[i]);

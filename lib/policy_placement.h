@@ -89,6 +89,8 @@ DEFINE_CLEANUP(Placement, placement_free)
 void placement_account(Placement *p, const PlacementGuest *g);
 /* Counts @g with vCPUs, demand and missing memory on @nodes. */
 void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet *nodes);
+/* Counts what was advised for guests that are not here yet. */
+void placement_account_reservations(Placement *p);
 /* What remains of @g's memory to be brought to, or first touched on, @nodes. */
 uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes);
 /* Bytes of @g resident on the nodes in @nodes; 0 when not known. */
@@ -109,6 +111,8 @@ bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret);
 IdSet placement_cpu_nodes(const Placement *p);
 /* Whether the nodes @g was placed on can still hold it. */
 bool placement_still_valid(const Placement *p, const PlacementGuest *g);
+/* Of the nodes that libvirt was advised to start @g on, those with a usable CPU; false when there are none. */
+bool placement_advised(const Placement *p, const Guest *g, IdSet *ret);
 /* Chooses nodes for @g, remembers and counts them, and says why in g->reason. -ENOMEM. */
 int placement_choose(Placement *p, PlacementGuest *g);
 

@@ -154,6 +154,7 @@ Snapshot *snapshot_free(Snapshot *s) {
         for (size_t i = 0; i < s->n_guests; i++)
                 (void)guest_free(s->guests[i]);
         free(s->guests);
+        free(s->reservations);
         free(s);
         return NULL;
 }

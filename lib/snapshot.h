@@ -194,6 +194,7 @@ typedef struct Guest {
         NumatuneMode numatune_mode;
         IdSet numatune_nodes;
         bool numatune_placement_auto;
+        IdSet advised_nodes;            /* what an adviser told libvirt when it started; empty: not known */
         GuestCell *cells;
         size_t n_cells;
 
@@ -213,6 +214,15 @@ typedef struct Guest {
         bool cpu_host_passthrough;
 } Guest;
 
+/* Nodes that were advised for a guest that is not here yet: it counts there as if it were starting. */
+typedef struct Reservation {
+        IdSet nodes;
+        uint64_t vcpus;
+        uint64_t memory_bytes;
+        bool hugepages;                 /* that memory is in huge pages */
+        uint64_t given_usec;            /* CLOCK_BOOTTIME */
+} Reservation;
+
 typedef struct Snapshot {
         uint64_t now_usec;              /* CLOCK_BOOTTIME */
         LocalTime local_time;
@@ -222,6 +232,8 @@ typedef struct Snapshot {
         Guest **guests;                 /* sorted by uuid */
         size_t n_guests;
         size_t guests_capacity;
+        Reservation *reservations;      /* sorted by given_usec */
+        size_t n_reservations;
 } Snapshot;
 
 /*

@@ -101,6 +101,7 @@ static const SnapField guest_fields[] = {
         FIELD("persistent", SNAP_BOOL, Guest, persistent, .fallback = true),
         FIELD("pid", SNAP_ID, Guest, pid),
         FIELD("vcpu_placement_auto", SNAP_BOOL, Guest, vcpu_placement_auto),
+        FIELD("advised_nodes", SNAP_SET, Guest, advised_nodes),
         FIELD("min_guarantee", SNAP_SIZE, Guest, min_guarantee_bytes),
         FIELD("balloon", SNAP_BOOL, Guest, balloon_device, .fallback = true),
         FIELD("stats_period", SNAP_SEC, Guest, stats_period_sec),
@@ -151,6 +152,15 @@ static const SnapField cell_fields[] = {
         FIELD("nodes", SNAP_SET, GuestCell, nodeset),
 };
 TABLE(snap_cell, cell_fields);
+
+static const SnapField reservation_fields[] = {
+        FIELD("nodes", SNAP_SET, Reservation, nodes),
+        FIELD("vcpus", SNAP_COUNT, Reservation, vcpus, .fallback = 1),
+        FIELD("memory", SNAP_SIZE, Reservation, memory_bytes),
+        FIELD("hugepages", SNAP_BOOL, Reservation, hugepages),
+        FIELD("given", SNAP_USEC, Reservation, given_usec),
+};
+TABLE(snap_reservation, reservation_fields);
 
 static void set_default(const SnapField *f, void *p) {
         switch (f->type) {

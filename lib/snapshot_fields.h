@@ -58,6 +58,7 @@ extern const SnapFields snap_thread;            /* GuestThread */
 extern const SnapFields snap_stats;             /* BalloonStats */
 extern const SnapFields snap_numatune;          /* Guest */
 extern const SnapFields snap_cell;              /* GuestCell */
+extern const SnapFields snap_reservation;       /* Reservation */
 
 static inline const void *snap_field(const SnapField *f, const void *record) {
         return (const char *)record + f->offset;

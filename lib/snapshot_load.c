@@ -83,8 +83,54 @@ static int load_time(SnapLoader *l, const config_setting_t *root) {
         return 0;
 }
 
+static int load_reservation(SnapLoader *l, const config_setting_t *group, Reservation *ret) {
+        static const SnapFields *const tables[] = { &snap_reservation, NULL };
+        int r;
+
+        snap_set_defaults(&snap_reservation, ret);
+        r = snap_load_check_keys(l, group, NULL, tables);
+        if (r < 0)
+                return r;
+        r = snap_load_fields(l, group, &snap_reservation, 0, ret);
+        if (r < 0)
+                return r;
+        return snap_load_check_nodes(l, group, "nodes", &ret->nodes);
+}
+
+static int compare_given(const void *a, const void *b) {
+        const Reservation *x = a, *y = b;
+
+        if (x->given_usec != y->given_usec)
+                return x->given_usec > y->given_usec ? 1 : -1;
+        /* An order of any kind, so that the same text gives the same snapshot. */
+        return memcmp(x, y, sizeof(*x));
+}
+
+static int load_reservations(SnapLoader *l, const config_setting_t *root) {
+        const config_setting_t *list, *element;
+        Snapshot *s = l->snapshot;
+        int r;
+
+        r = snap_load_list(l, root, "reservations", &list);
+        if (r <= 0)
+                return r;
+        s->reservations = calloc((size_t)config_setting_length(list) + 1, sizeof(*s->reservations));
+        if (!s->reservations)
+                return -ENOMEM;
+        for (unsigned i = 0; i < (unsigned)config_setting_length(list); i++) {
+                r = snap_load_element(l, list, i, &element);
+                if (r > 0)
+                        r = load_reservation(l, element, &s->reservations[s->n_reservations++]);
+                if (r < 0)
+                        return r;
+        }
+        qsort(s->reservations, s->n_reservations, sizeof(*s->reservations), compare_given);
+        return 0;
+}
+
 static int load_root(SnapLoader *l, const config_setting_t *root) {
-        static const char *const keys[] = { "time", "uptime", "interval", "topology", "host", "guests", NULL };
+        static const char *const keys[] = { "time", "uptime", "interval", "topology", "host", "guests",
+                                            "reservations", NULL };
         Snapshot *s = l->snapshot;
         int r;
 
@@ -107,6 +153,9 @@ static int load_root(SnapLoader *l, const config_setting_t *root) {
         if (r < 0 || l->errors.n > 0)
                 return r;
         r = snap_load_guests(l, root);
+        if (r < 0)
+                return r;
+        r = load_reservations(l, root);
         if (r < 0)
                 return r;
         return snap_load_host(l, root);

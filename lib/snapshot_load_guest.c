@@ -433,6 +433,9 @@ static int load_guest_parts(SnapLoader *l, const config_setting_t *group, Guest 
         r = snap_load_check_nodes(l, group, "cgroup_mems", &g->cgroup_mems);
         if (r < 0)
                 return r;
+        r = snap_load_check_nodes(l, group, "advised_nodes", &g->advised_nodes);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
                 r = parts[i](l, group, g);
                 if (r < 0)

@@ -279,6 +279,24 @@ static int put_times(SnapWriter *w, const Snapshot *s) {
         return 0;
 }
 
+static int put_reservations(SnapWriter *w, const Snapshot *s) {
+        int r;
+
+        if (s->n_reservations == 0)
+                return 0;
+        snap_write_open_list(w, "reservations");
+        for (size_t i = 0; i < s->n_reservations; i++) {
+                snap_write_element(w, i);
+                (void)fputs("{ ", w->f);
+                r = snap_write_fields(w, &snap_reservation, &s->reservations[i], true);
+                if (r < 0)
+                        return r;
+                (void)fputc('}', w->f);
+        }
+        snap_write_close_list(w, s->n_reservations);
+        return 0;
+}
+
 static int put_snapshot(SnapWriter *w, const Snapshot *s) {
         int r;
 
@@ -299,7 +317,7 @@ static int put_snapshot(SnapWriter *w, const Snapshot *s) {
                         return r;
         }
         snap_write_close_list(w, s->n_guests);
-        return 0;
+        return put_reservations(w, s);
 }
 
 int snapshot_format(const Snapshot *s, char **ret) {

@@ -102,6 +102,9 @@ static void assert_same(const Snapshot *a, const Snapshot *b) {
         ck_assert_uint_eq(a->n_guests, b->n_guests);
         for (size_t i = 0; i < a->n_guests; i++)
                 assert_same_guest(a->guests[i], b->guests[i]);
+        ck_assert_uint_eq(a->n_reservations, b->n_reservations);
+        ck_assert(a->n_reservations == 0 || memcmp(a->reservations, b->reservations,
+                                                   a->n_reservations * sizeof(*a->reservations)) == 0);
 }
 
 static void assert_round_trip(const Snapshot *s) {
@@ -190,6 +193,8 @@ static void random_memory(uint64_t *state, const Topology *t, Guest *g) {
         if (pick(state, 2))
                 g->numatune_nodes = idset_of(t->nodes[0].id);
         g->numatune_placement_auto = pick(state, 2);
+        if (pick(state, 2))
+                g->advised_nodes = idset_of(t->nodes[t->n_nodes - 1].id);
         g->n_cells = pick(state, 3);
         g->cells = calloc(g->n_cells + 1, sizeof(*g->cells));
         for (size_t i = 0; i < g->n_cells; i++) {
@@ -291,6 +296,18 @@ static void random_host(uint64_t *state, const Topology *t, Host *h) {
         h->numa_balancing = random_u64(state, true);
 }
 
+static void random_reservations(uint64_t *state, Snapshot *s) {
+        s->n_reservations = pick(state, 3);
+        s->reservations = calloc(s->n_reservations + 1, sizeof(*s->reservations));
+        for (size_t i = 0; i < s->n_reservations; i++) {
+                s->reservations[i].nodes = idset_of(s->topology->nodes[0].id);
+                s->reservations[i].vcpus = pick(state, 9);
+                s->reservations[i].memory_bytes = random_u64(state, false);
+                s->reservations[i].hugepages = pick(state, 2);
+                s->reservations[i].given_usec = i * 1000 + pick(state, 1000);
+        }
+}
+
 static void drop_last_cpu(Topology *t) {
         const TopologyCpu *cpu = &t->cpus[--t->n_cpus];
 
@@ -324,6 +341,7 @@ static Snapshot *random_snapshot(uint64_t *state) {
         s->interval_usec = random_u64(state, false);
         s->local_time = (LocalTime){ 2024, 2, 29, 23, 59, 58, 3 };
         random_host(state, s->topology, &s->host);
+        random_reservations(state, s);
         for (uint64_t n = pick(state, 5); n > 0; n--)
                 ck_assert_int_eq(snapshot_put_guest(s, random_guest(state, s->topology)), 0);
         return s;
