@@ -185,6 +185,7 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
         if (r < 0)
                 return r;
         g = TAKE_PTR(message->guest);
+        guest_devices_observe(m->root_fd, m->snapshot->topology, g);
         manager_slot_observe(m, slot, g, now, m->snapshot->topology->n_nodes > 1);
         if (!known || slot->started_usec == now || !streq(event, "refreshed"))
                 ask_for_decision(b, g->uuid);

@@ -9,7 +9,6 @@
  */
 #include "virt_xml_internal.h"
 
-#include <ctype.h>
 #include <libxml/parser.h>
 #include <pthread.h>
 
@@ -26,19 +25,10 @@ static void doc_freep(xmlDoc **doc) {
         xmlFreeDoc(*doc);
 }
 
-static bool is_uuid(const char *s) {
-        static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-
-        for (size_t i = 0; i < sizeof(shape); i++)
-                if (shape[i] == 'x' ? !strchr("0123456789abcdef", s[i]) || s[i] == 0 : s[i] != shape[i])
-                        return false;
-        return true;
-}
-
 static int new_guest(const xmlNode *domain, Guest **ret) {
         const char *name = xml_text(xml_child(domain, "name")), *uuid = xml_text(xml_child(domain, "uuid"));
 
-        if (!name || !*name || !uuid || !is_uuid(uuid))
+        if (!name || !*name || !uuid || !xml_is_uuid(uuid))
                 return -EBADMSG;
         return guest_new(name, uuid, ret);
 }
@@ -97,21 +87,6 @@ static int read_balloon(const xmlNode *devices, Guest *g) {
         return 0;
 }
 
-/* Devices that the kernel gives the guest's memory to, and which pin it: VFIO in its guises, and vDPA. */
-static bool has_vfio(const xmlNode *devices) {
-        XML_FOREACH(n, devices, "hostdev")
-                if (xml_attribute_is(n, "type", "pci") || xml_attribute_is(n, "type", "mdev"))
-                        return true;
-        XML_FOREACH(n, devices, "interface")
-                if (xml_attribute_is(n, "type", "hostdev") || xml_attribute_is(n, "type", "vdpa") ||
-                    xml_attribute_is(xml_child(n, "actual"), "type", "hostdev"))
-                        return true;
-        XML_FOREACH(n, devices, "disk")
-                if (xml_attribute_is(n, "type", "nvme") || xml_attribute_is(n, "type", "vhostvdpa"))
-                        return true;
-        return false;
-}
-
 static int read_domain(const xmlNode *domain, Guest *g) {
         const xmlNode *devices = xml_child(domain, "devices");
         int r;
@@ -132,7 +107,9 @@ static int read_domain(const xmlNode *domain, Guest *g) {
         r = virt_xml_read_numa(domain, g);
         if (r < 0)
                 return r;
-        g->vfio = has_vfio(devices);
+        r = virt_xml_read_vfio(devices, g);
+        if (r < 0)
+                return r;
         return read_balloon(devices, g);
 }
 

@@ -10,3 +10,5 @@
 int virt_xml_read_cpus(const xmlNode *domain, Guest *g);
 /* Guest cells and numatune (virt_xml_numa.c). */
 int virt_xml_read_numa(const xmlNode *domain, Guest *g);
+/* Passed-through devices (virt_xml_device.c). */
+int virt_xml_read_vfio(const xmlNode *devices, Guest *g);

@@ -57,6 +57,15 @@ int xml_attribute_unsigned(const xmlNode *node, const char *name, unsigned *ret)
         return bad_or_range(parse_unsigned(text, ret));
 }
 
+bool xml_is_uuid(const char *s) {
+        static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+        for (size_t i = 0; i < sizeof(shape); i++)
+                if (shape[i] == 'x' ? !strchr("0123456789abcdef", s[i]) || s[i] == 0 : s[i] != shape[i])
+                        return false;
+        return true;
+}
+
 /* "k", "KB", "KiB", "b", "bytes": libvirt's virScaleInteger(). */
 static int unit_bytes(const char *unit, uint64_t *ret) {
         static const char letters[] = "kmgtpe";

@@ -19,6 +19,9 @@ const char *xml_text(const xmlNode *node);
 const char *xml_attribute(const xmlNode *node, const char *name);
 bool xml_attribute_is(const xmlNode *node, const char *name, const char *value);
 
+/* Small letters and digits in the shape of a UUID, as libvirt writes it, and nothing else. */
+bool xml_is_uuid(const char *text);
+
 /* A number in an attribute. 0; -ENODATA (no such attribute), -EBADMSG, -ERANGE. */
 int xml_attribute_unsigned(const xmlNode *node, const char *name, unsigned *ret);
 

@@ -80,6 +80,13 @@ int guest_process_find(int root_fd, const char *name, const char *uuid, int32_t 
 /* When the process started, in clock ticks since boot (proc(5), stat field 22). -ESRCH, -EBADMSG, -errno. */
 int guest_process_start_time(int root_fd, int32_t pid, uint64_t *ret);
 
+/*
+ * Fills in g->vfio_nodes from g->vfio_devices: the NUMA node of each PCI device,
+ * of an mdev that of the device behind it. A device that is gone, has no node
+ * (-1) or one that @topology does not have counts for nothing.
+ */
+void guest_devices_observe(int root_fd, const Topology *topology, Guest *g);
+
 /* Kept descriptors and counters of one guest's threads. */
 typedef struct GuestObserver GuestObserver;
 /*

@@ -72,6 +72,48 @@ START_TEST(test_full_domain_cpus) {
 }
 END_TEST
 
+#define MDEV "c2177883-f1bb-47f0-914d-32a22e3a8804"
+#define AT(bus) "<address domain='0x0000' bus='" bus "' slot='0x1f' function='0x7'/>"
+
+static const struct {
+        const char *devices, *want;
+} device_rows[] = {
+        { "<hostdev type='pci'><source>" AT("0x3b") "</source></hostdev>", "0000:3b:1f.7" },
+        { "<hostdev type='mdev'><source><address uuid='" MDEV "'/></source></hostdev>", MDEV },
+        { "<interface type='hostdev'><source>" AT("0x3b") "</source></interface>", "0000:3b:1f.7" },
+        { "<interface type='network'><actual type='hostdev'><source>" AT("1") "</source></actual></interface>",
+          "0000:01:1f.7" },
+        { "<disk type='nvme'><source type='pci' namespace='1'>" AT("0x02") "</source></disk>", "0000:02:1f.7" },
+        { "<hostdev type='pci'><source><address domain='0x10000' bus='255' slot='0'/></source></hostdev>",
+          "10000:ff:00.0" },
+        { "<hostdev type='pci'><source>" AT("1") "</source></hostdev>"
+          "<hostdev type='usb'><source>" AT("2") "</source></hostdev>"
+          "<disk type='nvme'><source>" AT("3") "</source></disk>", "0000:01:1f.7 0000:03:1f.7" },
+        { "<hostdev type='pci'/>", NULL },
+        { "<hostdev type='pci'><source>" AT("0x100") "</source></hostdev>", NULL },
+        { "<hostdev type='pci'><source>" AT("-1") "</source></hostdev>", NULL },
+        { "<hostdev type='pci'><source>" AT("../..") "</source></hostdev>", NULL },
+        { "<hostdev type='pci'><source>" AT("0x3b ") "</source></hostdev>", NULL },
+        { "<hostdev type='pci'><source><address domain='0x1ffffffff' bus='1' slot='1'/></source></hostdev>", NULL },
+        { "<hostdev type='mdev'><source><address uuid='../../../../etc/passwd'/></source></hostdev>", NULL },
+        { "<interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface>", NULL },
+};
+
+/* What makes no path in /sys is left out; that a device holds the memory stands nevertheless. */
+START_TEST(test_address_of_a_passed_through_device) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+        char xml[2048];
+        int n;
+
+        n = snprintf(xml, sizeof(xml), "<domain><name>g</name><uuid>" UUID "</uuid><memory>1</memory><devices>%s"
+                     "</devices></domain>", device_rows[_i].devices);
+        ck_assert_int_eq(guest_from_xml(xml, (size_t)n, &g), 0);
+        ck_assert_msg(streq_ptr(g->vfio_devices, device_rows[_i].want), "%s: %s", device_rows[_i].devices,
+                      g->vfio_devices);
+        ck_assert(g->vfio);
+}
+END_TEST
+
 START_TEST(test_full_domain_numa) {
         _cleanup_(guest_freep) Guest *g = load("full.xml");
 
@@ -306,6 +348,7 @@ int main(void) {
         tcase_add_test(tc, test_full_domain_cpus);
         tcase_add_test(tc, test_full_domain_numa);
         tcase_add_test(tc, test_minimal_domain_has_libvirts_defaults);
+        tcase_add_loop_test(tc, test_address_of_a_passed_through_device, 0, (int)ELEMENTSOF(device_rows));
         tcase_add_loop_test(tc, test_flag_is_seen_where_it_belongs, 0, (int)ELEMENTSOF(flag_rows));
         tcase_add_loop_test(tc, test_memory_units_are_libvirts, 0, (int)ELEMENTSOF(unit_rows));
         tcase_add_loop_test(tc, test_cpuset_syntax_is_libvirts, 0, (int)ELEMENTSOF(cpuset_rows));
