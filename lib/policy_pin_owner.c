@@ -78,16 +78,20 @@ static IdSet online_part(const Placement *p, const IdSet *set) {
         return idset_and(set, &p->topology->online);
 }
 
-/* Whether @set is what @owned was given, in the words of policy_still_ours(). */
-static int set_is_ours(const Placement *p, const Owned *owned, const IdSet *set, bool *ret) {
-        _cleanup_free_ char *text = NULL;
-        int r;
+static bool holds(const Placement *p, const char *text, const IdSet *set) {
+        IdSet given, now = online_part(p, set);
 
-        r = idset_format(set, &text);
-        if (r < 0)
-                return r;
-        *ret = policy_still_ours(p->context->snapshot, owned, text);
-        return 0;
+        if (!text || idset_parse(text, &given) < 0)
+                return false;
+        if (idset_equal(&given, set))
+                return true;
+        given = online_part(p, &given);
+        return !idset_is_empty(&given) && idset_equal(&given, &now);
+}
+
+/* Whether @set is what @owned was given, now or before. */
+static bool set_is_ours(const Placement *p, const Owned *owned, const IdSet *set) {
+        return holds(p, owned->ours, set) || holds(p, owned->previous, set);
 }
 
 static bool text_equals_set(const Placement *p, const char *text, const IdSet *set) {
@@ -111,29 +115,27 @@ static bool part_of_ours(const Owned *owned, const IdSet *set) {
         return idset_parse(owned->ours, &ours) == 0 && idset_is_subset(set, &ours);
 }
 
-int placement_taken_over(const Placement *p, const PlacementGuest *g, const Owned *owned, const GuestThread *t,
-                      bool *ret) {
-        IdSet allowed = online_part(p, &t->affinity);
-        bool known = !idset_is_empty(&allowed), pin_ours = false, allowed_ours = false;
-        int r;
+/* All its CPUs went offline: the kernel had to let the thread run elsewhere. */
+static bool is_homeless(const Placement *p, const GuestThread *t, const Owned *owned) {
+        IdSet given = t->pin;
 
-        if (t->pinned) {
-                r = set_is_ours(p, owned, &t->pin, &pin_ours);
-                if (r < 0)
-                        return r;
-        }
-        if (known) {
-                r = set_is_ours(p, owned, &allowed, &allowed_ours);
-                if (r < 0)
-                        return r;
-        }
-        if (allowed_ours)
-                *ret = false;
-        else if (pin_ours)
-                *ret = known && !part_of_ours(owned, &allowed);
-        else
-                *ret = !(placement_in_grace(p, g) && placement_at_original(p, owned, t));
-        return 0;
+        if (!t->pinned && idset_parse(owned->ours, &given) < 0)
+                return false;
+        given = online_part(p, &given);
+        return idset_is_empty(&given);
+}
+
+bool placement_taken_over(const Placement *p, const PlacementGuest *g, const Owned *owned, const GuestThread *t) {
+        IdSet allowed = online_part(p, &t->affinity);
+        bool known = !idset_is_empty(&allowed);
+
+        if (known && set_is_ours(p, owned, &allowed))
+                return false;
+        if (t->pinned && set_is_ours(p, owned, &t->pin))
+                return known && !is_homeless(p, t, owned) && !part_of_ours(owned, &allowed);
+        if (!t->pinned && is_homeless(p, t, owned))
+                return false;
+        return !(placement_in_grace(p, g) && placement_at_original(p, owned, t));
 }
 
 static int leave_to_user(Placement *p, PlacementGuest *g, const ThreadRef *ref, SkipReason why) {
@@ -149,7 +151,6 @@ static int leave_to_user(Placement *p, PlacementGuest *g, const ThreadRef *ref, 
 
 int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref) {
         const Owned *owned = placement_owned(p, g->guest, ref);
-        bool lost;
         int r;
 
         if (!owned) {
@@ -162,9 +163,8 @@ int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref
                 state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
                 return 0;
         }
-        r = placement_taken_over(p, g, owned, ref->thread, &lost);
-        if (r < 0 || !lost)
-                return r;
+        if (!placement_taken_over(p, g, owned, ref->thread))
+                return 0;
         r = leave_to_user(p, g, ref, SKIP_TAKEN_OVER);
         return r < 0 ? r : 1;
 }

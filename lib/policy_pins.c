@@ -231,8 +231,6 @@ static int default_reason(PlacementGuest *g) {
 /* Returns one pin, unless it holds its original already or somebody else changed it meanwhile. */
 static int give_back_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref, const char *reason) {
         const Owned *owned = placement_owned(p, g->guest, ref);
-        bool lost = false;
-        int r;
 
         if (!owned)
                 return 0;
@@ -242,10 +240,7 @@ static int give_back_thread(Placement *p, PlacementGuest *g, const ThreadRef *re
                 state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
                 return 0;
         }
-        r = placement_taken_over(p, g, owned, ref->thread, &lost);
-        if (r < 0)
-                return r;
-        if (!lost)
+        if (!placement_taken_over(p, g, owned, ref->thread))
                 return add_pin(p, g, ref, owned->original, reason);
         state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
         /* Said of the guest as a whole already. */

@@ -136,9 +136,8 @@ void placement_first_sight(Placement *p, PlacementGuest *g);
 bool placement_in_grace(const Placement *p, const PlacementGuest *g);
 /* libvirt's pin and the kernel's view both hold the value from before our first change. */
 bool placement_at_original(const Placement *p, const Owned *owned, const GuestThread *t);
-/* *ret: somebody else changed a pin that is ours. -ENOMEM. */
-int placement_taken_over(const Placement *p, const PlacementGuest *g, const Owned *owned, const GuestThread *t,
-                         bool *ret);
+/* Somebody else changed a pin that is ours. */
+bool placement_taken_over(const Placement *p, const PlacementGuest *g, const Owned *owned, const GuestThread *t);
 /*
  * Looks at a thread that is not as wanted. 1: its pin is not ours to change,
  * the guest was left to the user and a Skip says so (its other pins that are
