@@ -54,6 +54,8 @@ DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o)
 # Everything but main: tests of the daemon's parts link these.
 PARTS_OBJ := $(filter-out $(BUILD)/daemon/main.o,$(DAEMON_OBJ))
 UNIT_TESTS := $(TEST_SRC:%.c=$(BUILD)/%)
+SIM_SRC := $(sort $(wildcard tests/sim/*.c))
+SIM_BIN := $(BUILD)/tests/sim/sim
 
 LIB := $(BUILD)/lib/libkvmtuned.a
 PARTS := $(BUILD)/daemon/parts.a
@@ -80,8 +82,11 @@ $(BIN): $(BUILD)/daemon/main.o $(PARTS) $(LIB)
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PARTS) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
 
+$(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(LIB)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
 .PHONY: unit-tests
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(UNIT_TESTS) $(SIM_BIN)
 
 $(BUILD)/%.service: systemd/%.service.in
 	@mkdir -p $(@D)
@@ -113,7 +118,7 @@ export BUILD
 check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
-	@tests/run $(UNIT_TESTS) $(ASAN_TESTS) $(TSAN_TESTS) $(GOLDEN_TESTS) $(STATIC_TESTS) $(INTEGRATION_TESTS)
+	@tests/run $(UNIT_TESTS) $(SIM_BIN) $(ASAN_TESTS) $(TSAN_TESTS) $(GOLDEN_TESTS) $(STATIC_TESTS) $(INTEGRATION_TESTS)
 
 .PHONY: sanitized
 sanitized:
@@ -123,6 +128,11 @@ sanitized:
 .PHONY: check-unit
 check-unit: all unit-tests ## only the unit and golden tests, without sanitizers and without root
 	@tests/run $(UNIT_TESTS) $(GOLDEN_TESTS)
+
+SIM_SEEDS ?= 100000
+.PHONY: sim
+sim: all $(SIM_BIN) ## the decision against 100,000 random hosts (SIM_SEEDS=N), a minute and a half
+	@$(SIM_BIN) --seeds $(SIM_SEEDS) --jobs $$(nproc)
 
 .PHONY: check-integration
 check-integration: all ## only the tests with real guests (as root)
@@ -191,4 +201,5 @@ clean: ## remove the build folder
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 26
 
--include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(BENCH_SRC:%.c=$(BUILD)/%.d)
+-include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(SIM_SRC:%.c=$(BUILD)/%.d) \
+	$(BENCH_SRC:%.c=$(BUILD)/%.d)
