@@ -48,6 +48,16 @@ static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
 };
 DEFINE_STRING_TABLE(skip_reason, SkipReason, skip_reason_table)
 
+static const char *const move_cause_table[_MOVE_CAUSE_MAX] = {
+        [MOVE_NONE] = "none",
+        [MOVE_REMOTE] = "remote-memory",
+        [MOVE_TO_MEMORY] = "to-memory",
+        [MOVE_LOAD] = "load",
+        [MOVE_SWAP] = "swap",
+        [MOVE_SHORTAGE] = "memory-shortage",
+};
+DEFINE_STRING_TABLE(move_cause, MoveCause, move_cause_table)
+
 int plan_new(Plan **ret) {
         Plan *p = calloc(1, sizeof(*p));
 
@@ -94,9 +104,19 @@ static void skip_done(Skip *s) {
         *s = (Skip){ 0 };
 }
 
+static void verdict_done(Verdict *v) {
+        free(v->guest);
+        free(v->text);
+        *v = (Verdict){ 0 };
+}
+
 Plan *plan_free(Plan *p) {
         if (!p)
                 return NULL;
+        for (size_t i = 0; i < p->n_verdicts; i++)
+                verdict_done(&p->verdicts[i]);
+        free(p->verdicts);
+        free(p->cancel_move);
         for (size_t i = 0; i < p->n_actions; i++)
                 action_done(&p->actions[i]);
         free(p->actions);
@@ -199,5 +219,23 @@ int plan_want_stats(Plan *p, const Guest *guest) {
         if (r < 0)
                 return r;
         memcpy(p->wanted_stats[p->n_wanted_stats++], guest->uuid, UUID_TEXT_SIZE);
+        return 0;
+}
+
+int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v) {
+        Verdict copy = *v;
+        int r;
+
+        copy.guest = copy.text = NULL;
+        r = GROW_ARRAY(p->verdicts, p->verdicts_capacity, p->n_verdicts);
+        if (r >= 0)
+                r = set_guest(guest, copy.uuid, &copy.guest);
+        if (r >= 0)
+                r = strdup_to(&copy.text, v->text);
+        if (r < 0) {
+                verdict_done(&copy);
+                return r;
+        }
+        p->verdicts[p->n_verdicts++] = copy;
         return 0;
 }

@@ -62,6 +62,19 @@ typedef enum SkipReason {
 } SkipReason;
 DECLARE_STRING_TABLE(skip_reason, SkipReason);  /* "not-running" ... */
 
+/* Why a guest that runs was moved. */
+typedef enum MoveCause {
+        MOVE_NONE,
+        MOVE_REMOTE,            /* its memory was brought to its vCPUs */
+        MOVE_TO_MEMORY,         /* its vCPUs, emulator and iothreads went to its memory */
+        MOVE_LOAD,              /* a node was overloaded */
+        MOVE_SWAP,              /* the same, and it changed places with another guest */
+        MOVE_SHORTAGE,          /* a node was short of memory */
+        _MOVE_CAUSE_MAX,
+        _MOVE_CAUSE_INVALID = -EINVAL,
+} MoveCause;
+DECLARE_STRING_TABLE(move_cause, MoveCause);    /* "remote-memory" ... */
+
 typedef struct Action {
         ActionKind kind;
         char uuid[UUID_TEXT_SIZE];      /* "" for the host */
@@ -85,6 +98,21 @@ typedef struct Skip {
         char *detail;                   /* a sentence */
 } Skip;
 
+/*
+ * What became of an earlier move, measured after its memory had arrived. In
+ * permyriad of one CPU spent waiting (MOVE_LOAD, MOVE_SWAP), in permyriad of
+ * the guest's memory that is remote (MOVE_REMOTE, MOVE_TO_MEMORY) or in bytes
+ * that the node is short of (MOVE_SHORTAGE).
+ */
+typedef struct Verdict {
+        char uuid[UUID_TEXT_SIZE];
+        char *guest;
+        MoveCause cause;
+        bool gained;
+        uint64_t before, predicted, after;
+        char *text;                     /* a sentence with these values */
+} Verdict;
+
 typedef struct Plan {
         Action *actions;                /* in the order in which to do them */
         size_t n_actions, actions_capacity;
@@ -97,6 +125,9 @@ typedef struct Plan {
         size_t n_wanted_stats, wanted_stats_capacity;
         char **wanted_names;            /* their names, parallel */
         size_t wanted_names_capacity;
+        Verdict *verdicts;
+        size_t n_verdicts, verdicts_capacity;
+        char *cancel_move;              /* the memory move under way is to be given up: why; NULL: it goes on */
 } Plan;
 
 int plan_new(Plan **ret);
@@ -112,6 +143,8 @@ int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index
 int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...)
         _printf_(5, 6);
 int plan_want_stats(Plan *p, const Guest *guest);
+/* Takes over nothing: @v's text is copied, its guest filled in from @guest. */
+int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v);
 
 /*
  * Prints the plan. Text for people, or one JSON object (@json). The same plan

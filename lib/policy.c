@@ -120,6 +120,7 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
                 .guests = guests,
                 .only_uuid = in->only_uuid,
                 .mover_busy = in->mover_busy,
+                .moving_uuid = in->moving_uuid,
         };
         resolve_settings(&c);
         r = run_controllers(&c);

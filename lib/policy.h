@@ -31,6 +31,8 @@ typedef struct PolicyInput {
          * ACTION_MOVE_MEMORY and no rebalancing is decided, nor noted as done.
          */
         bool mover_busy;
+        /* That guest, when it is known: whether its move may go on is looked at (Plan.cancel_move). NULL: not known. */
+        const char *moving_uuid;
 } PolicyInput;
 
 /*
@@ -52,6 +54,7 @@ typedef struct PolicyContext {
         Settings *guests;               /* parallel to snapshot->guests */
         const char *only_uuid;
         bool mover_busy;
+        const char *moving_uuid;
 } PolicyContext;
 
 /* host.reserved_memory in bytes: what the host keeps for itself. Auto: 5 % of its memory, at most 4 GiB. */
@@ -68,6 +71,13 @@ int policy_balloon(PolicyContext *c);
  * @state is not changed. Returns 0 or -ENOMEM.
  */
 int policy_restore(const Snapshot *snapshot, const State *state, Plan **ret);
+
+/*
+ * A memory move decided before has ended with @result (MoverReport), having
+ * left @failed_bytes that the kernel would not move. Only what comes after
+ * counts for its verification.
+ */
+void policy_move_ended(State *s, const char *uuid, uint64_t now_usec, uint64_t failed_bytes, int result);
 
 /*
  * The value of a knob as the snapshot shows it, in the canonical text of its

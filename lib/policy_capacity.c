@@ -72,7 +72,9 @@ static void node_memory_init(PlacementNode *n, const Host *host, uint64_t reserv
         n->memory_known = host->n_nodes > 0;
         if (!m)
                 return;
-        n->room_bytes = u64_sub(m->free_bytes, u64_muldiv(reserve, m->total_bytes, host->memory.total_bytes));
+        reserve = u64_muldiv(reserve, m->total_bytes, host->memory.total_bytes);
+        n->room_bytes = u64_sub(m->free_bytes, reserve);
+        n->short_bytes = u64_sub(reserve, m->free_bytes);
         n->huge_room_bytes = huge_free_bytes(m);
 }
 
@@ -91,7 +93,8 @@ static int nodes_init(Placement *p) {
 
         p->nodes = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->nodes));
         p->weights = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->weights));
-        if (!p->nodes || !p->weights)
+        p->home = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->home));
+        if (!p->nodes || !p->weights || !p->home)
                 return -ENOMEM;
         for (size_t i = 0; i < p->topology->n_nodes; i++) {
                 PlacementNode *n = &p->nodes[i];
@@ -235,6 +238,7 @@ Placement *placement_free(Placement *p) {
         free(p->cpu_milli);
         free(p->core_milli);
         free(p->weights);
+        free(p->home);
         free(p->picked);
         free(p);
         return NULL;

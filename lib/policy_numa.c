@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "parse.h"
 #include "policy_eligible.h"
-#include "policy_placement.h"
+#include "policy_move.h"
 
 #include <inttypes.h>
 
 /*
- * Memory follows the guest to its nodes. What lies elsewhere is left there up
- * to 5 % of the resident memory or 4 MiB, whichever is more: the guest would not
- * notice, and QEMU's own pages always lie about a little. One guest at a time, the one with the most
- * remote memory first; while its pages may still be on their way, nobody else.
+ * Memory follows the guest to its nodes when that pays (policy_move_cost.c):
+ * one guest at a time, the one that gains most for what there is to copy
+ * first, but before all others one whose vCPUs were moved just now. While its
+ * pages may still be on their way, nobody else.
  *
- * After a move the guest is left alone for numa.cooldown, doubled with each
- * further move. When its memory has arrived, the count starts anew.
+ * After a move the guest is left alone until the move is verified and
+ * numa.cooldown is over, which each move that did not help doubles
+ * (policy_verify.c). Pages that the kernel would not move are not tried again
+ * as long as the guest has no more remote memory than them.
  */
 
-#define REMOTE_PERMYRIAD 500U
-#define REMOTE_MINIMUM (4 * MIB)
 #define COOLDOWN_DOUBLINGS_MAX 6U
 
 /* A time after now was noted before a reboot. */
@@ -29,43 +29,31 @@ uint64_t placement_cooldown_end(const Placement *p, const PlacementGuest *g) {
         return u64_add(g->memo->moved_usec, u64_muldiv(cooldown, UINT64_C(1) << doublings, 1));
 }
 
-static uint64_t remote_bytes(const PlacementGuest *g) {
-        return u64_sub(g->resident_bytes, placement_resident_on(g->guest, &g->memo->nodes));
-}
-
-static bool is_remote(const PlacementGuest *g, uint64_t remote) {
-        return remote > MAX(permyriad_of(g->resident_bytes, REMOTE_PERMYRIAD), REMOTE_MINIMUM);
-}
-
 /* Its memory is ours to look after, and we know where it is. */
 static bool concerns(const PlacementGuest *g) {
         return g->managed && placement_follows_memory(g) && g->resident_bytes != UNKNOWN_U64 &&
                !idset_is_empty(&g->memo->nodes);
 }
 
-void placement_note_move(const Placement *p, PlacementGuest *g) {
-        g->memo->moved_usec = p->now_usec;
-        if (g->memo->moves < UINT32_MAX)
-                g->memo->moves++;
-}
+/* The mover reports the end; without a report (after a restart) the rate tells how long it may take. */
+bool placement_guest_moves(const Placement *p, const PlacementGuest *g) {
+        const GuestMemo *m = g->memo;
+        uint64_t usec;
 
-/* The pages of its last move may still be on their way. */
-static bool under_way(const Placement *p, const PlacementGuest *g) {
-        uint64_t rate = setting(g->settings, KEY_NUMA_MOVE_RATE), usec;
-
-        if (!g->memo || g->memo->moved_usec == 0 || g->memo->moved_usec > p->now_usec || g->moving)
+        if (!m || m->moved_usec == 0 || m->moved_usec > p->now_usec || m->move_waits)
                 return false;
-        if (g->resident_bytes == UNKNOWN_U64 || idset_is_empty(&g->memo->nodes) || !is_remote(g, remote_bytes(g)))
+        if (m->move_ended_usec >= m->moved_usec || g->resident_bytes == UNKNOWN_U64 || idset_is_empty(&m->nodes) ||
+            !move_is_remote(g, move_remote_bytes(g, &m->nodes)))
                 return false;
-        usec = u64_muldiv(g->resident_bytes, USEC_PER_SEC, rate);
-        return p->now_usec < u64_add(g->memo->moved_usec, u64_add(usec, p->context->snapshot->interval_usec));
+        usec = u64_muldiv(g->resident_bytes, USEC_PER_SEC, setting(g->settings, KEY_NUMA_MOVE_RATE));
+        return p->now_usec < u64_add(m->moved_usec, u64_add(usec, p->context->snapshot->interval_usec));
 }
 
 bool placement_move_under_way(const Placement *p) {
         if (p->context->mover_busy)
                 return true;
         for (size_t i = 0; i < p->n_guests; i++)
-                if (under_way(p, &p->guests[i]))
+                if (placement_guest_moves(p, &p->guests[i]))
                         return true;
         return false;
 }
@@ -79,29 +67,44 @@ static bool has_room(const Placement *p, const PlacementGuest *g, uint64_t bytes
         return bytes <= room;
 }
 
-/* 1: the move can be made; 0: a Skip says why not. */
-static int movable(Placement *p, const PlacementGuest *g, uint64_t remote) {
+/* What stands against sending @g's memory now; _SKIP_REASON_MAX: nothing. */
+static SkipReason obstacle(const Placement *p, const PlacementGuest *g, const MoveValue *v,
+                           const char **ret_detail) {
+        SkipReason why;
+
+        if (!policy_eligible(g->guest, ACTION_MOVE_MEMORY, &why, ret_detail))
+                return why;
+        if (!g->memo->move_waits && (p->now_usec < placement_cooldown_end(p, g) || g->memo->move_cause != MOVE_NONE))
+                return SKIP_COOLDOWN;
+        if (!has_room(p, g, v->bytes))
+                return g->guest->hugepages ? SKIP_HUGEPAGES : SKIP_NO_CAPACITY;
+        if (!g->memo->move_waits && v->score <= 0)
+                return SKIP_NO_GAIN;
+        return _SKIP_REASON_MAX;
+}
+
+static int skip(Placement *p, const PlacementGuest *g, const MoveValue *v, SkipReason why, const char *detail) {
+        uint64_t end = placement_cooldown_end(p, g);
         Plan *plan = p->context->plan;
         char bytes[FORMAT_BYTES_MAX];
-        const char *detail;
-        SkipReason why;
-        int r = 0;
 
-        (void)format_bytes_short(remote, bytes);
-        if (!policy_eligible(g->guest, ACTION_MOVE_MEMORY, &why, &detail))
-                r = plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, why, "%s remote; %s", bytes, detail);
-        else if (!g->moving && p->now_usec < placement_cooldown_end(p, g))
-                r = plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, SKIP_COOLDOWN,
-                                  "%s remote; moved %" PRIu64 " s ago, not again in the next %" PRIu64 " s", bytes,
-                                  (p->now_usec - g->memo->moved_usec) / USEC_PER_SEC,
-                                  (placement_cooldown_end(p, g) - p->now_usec) / USEC_PER_SEC);
-        else if (!has_room(p, g, remote))
-                r = plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest,
-                                  g->guest->hugepages ? SKIP_HUGEPAGES : SKIP_NO_CAPACITY,
-                                  "%s remote; its nodes have no room for that", bytes);
-        else
-                return 1;
-        return r;
+        (void)format_bytes_short(v->bytes, bytes);
+        if (detail)
+                return plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, why, "%s remote; %s", bytes, detail);
+        if (why == SKIP_COOLDOWN && end > p->now_usec)
+                return plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, why,
+                                     "%s remote; moved %" PRIu64 " s ago, not again in the next %" PRIu64 " s", bytes,
+                                     (p->now_usec - g->memo->moved_usec) / USEC_PER_SEC,
+                                     (end - p->now_usec) / USEC_PER_SEC);
+        if (why == SKIP_COOLDOWN)
+                return plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, why,
+                                     "%s remote; what its last move did is still being measured", bytes);
+        if (why == SKIP_NO_GAIN)
+                return plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, why,
+                                     "%s remote; at %" PRIu64 " %% of one CPU in use, moving it does not pay within an "
+                                     "hour", bytes, move_demand(g) / 100);
+        return plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, why,
+                             "%s remote; its nodes have no room for that", bytes);
 }
 
 static int nodes_with_memory(const Guest *g, char **ret) {
@@ -128,8 +131,14 @@ static int widen_nodeset(Placement *p, const PlacementGuest *g, const char *node
                                "its memory is about to move to node %s", nodes);
 }
 
-static int move(Placement *p, PlacementGuest *g, uint64_t remote) {
-        _cleanup_free_ char *from = NULL, *to = NULL, *source = NULL;
+static MoveValue value_at_home(const Placement *p, const PlacementGuest *g) {
+        NodeList home = move_node_list(p, &g->memo->nodes, p->home);
+
+        return move_value_of_memory(p, g, &home);
+}
+
+static int send_memory(Placement *p, PlacementGuest *g, const MoveValue *v) {
+        _cleanup_free_ char *from = NULL, *to = NULL, *source = NULL, *value = NULL;
         char bytes[FORMAT_BYTES_MAX], of[FORMAT_BYTES_MAX];
         int r;
 
@@ -140,53 +149,66 @@ static int move(Placement *p, PlacementGuest *g, uint64_t remote) {
                 r = setting_source(g->settings, KEY_NUMA_MEMORY, &source);
         if (r >= 0)
                 r = widen_nodeset(p, g, to, source);
+        if (r >= 0 && g->load_known)
+                r = move_value_format(v, &value);
         if (r < 0)
                 return r;
-        if (!g->moving)
-                placement_note_move(p, g);
+        if (!g->memo->move_waits)
+                placement_begin_move(p, g, MOVE_REMOTE, NULL, v, placement_remote_permyriad(g, &g->memo->nodes));
+        g->memo->move_waits = false;
+        g->memo->moved_usec = p->now_usec;
         return plan_add_action(p->context->plan, ACTION_MOVE_MEMORY, g->guest, 0, from, to, source,
-                               "%s of %s are not on node %s, where its vCPUs are placed",
-                               format_bytes_short(remote, bytes), format_bytes_short(g->resident_bytes, of), to);
+                               "%s of %s are not on node %s, where its vCPUs are placed%s%s",
+                               format_bytes_short(v->bytes, bytes), format_bytes_short(g->resident_bytes, of), to,
+                               value ? "; " : "", value ?: "");
 }
 
-/*
- * The guest whose move comes next. *ret is NULL when there is none; a Skip for
- * each one that cannot be moved.
- */
-static int select_guest(Placement *p, PlacementGuest **ret) {
+/* The guest whose memory comes next, *ret NULL when there is none. With @skips, a Skip for each that has to wait. */
+static int select_guest(Placement *p, bool skips, PlacementGuest **ret, MoveValue *ret_value) {
         PlacementGuest *best = NULL;
-        uint64_t best_remote = 0;
-        int r;
+        MoveValue best_value = { 0 };
+        int r = 0;
 
         for (size_t i = 0; i < p->n_guests; i++) {
                 PlacementGuest *g = &p->guests[i];
-                uint64_t remote;
+                const char *detail = NULL;
+                SkipReason why;
+                MoveValue v;
 
-                if (!concerns(g))
+                if (!concerns(g) || !move_is_remote(g, move_remote_bytes(g, &g->memo->nodes)))
                         continue;
-                remote = remote_bytes(g);
-                if (!is_remote(g, remote)) {
-                        g->memo->moves = 0;
-                        continue;
-                }
-                r = movable(p, g, remote);
+                v = value_at_home(p, g);
+                why = obstacle(p, g, &v, &detail);
+                if (why != _SKIP_REASON_MAX && skips)
+                        r = skip(p, g, &v, why, detail);
                 if (r < 0)
                         return r;
-                if (r == 0 || (best && !g->moving && (best->moving || remote <= best_remote)))
+                if (why != _SKIP_REASON_MAX ||
+                    (best && best->memo->move_waits && !g->memo->move_waits) ||
+                    (best && best->memo->move_waits == g->memo->move_waits && move_value_order(&v, &best_value) >= 0))
                         continue;
                 best = g;
-                best_remote = remote;
+                best_value = v;
         }
-        *ret = best && placement_move_under_way(p) ? NULL : best;
+        *ret = best;
+        *ret_value = best_value;
         return 0;
+}
+
+PlacementGuest *placement_next_memory(Placement *p, MoveValue *ret) {
+        PlacementGuest *g = NULL;
+
+        (void)select_guest(p, false, &g, ret);
+        return g;
 }
 
 int placement_memory(Placement *p) {
         PlacementGuest *g;
+        MoveValue v;
         int r;
 
-        r = select_guest(p, &g);
-        if (r < 0 || !g)
+        r = select_guest(p, true, &g, &v);
+        if (r < 0 || !g || placement_move_under_way(p))
                 return r;
-        return move(p, g, remote_bytes(g));
+        return send_memory(p, g, &v);
 }

@@ -10,9 +10,10 @@
  *   2. what is where: every guest that has a place, or that nobody places;
  *   3. a place for those that have none, the largest first, so that the small
  *      ones fill what is left;
- *   4. one move away from an overloaded node;
- *   5. pins, as they follow from the places;
- *   6. one memory move, as it follows from the places.
+ *   4. whether earlier moves did any good;
+ *   5. one move of a guest that runs, if one pays;
+ *   6. pins, as they follow from the places;
+ *   7. one memory move, as it follows from the places.
  *
  * The place of a guest is remembered (GuestMemo.nodes) and holds until its
  * nodes are gone or too small: on a steady host nothing is searched again.
@@ -117,7 +118,12 @@ int policy_placement(PolicyContext *c) {
                 if (r < 0)
                         return r;
         }
+        placement_measure_guests(p);
         r = place_guests(p);
+        if (r < 0)
+                return r;
+        placement_measure_nodes(p);
+        r = placement_verify(p);
         if (r < 0)
                 return r;
         r = placement_rebalance(p);
@@ -126,5 +132,8 @@ int policy_placement(PolicyContext *c) {
         r = pin_guests(p);
         if (r < 0)
                 return r;
-        return placement_memory(p);
+        r = placement_memory(p);
+        if (r < 0)
+                return r;
+        return placement_watch_move(p);
 }

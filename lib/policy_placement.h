@@ -12,8 +12,12 @@
  *   policy_nodes.c      which nodes a guest gets (its parts: policy_nodes.h)
  *   policy_pins.c       which CPUs its threads get
  *   policy_pin_owner.c  whose pins they are
+ *   policy_measure.c    what was measured, smoothed
  *   policy_numa.c       memory that should follow
- *   policy_rebalance.c  moves away from an overloaded node
+ *   policy_rebalance.c  moves of guests that run
+ *   policy_swap.c       two of them change places
+ *   policy_move_cost.c  what a move gains and costs
+ *   policy_verify.c     what became of a move, and whether one may go on
  *
  * Work is proportional to guests x (threads + nodes): no part compares guests
  * with each other.
@@ -37,6 +41,10 @@ typedef struct PlacementNode {
         uint64_t room_bytes;            /* free, less the host's reserve, less promises to starting guests */
         uint64_t huge_room_bytes;       /* free huge pages, less promises */
         uint64_t pending_bytes;         /* memory of guests placed here that is still elsewhere */
+        uint64_t short_bytes;           /* free memory that is missing from its share of the host's reserve */
+        uint64_t variance;              /* of demand_permyriad, squared: see policy_move_cost.c */
+        uint64_t wait_permyriad;        /* of one CPU: measured wait of the vCPUs placed here, smoothed */
+        uint64_t wait_sample_permyriad; /* the same in the last interval alone */
 } PlacementNode;
 
 typedef struct PlacementGuest {
@@ -46,10 +54,13 @@ typedef struct PlacementGuest {
         bool in_scope;                  /* this decision may act on it */
         bool managed;                   /* in scope, cpu.policy asks for pins, and nothing stands against it */
         bool fresh;                     /* nodes chosen in this decision */
-        bool moving;                    /* rebalanced in this decision: its memory goes along */
+        bool moving;                    /* moved in this decision */
         bool movable;                   /* nothing but its present state keeps its memory where it is */
         unsigned n_vcpus;               /* online */
-        uint64_t demand_permyriad;      /* of one CPU; 0 when not measured */
+        uint64_t demand_permyriad;      /* of one CPU, smoothed; 0 when not measured */
+        uint64_t wait_permyriad;        /* of it: runnable, waiting for a CPU */
+        uint64_t wait_sample_permyriad; /* the same in the last interval alone */
+        bool load_known;
         uint64_t resident_bytes;        /* sum over nodes; UNKNOWN_U64 */
         char *reason;                   /* for its actions; NULL: nothing new was decided */
         char *source;                   /* of its cpu.policy, once somebody asked */
@@ -75,6 +86,7 @@ typedef struct Placement {
         uint32_t *core_milli;           /* core -> the same of its CPUs */
         size_t n_cores;
         uint64_t *weights;              /* scratch, one a node */
+        uint16_t *home;                 /* the same */
         int *picked;                    /* scratch, one a vCPU: CPU chosen by policy pinned */
         size_t n_picked;
         SetText old_text, new_text;     /* of the last pin action */
@@ -151,14 +163,17 @@ int placement_pins(Placement *p, PlacementGuest *g);
 /* Gives back pins that no setting asks for any more, or of a guest that was left to the user. -ENOMEM. */
 int placement_give_back(Placement *p, PlacementGuest *g);
 
+/* policy_measure.c. Smooths what was measured of the guests' vCPUs, and sums it up for each node. */
+void placement_measure_guests(Placement *p);
+void placement_measure_nodes(Placement *p);
+
 /* policy_numa.c. At most one memory move. -ENOMEM. */
 int placement_memory(Placement *p);
-/* End of the time in which @g is not moved again. */
-uint64_t placement_cooldown_end(const Placement *p, const PlacementGuest *g);
-/* Remembers that @g is moved now. */
-void placement_note_move(const Placement *p, PlacementGuest *g);
-/* The mover is busy, or pages of an earlier move may still be on their way. */
-bool placement_move_under_way(const Placement *p);
 
-/* policy_rebalance.c. At most one guest gets a new place. -ENOMEM. */
+/* policy_verify.c. What became of earlier moves. -ENOMEM. */
+int placement_verify(Placement *p);
+/* Whether the move under way may go on. -ENOMEM. */
+int placement_watch_move(Placement *p);
+
+/* policy_rebalance.c. At most one guest (two that change places) gets a new place. -ENOMEM. */
 int placement_rebalance(Placement *p);

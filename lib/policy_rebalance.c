@@ -1,161 +1,510 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "parse.h"
 #include "policy_eligible.h"
-#include "policy_placement.h"
+#include "policy_move.h"
 
 #include <inttypes.h>
 
 /*
- * When the guests placed on a node want 85 % of its CPUs or more (busy time
- * and time spent waiting for a CPU, as measured), the guest whose departure to
- * the least loaded node lowers the larger of the two loads most goes there,
- * with its memory. At most one guest a decision, none while memory is moving.
+ * Moves of guests that run: vCPUs, emulator, iothreads and, where it can be
+ * moved, memory, all to other nodes. What asks for one:
+ *
+ *   load       the guests placed on a node want 85 % of its CPUs or more (busy time and time spent waiting for a
+ *              CPU, as measured): one of them goes to where there is less to do; where no move helps, two guests
+ *              change places (policy_swap.c);
+ *   shortage   a node's free memory is below its share of the host's reserve, and others have room;
+ *   to memory  a guest's memory is remote, and going there copies less than bringing it home, or it cannot be
+ *              brought (locked, held by a device, no room).
+ *
+ * Of all these, and of the memory that waits to be brought home, the move with
+ * the best value (policy_move_cost.c) is made, one a decision, none while
+ * memory is moving or an earlier move is not verified yet.
  *
  * As in irqbalance, a move must not reverse an imbalance: afterwards the
- * target may not be more loaded than the source. It must also gain at least 5
- * points, and both the time since the guest was placed and the cool-down since
- * its last move must be over.
+ * target may not be more loaded than the source. A move for load must also
+ * lower the source's by 5 points; the other moves may not overload their
+ * target. The time since the guest was placed and the cool-down since its last
+ * move must be over.
  */
 
-#define OVERLOAD_PERMYRIAD 8500U
 #define GAIN_PERMYRIAD 500U
+/* Below 1 % of a CPU nobody is moved. */
+#define SCORE_PERMYRIAD 100
 
-typedef struct Move {
-        PlacementNode *from, *to;
-        PlacementGuest *guest;          /* NULL: none */
-        uint64_t load_after;            /* of the source, the larger one */
-        PlacementGuest *refused;        /* would have been better, but */
-        uint64_t refused_load;
-        SkipReason why;
-        const char *detail;
-} Move;
+/* What a decision about moves needs besides the placement itself. */
+typedef struct Rebalance {
+        Placement *p;
+        uint16_t *near;                 /* row i: CPU nodes by distance from the i-th CPU node, itself first */
+        uint16_t *cpu_nodes;            /* indices into p->nodes */
+        size_t n;
+        bool in_need;                   /* a node is overloaded or short of memory */
+        Move move;
+} Rebalance;
 
-static uint64_t load_of(const PlacementNode *n, uint64_t demand) {
-        return demand / MAX(n->n_cpus, 1U);
+uint64_t placement_load(const PlacementNode *n) {
+        return n->demand_permyriad / MAX(n->n_cpus, 1U);
 }
 
-static bool find_pair(const Placement *p, Move *m) {
+/* ---- nearest nodes ---- */
+
+typedef struct NearOrder {
+        const Placement *p;
+        size_t seed;
+} NearOrder;
+
+static int compare_distance(const void *a, const void *b, void *userdata) {
+        const uint16_t x = *(const uint16_t *)a, y = *(const uint16_t *)b;
+        const NearOrder *o = userdata;
+        unsigned dx = x == o->seed ? 0 : topology_distance(o->p->topology, o->p->nodes[o->seed].index, o->p->nodes[x].index);
+        unsigned dy = y == o->seed ? 0 : topology_distance(o->p->topology, o->p->nodes[o->seed].index, o->p->nodes[y].index);
+
+        if (dx != dy)
+                return dx > dy ? 1 : -1;
+        return (x > y) - (x < y);
+}
+
+static int rebalance_init(Rebalance *r, Placement *p) {
+        *r = (Rebalance){ .p = p };
+        r->cpu_nodes = calloc(MAX(p->n_nodes, (size_t)1), sizeof(*r->cpu_nodes));
+        if (!r->cpu_nodes)
+                return -ENOMEM;
         for (size_t i = 0; i < p->n_nodes; i++) {
-                PlacementNode *n = &p->nodes[i];
-                uint64_t load = load_of(n, n->demand_permyriad);
+                const PlacementNode *n = &p->nodes[i];
 
-                if (n->n_cpus == 0)
-                        continue;
-                if (!m->from || load > load_of(m->from, m->from->demand_permyriad))
-                        m->from = n;
-                if (!m->to || load < load_of(m->to, m->to->demand_permyriad))
-                        m->to = n;
+                if (n->n_cpus > 0)
+                        r->cpu_nodes[r->n++] = (uint16_t)i;
+                r->in_need = r->in_need || n->short_bytes > 0 || placement_load(n) >= MOVE_OVERLOAD_PERMYRIAD;
         }
-        return m->from && m->from != m->to && load_of(m->from, m->from->demand_permyriad) >= OVERLOAD_PERMYRIAD;
+        return 0;
 }
 
-/* On the source alone, free to leave it as far as settings and libvirt's configuration go. */
-static bool is_candidate(const Placement *p, const PlacementGuest *g, const Move *m) {
+static void rebalance_done(Rebalance *r) {
+        free(r->near);
+        free(r->cpu_nodes);
+}
+
+/* Only when a guest may be moved. */
+static int need_near(Rebalance *r) {
+        if (r->near)
+                return 0;
+        r->near = calloc(r->n * r->n, sizeof(*r->near));
+        if (!r->near)
+                return -ENOMEM;
+        for (size_t i = 0; i < r->n; i++) {
+                NearOrder o = { .p = r->p, .seed = r->cpu_nodes[i] };
+
+                memcpy(r->near + i * r->n, r->cpu_nodes, r->n * sizeof(*r->near));
+                qsort_r(r->near + i * r->n, r->n, sizeof(*r->near), compare_distance, &o);
+        }
+        return 0;
+}
+
+/* The @k nodes nearest to the i-th CPU node. */
+static NodeList nearest(const Rebalance *r, size_t i, size_t k) {
+        return (NodeList){ .at = r->near + i * r->n, .n = MIN(k, r->n) };
+}
+
+/* ---- what stands against a move ---- */
+
+/* Placed on nodes, free to leave them as far as settings and libvirt's configuration go. */
+bool placement_is_candidate(const Placement *p, const PlacementGuest *g) {
+        CpuPolicy policy = placement_policy(g);
         IdSet constraint;
 
-        return g->managed && !g->fresh && !g->guest->starting && g->n_vcpus > 0 && g->n_vcpus <= m->to->n_cpus &&
-               setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO &&
-               idset_contains(&g->memo->nodes, m->from->id) && idset_count(&g->memo->nodes) == 1 &&
-               !placement_constraint(p, g->guest, &constraint);
+        return g->managed && !g->fresh && !g->guest->starting && g->n_vcpus > 0 && g->guest->n_cells == 0 &&
+               (policy == CPU_SHARED || policy == CPU_PINNED) && setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO &&
+               !idset_is_empty(&g->memo->nodes) && !placement_constraint(p, g->guest, &constraint);
 }
 
-/* The load of the source after @g went; false when that reverses the imbalance or gains too little. */
-static bool helps(const PlacementGuest *g, const Move *m, uint64_t *ret_load) {
-        uint64_t now = load_of(m->from, m->from->demand_permyriad);
-        uint64_t from = load_of(m->from, u64_sub(m->from->demand_permyriad, g->demand_permyriad));
-        uint64_t to = load_of(m->to, m->to->demand_permyriad + g->demand_permyriad);
-
-        if (to > from || u64_sub(now, from) < GAIN_PERMYRIAD)
-                return false;
-        *ret_load = from;
-        return true;
-}
-
-static bool may_move(const Placement *p, const PlacementGuest *g, Move *m, SkipReason *ret_why,
-                     const char **ret_detail) {
+bool placement_may_move(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail) {
         uint64_t placed = g->memo->placed_usec > p->now_usec ? 0 : g->memo->placed_usec;
         uint64_t rest = u64_add(placed, setting(g->settings, KEY_NUMA_COOLDOWN));
-        IdSet target = idset_of(m->to->id);
 
-        if (!policy_eligible(g->guest, ACTION_MOVE_MEMORY, ret_why, ret_detail))
-                return false;
-        if (p->now_usec < MAX(rest, placement_cooldown_end(p, g))) {
-                *ret_why = SKIP_COOLDOWN;
-                *ret_detail = "it was placed or moved less than its cool-down ago";
-                return false;
-        }
-        if (u64_add(placement_need(g, &target), m->to->pending_bytes) > placement_room(m->to, g->guest)) {
-                *ret_why = g->guest->hugepages ? SKIP_HUGEPAGES : SKIP_NO_CAPACITY;
-                *ret_detail = "the less loaded node has no room for its memory";
-                return false;
-        }
-        return true;
+        if (p->now_usec >= MAX(rest, placement_cooldown_end(p, g)) && g->memo->move_cause == MOVE_NONE)
+                return true;
+        *ret_why = SKIP_COOLDOWN;
+        *ret_detail = "it was placed or moved less than its cool-down ago";
+        return false;
 }
 
-static void consider(const Placement *p, PlacementGuest *g, Move *m) {
-        const char *detail;
-        SkipReason why;
-        uint64_t load;
+static bool has_room(const Placement *p, const PlacementGuest *g, const NodeList *to, uint64_t bytes) {
+        uint64_t room = 0;
 
-        if (!is_candidate(p, g, m) || !helps(g, m, &load))
+        for (size_t i = 0; i < to->n; i++) {
+                const PlacementNode *n = &p->nodes[to->at[i]];
+
+                room = u64_add(room, u64_sub(placement_room(n, g->guest), n->memory_known ? n->pending_bytes : 0));
+        }
+        return bytes <= room;
+}
+
+static bool may_go(const Placement *p, const PlacementGuest *g, const NodeList *to, const MoveValue *v,
+                   SkipReason *ret_why, const char **ret_detail) {
+        if (!placement_may_move(p, g, ret_why, ret_detail))
+                return false;
+        if (has_room(p, g, to, v->bytes))
+                return true;
+        *ret_why = g->guest->hugepages ? SKIP_HUGEPAGES : SKIP_NO_CAPACITY;
+        *ret_detail = "the less loaded node has no room for its memory";
+        return false;
+}
+
+/* ---- candidates ---- */
+
+/* Mean load of the nodes in @list that are not in @except, with @demand more (or less) there. */
+static uint64_t load_of(const Placement *p, const NodeList *list, const NodeList *except, int64_t demand) {
+        int64_t sum = demand;
+        uint64_t cpus = 0;
+
+        for (size_t i = 0; i < list->n; i++) {
+                bool shared = false;
+
+                for (size_t j = 0; j < except->n; j++)
+                        shared = shared || except->at[j] == list->at[i];
+                if (shared)
+                        continue;
+                sum += (int64_t)p->nodes[list->at[i]].demand_permyriad;
+                cpus += p->nodes[list->at[i]].n_cpus;
+        }
+        return sum > 0 && cpus > 0 ? (uint64_t)sum / cpus : 0;
+}
+
+static bool same_nodes(const NodeList *a, const NodeList *b) {
+        for (size_t i = 0; i < a->n; i++) {
+                bool found = false;
+
+                for (size_t j = 0; j < b->n; j++)
+                        found = found || a->at[i] == b->at[j];
+                if (!found)
+                        return false;
+        }
+        return a->n == b->n;
+}
+
+static uint64_t cpus_of(const Placement *p, const NodeList *list) {
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < list->n; i++)
+                n += p->nodes[list->at[i]].n_cpus;
+        return n;
+}
+
+/* A candidate as it is compared. */
+typedef struct Candidate {
+        MoveCause cause;
+        PlacementGuest *guest;
+        const PlacementNode *from;
+        NodeList home, to;
+        uint64_t load_after;
+} Candidate;
+
+/* Nothing gets worse by it: see the head of this file. */
+static bool is_allowed(const Placement *p, Candidate *c) {
+        int64_t demand = (int64_t)c->guest->demand_permyriad;
+        uint64_t now = load_of(p, &c->home, &c->to, 0);
+        uint64_t target = load_of(p, &c->to, &c->home, demand);
+
+        if (c->guest->n_vcpus > cpus_of(p, &c->to))
+                return false;
+        c->load_after = load_of(p, &c->home, &c->to, -demand);
+        if (c->cause == MOVE_LOAD)
+                return target <= c->load_after && u64_sub(now, c->load_after) >= GAIN_PERMYRIAD;
+        for (size_t i = 0; c->cause == MOVE_SHORTAGE && i < c->to.n; i++)
+                if (p->nodes[c->to.at[i]].short_bytes > 0)
+                        return false;
+        return target < MOVE_OVERLOAD_PERMYRIAD || target <= c->load_after;
+}
+
+static bool is_better(const MoveValue *v, uint64_t load_after, const MoveValue *than, uint64_t than_load) {
+        int order = move_value_order(v, than);
+
+        return order < 0 || (order == 0 && load_after < than_load);
+}
+
+static void offer(Rebalance *r, Candidate *c) {
+        const char *detail = NULL;
+        Move *m = &r->move;
+        SkipReason why;
+        MoveValue v;
+
+        if (!is_allowed(r->p, c))
                 return;
-        if (may_move(p, g, m, &why, &detail)) {
-                if (m->guest && load >= m->load_after)
+        v = move_value(r->p, c->guest, &c->home, &c->to);
+        if (v.score < SCORE_PERMYRIAD)
+                return;
+        if (may_go(r->p, c->guest, &c->to, &v, &why, &detail)) {
+                if (m->guest && !is_better(&v, c->load_after, &m->value, m->load_after))
                         return;
-                m->guest = g;
-                m->load_after = load;
+                m->cause = c->cause;
+                m->guest = c->guest;
+                m->from = c->from;
+                m->to = c->to;
+                m->value = v;
+                m->load_after = c->load_after;
                 return;
         }
-        if (m->refused && load >= m->refused_load)
+        if (m->refused && move_value_order(&v, &m->refused_value) >= 0)
                 return;
-        m->refused = g;
-        m->refused_load = load;
+        m->refused = c->guest;
+        m->refused_from = c->from;
+        m->refused_to = &r->p->nodes[c->to.at[0]];
+        m->refused_value = v;
         m->why = why;
         m->detail = detail;
 }
 
-static int describe(const Move *m, char **ret) {
+/* The node of @home that asks for relief, if one does, and of what. */
+static const PlacementNode *node_in_need(const Placement *p, const PlacementGuest *g, const NodeList *home,
+                                         MoveCause *ret) {
+        const PlacementNode *worst = NULL;
+
+        for (size_t i = 0; i < home->n; i++) {
+                const PlacementNode *n = &p->nodes[home->at[i]];
+
+                if (placement_load(n) >= MOVE_OVERLOAD_PERMYRIAD && (!worst || placement_load(n) > placement_load(worst)))
+                        worst = n;
+        }
+        *ret = MOVE_LOAD;
+        for (size_t i = 0; i < home->n && !worst; i++) {
+                IdSet node = idset_of(p->nodes[home->at[i]].id);
+
+                if (p->nodes[home->at[i]].short_bytes == 0 || placement_resident_on(g->guest, &node) == 0)
+                        continue;
+                worst = &p->nodes[home->at[i]];
+                *ret = MOVE_SHORTAGE;
+        }
+        return worst;
+}
+
+/* The CPU node with most of @g's memory; n when that is one of its home. */
+static size_t seed_at_memory(const Rebalance *r, const PlacementGuest *g) {
+        uint64_t most = 0;
+        size_t seed = r->n;
+
+        for (size_t i = 0; i < r->n; i++) {
+                const PlacementNode *n = &r->p->nodes[r->cpu_nodes[i]];
+                IdSet node = idset_of(n->id);
+                uint64_t bytes = placement_resident_on(g->guest, &node);
+
+                if (bytes <= most)
+                        continue;
+                most = bytes;
+                seed = idset_contains(&g->memo->nodes, n->id) ? r->n : i;
+        }
+        return seed;
+}
+
+/* Why the memory of @g cannot be moved, when that alone stands against a move for load or shortage. */
+static bool memory_is_bound(const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail) {
+        return placement_follows_memory(g) && !policy_eligible(g->guest, ACTION_MOVE_MEMORY, ret_why, ret_detail);
+}
+
+static void refuse_bound(Rebalance *r, PlacementGuest *g, const PlacementNode *from, const NodeList *home) {
+        Move *m = &r->move;
+        const char *detail;
+        SkipReason why;
+
+        if (m->refused || !memory_is_bound(g, &why, &detail))
+                return;
+        for (size_t i = 0; i < r->n && !m->refused; i++) {
+                NodeList to = nearest(r, i, home->n);
+                Candidate c = { .cause = MOVE_LOAD, .guest = g, .from = from, .home = *home, .to = to };
+
+                if (same_nodes(&to, home) || !is_allowed(r->p, &c))
+                        continue;
+                m->refused = g;
+                m->refused_from = from;
+                m->refused_to = &r->p->nodes[to.at[0]];
+                m->why = why;
+                m->detail = detail;
+        }
+}
+
+static int consider(Rebalance *r, PlacementGuest *g) {
+        bool remote = g->memo && g->resident_bytes != UNKNOWN_U64 &&
+                      move_is_remote(g, move_remote_bytes(g, &g->memo->nodes));
+        Candidate c = { .guest = g };
+        const char *detail;
+        SkipReason why;
+        size_t seed;
+        int x;
+
+        if ((!r->in_need && !remote) || !placement_is_candidate(r->p, g))
+                return 0;
+        c.home = move_node_list(r->p, &g->memo->nodes, r->p->home);
+        c.from = node_in_need(r->p, g, &c.home, &c.cause);
+        seed = remote ? seed_at_memory(r, g) : r->n;
+        if (c.home.n == 0 || (!c.from && seed == r->n))
+                return 0;
+        x = need_near(r);
+        if (x < 0)
+                return x;
+        if (c.from && memory_is_bound(g, &why, &detail))
+                refuse_bound(r, g, c.from, &c.home);
+        else
+                for (size_t i = 0; c.from && i < r->n; i++) {
+                        c.to = nearest(r, i, c.home.n);
+                        if (!same_nodes(&c.to, &c.home))
+                                offer(r, &c);
+                }
+        if (seed == r->n)
+                return 0;
+        c.cause = MOVE_TO_MEMORY;
+        c.from = &r->p->nodes[c.home.at[0]];
+        c.to = nearest(r, seed, c.home.n);
+        offer(r, &c);
+        return 0;
+}
+
+/* Where no single move helps: the most and the least loaded node. */
+static int consider_swap(Rebalance *r) {
+        const PlacementNode *from = NULL, *to = NULL;
+
+        for (size_t i = 0; i < r->n; i++) {
+                const PlacementNode *n = &r->p->nodes[r->cpu_nodes[i]];
+
+                if (!from || placement_load(n) > placement_load(from))
+                        from = n;
+                if (!to || placement_load(n) < placement_load(to))
+                        to = n;
+        }
+        if (!from || from == to || placement_load(from) < MOVE_OVERLOAD_PERMYRIAD)
+                return 0;
+        return placement_swap(r->p, from, to, &r->move);
+}
+
+/* ---- carrying it out ---- */
+
+static int format_list(const Placement *p, const NodeList *list, char **ret) {
+        IdSet set = IDSET_EMPTY;
+
+        for (size_t i = 0; i < list->n; i++)
+                (void)idset_add(&set, p->nodes[list->at[i]].id);
+        return idset_format(&set, ret);
+}
+
+static int describe_load(const Placement *p, const Move *m, const char *value, char **ret) {
+        const PlacementNode *to = &p->nodes[m->to.at[0]];
+
         return strprintf_to(ret,
                             "node %u at %" PRIu64 " %% of its %u CPUs, node %u at %" PRIu64 " %% of its %u: "
-                            "moving %s (%" PRIu64 " %% of one CPU) brings the larger to %" PRIu64 " %%",
-                            m->from->id, load_of(m->from, m->from->demand_permyriad) / 100, m->from->n_cpus,
-                            m->to->id, load_of(m->to, m->to->demand_permyriad) / 100, m->to->n_cpus,
-                            m->guest->guest->name, m->guest->demand_permyriad / 100, m->load_after / 100);
+                            "moving %s (%" PRIu64 " %% of one CPU) brings the larger to %" PRIu64 " %%; %s",
+                            m->from->id, placement_load(m->from) / 100, m->from->n_cpus, to->id,
+                            placement_load(to) / 100, to->n_cpus, m->guest->guest->name,
+                            m->guest->demand_permyriad / 100, m->load_after / 100, value);
+}
+
+static int describe(const Placement *p, const Move *m, char **ret) {
+        _cleanup_free_ char *value = NULL, *to = NULL;
+        char bytes[FORMAT_BYTES_MAX];
+        int r;
+
+        r = move_value_format(&m->value, &value);
+        if (r >= 0)
+                r = format_list(p, &m->to, &to);
+        if (r < 0)
+                return r;
+        switch (m->cause) {
+        case MOVE_LOAD:
+                return describe_load(p, m, value, ret);
+        case MOVE_SHORTAGE:
+                return strprintf_to(ret, "node %u is %s short of its share of the host's reserve: moving %s to node %s "
+                                    "%s", m->from->id, format_bytes_short(m->from->short_bytes, bytes),
+                                    m->guest->guest->name, to, value);
+        default:
+                return strprintf_to(ret, "%" PRIu64 " %% of its memory are remote: moving its vCPUs to node %s %s",
+                                    placement_remote_permyriad(m->guest, &m->guest->memo->nodes) / 100, to, value);
+        }
+}
+
+static void leave_nodes(Placement *p, const PlacementGuest *g) {
+        NodeList home = move_node_list(p, &g->memo->nodes, p->home);
+        uint64_t cpus = cpus_of(p, &home);
+
+        for (size_t i = 0; i < home.n; i++) {
+                PlacementNode *n = &p->nodes[home.at[i]];
+                uint64_t vcpus = u64_muldiv((uint64_t)g->n_vcpus * PLACEMENT_MILLI, n->n_cpus, cpus);
+
+                n->commit_milli = u64_sub(n->commit_milli, vcpus);
+                n->shared_milli = u64_sub(n->shared_milli, vcpus);
+                n->demand_permyriad = u64_sub(n->demand_permyriad, u64_muldiv(g->demand_permyriad, n->n_cpus, cpus));
+        }
 }
 
 /* Pins and memory follow from the new nodes. */
-static void apply(Placement *p, const Move *m) {
-        uint64_t vcpus = (uint64_t)m->guest->n_vcpus * PLACEMENT_MILLI;
-        PlacementGuest *g = m->guest;
+static void apply(Placement *p, const Move *m, PlacementGuest *g, const IdSet *nodes) {
+        uint64_t remote = placement_remote_permyriad(g, &g->memo->nodes);
 
-        m->from->commit_milli = u64_sub(m->from->commit_milli, vcpus);
-        m->from->shared_milli = u64_sub(m->from->shared_milli, vcpus);
-        m->from->demand_permyriad = u64_sub(m->from->demand_permyriad, g->demand_permyriad);
-        g->memo->nodes = idset_of(m->to->id);
-        placement_account_nodes(p, g, &g->memo->nodes);
+        leave_nodes(p, g);
+        g->memo->nodes = *nodes;
+        g->memo->unmovable_bytes = 0;
+        placement_account_nodes(p, g, nodes);
         g->memo->placed_usec = p->now_usec;
-        placement_note_move(p, g);
         g->moving = true;
+        placement_begin_move(p, g, m->cause, m->from, &m->value, remote);
+        g->memo->move_waits = placement_follows_memory(g) && g->movable && g->resident_bytes != UNKNOWN_U64 &&
+                              move_is_remote(g, move_remote_bytes(g, nodes));
+}
+
+static int carry_out(Placement *p, const Move *m) {
+        IdSet to = IDSET_EMPTY, home = m->guest->memo->nodes;
+
+        for (size_t i = 0; i < m->to.n; i++)
+                (void)idset_add(&to, p->nodes[m->to.at[i]].id);
+        if (m->other)
+                to = m->other->memo->nodes;
+        apply(p, m, m->guest, &to);
+        if (!m->other)
+                return 0;
+        apply(p, m, m->other, &home);
+        return strdup_to(&m->other->reason, m->guest->reason);
+}
+
+static int skip_refused(Placement *p, const Move *m) {
+        return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, m->refused->guest, m->why,
+                             "node %u at %" PRIu64 " %% of its %u CPUs, moving it to node %u would help: %s",
+                             m->refused_from->id, placement_load(m->refused_from) / 100, m->refused_from->n_cpus,
+                             m->refused_to->id, m->detail);
+}
+
+static int find_move(Rebalance *r) {
+        int x;
+
+        for (size_t i = 0; i < r->p->n_guests; i++) {
+                x = consider(r, &r->p->guests[i]);
+                if (x < 0)
+                        return x;
+        }
+        return r->move.guest ? 0 : consider_swap(r);
+}
+
+static int rebalance(Rebalance *r) {
+        Move *m = &r->move;
+        MoveValue memory;
+        int x;
+
+        x = find_move(r);
+        if (x < 0)
+                return x;
+        if (!m->guest)
+                return m->refused ? skip_refused(r->p, m) : 0;
+        if (placement_next_memory(r->p, &memory) && move_value_order(&memory, &m->value) <= 0)
+                return 0;
+        /* The words of a swap come with it. */
+        x = m->other ? 0 : describe(r->p, m, &m->guest->reason);
+        return x < 0 ? x : carry_out(r->p, m);
 }
 
 int placement_rebalance(Placement *p) {
-        Move m = { 0 };
-        int r;
+        Rebalance r;
+        int x;
 
         if (p->context->only_uuid || p->context->snapshot->interval_usec == 0 || placement_move_under_way(p) ||
-            !find_pair(p, &m))
+            placement_unverified(p))
                 return 0;
-        for (size_t i = 0; i < p->n_guests; i++)
-                consider(p, &p->guests[i], &m);
-        if (!m.guest && m.refused)
-                return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, m.refused->guest, m.why,
-                                     "node %u at %" PRIu64 " %% of its %u CPUs, moving it to node %u would help: %s",
-                                     m.from->id, load_of(m.from, m.from->demand_permyriad) / 100, m.from->n_cpus,
-                                     m.to->id, m.detail);
-        if (!m.guest)
-                return 0;
-        r = describe(&m, &m.guest->reason);
-        if (r < 0)
-                return r;
-        apply(p, &m);
-        return 0;
+        x = rebalance_init(&r, p);
+        if (x >= 0)
+                x = rebalance(&r);
+        rebalance_done(&r);
+        return x;
 }

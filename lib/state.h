@@ -44,7 +44,19 @@ typedef struct GuestMemo {
         IdSet nodes;                    /* where it was placed; empty: not placed */
         uint64_t placed_usec;
         uint64_t moved_usec;            /* last move of a running guest; 0: never */
-        unsigned moves;                 /* for the doubling cool-down */
+        unsigned moves;                 /* in a row that did not help: each doubles the cool-down */
+        uint64_t move_ended_usec;       /* its memory arrived, or the move was given up; before moved_usec: neither */
+        unsigned move_cause;            /* MoveCause of the last move, until it is verified; 0: nothing to verify */
+        unsigned move_from;             /* the node it was to relieve */
+        bool move_waits;                /* its memory is yet to be sent after it */
+        uint64_t move_before;           /* measured before the move; see Verdict */
+        uint64_t move_predicted;        /* after it */
+        uint64_t move_sum;              /* measured since it ended, of so many decisions */
+        unsigned move_samples;
+        uint64_t unmovable_bytes;       /* remote memory that the kernel would not move */
+        uint64_t demand_permyriad;      /* smoothed CPU demand and wait of its vCPUs, as of measured_usec; */
+        uint64_t wait_permyriad;        /* never written */
+        uint64_t measured_usec;
         bool pins_seen;                 /* its pins were looked at when first seen */
         bool user_pinned;               /* they are the user's (or were taken over) */
         bool balloon_taken;             /* the balloon was changed by somebody else */

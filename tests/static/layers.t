@@ -35,7 +35,7 @@ policy_may='base|idset|topology|snapshot|config|rules|state|plan|parse|policy[a-
 report 'policy sees values only' "$(grep -nE '^#include "' lib/policy*.[ch] | grep -vE "#include \"($policy_may)\.h\"")"
 
 # What the decision may call of the C library: memory, strings, numbers.
-may_call='__[a-z_]*chk(_fail)?|_GLOBAL_OFFSET_TABLE_|mem[a-z]+|str[a-z_]+|free|malloc|calloc|realloc|reallocarray|qsort|bsearch|v?s?n?printf_to|vasprintf|asprintf|snprintf|vsnprintf|fnmatch|__asan_[a-z0-9_]*|__ubsan_[a-z0-9_]*'
+may_call='__[a-z_]*chk(_fail)?|_GLOBAL_OFFSET_TABLE_|mem[a-z]+|str[a-z_]+|free|malloc|calloc|realloc|reallocarray|qsort(_r)?|bsearch|v?s?n?printf_to|vasprintf|asprintf|snprintf|vsnprintf|fnmatch|__asan_[a-z0-9_]*|__ubsan_[a-z0-9_]*'
 own=$(nm -g --defined-only "$BUILD"/lib/*.o 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u)
 undefined=$(nm -u "$BUILD"/lib/policy*.o 2>/dev/null | awk 'NF == 2 { print $2 }' | sort -u)
 report 'the policy objects were looked at' "$([ -n "$undefined" ] || echo "no objects in $BUILD/lib")"

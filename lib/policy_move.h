@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Moves of guests that run, as the parts of the placement controller that
+ * decide and verify them share them.
+ */
+
+#include "policy_placement.h"
+
+/* Indices into p->nodes of nodes with usable CPUs; borrowed. */
+typedef struct NodeList {
+        const uint16_t *at;
+        size_t n;
+} NodeList;
+
+/* In permyriad of one CPU, what is gained positive. */
+typedef struct MoveValue {
+        uint64_t bytes;                 /* to copy */
+        int64_t wait, remote, shortage; /* less waiting, less remote access, less want of memory */
+        int64_t score;                  /* their sum, less the cost of copying */
+} MoveValue;
+
+#define MOVE_OVERLOAD_PERMYRIAD 8500U   /* of a node's CPUs */
+
+/* policy_move_cost.c. */
+
+/* The nodes of @nodes that have usable CPUs, in @buffer (room for p->n_nodes). */
+NodeList move_node_list(const Placement *p, const IdSet *nodes, uint16_t *buffer);
+/* Share of a CPU that @g's vCPUs want; all of them when that was never measured. */
+uint64_t move_demand(const PlacementGuest *g);
+/* Bytes of @g that are not on @nodes, but could be. */
+uint64_t move_remote_bytes(const PlacementGuest *g, const IdSet *nodes);
+/* Too little is remote for the guest to notice. */
+bool move_is_remote(const PlacementGuest *g, uint64_t remote_bytes);
+/* Bringing @g's memory to the nodes it is placed on. */
+MoveValue move_value_of_memory(const Placement *p, const PlacementGuest *g, const NodeList *home);
+/* @g goes from @from to @to, with its memory where that can be moved. */
+MoveValue move_value(const Placement *p, const PlacementGuest *g, const NodeList *from, const NodeList *to);
+/* @a and @b, on @from and @to, change places. */
+MoveValue move_value_of_swap(const Placement *p, const PlacementGuest *a, const PlacementGuest *b,
+                             const NodeList *from, const NodeList *to);
+/* Whether @a is better than @b: by score, in steps of 1 % of a CPU, then by bytes to copy. Negative: @a is. */
+int move_value_order(const MoveValue *a, const MoveValue *b);
+/* "gains 34 % of one CPU for 2.0 GiB to copy" */
+int move_value_format(const MoveValue *v, char **ret);
+
+/* policy_numa.c. */
+
+/* End of the time in which @g is not moved again. */
+uint64_t placement_cooldown_end(const Placement *p, const PlacementGuest *g);
+/* The mover is busy, or pages of an earlier move may still be on their way. */
+bool placement_move_under_way(const Placement *p);
+/* The same of one guest's. */
+bool placement_guest_moves(const Placement *p, const PlacementGuest *g);
+/* The guest whose memory would be sent next; NULL: none. Without a Skip. */
+PlacementGuest *placement_next_memory(Placement *p, MoveValue *ret);
+
+/* policy_verify.c. */
+
+/* Notes that @g is moved now for @cause, to relieve @from, and what is expected of it. Its nodes are the new ones. */
+void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause, const PlacementNode *from,
+                          const MoveValue *v, uint64_t remote_before);
+/* A move of vCPUs is not verified yet: the loads of the nodes are not what they will be. */
+bool placement_unverified(const Placement *p);
+/* Remote memory of @g on @nodes, in permyriad of all of it. */
+uint64_t placement_remote_permyriad(const PlacementGuest *g, const IdSet *nodes);
+
+/* policy_rebalance.c. */
+
+/* A move that is being looked for. */
+typedef struct Move {
+        MoveCause cause;
+        PlacementGuest *guest, *other;  /* guest NULL: none yet; other: of a swap */
+        const PlacementNode *from;      /* the node to be relieved */
+        NodeList to;                    /* unless a swap */
+        MoveValue value;
+        uint64_t load_after;            /* of what it leaves */
+        PlacementGuest *refused;        /* would have been moved, but */
+        const PlacementNode *refused_from, *refused_to;
+        MoveValue refused_value;
+        SkipReason why;
+        const char *detail;
+} Move;
+
+uint64_t placement_load(const PlacementNode *n);
+/* Nothing but its cool-down and the room at the target can stand against moving @g. */
+bool placement_is_candidate(const Placement *p, const PlacementGuest *g);
+/* The same of those; *ret_why is set when they do. */
+bool placement_may_move(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail);
+/* policy_swap.c. The best swap between the nodes @from and @to, given to @m. -ENOMEM. */
+int placement_swap(Placement *p, const PlacementNode *from, const PlacementNode *to, Move *m);
