@@ -34,8 +34,7 @@ static void forget_slot(GuestSlot *slot) {
 
 /* What the old policy had remembered and the new one must learn afresh. */
 static void forget_verdicts(Manager *m) {
-        for (size_t i = 0; i < m->state->n_thresholds; i++)
-                m->state->thresholds[i] = (ThresholdMemo){ 0 };
+        state_reset_thresholds(m->state);
         m->state->ksm_taken = false;
         for (size_t i = 0; i < m->state->n_guests; i++)
                 m->state->guests[i].balloon_taken = false;

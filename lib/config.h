@@ -139,11 +139,27 @@ typedef enum Metric {
         METRIC_HOST_GUESTS,             /* running guests */
         METRIC_HOST_VCPUS,              /* online vCPUs of running guests */
         METRIC_KSM_PAGES_SHARING,       /* pages */
+        METRIC_KSM_PAGES_UNSHARED,      /* pages */
         METRIC_KSM_PROFIT,              /* bytes */
+        METRIC_KSM_CPU,                 /* permyriad of one CPU */
+        METRIC_NODE_MEMORY_FREE,        /* bytes, or permyriad of the node's memory */
+        METRIC_NODE_CPU_BUSY,           /* permyriad of the node's CPUs */
+        METRIC_GUEST_CPU_BUSY,          /* permyriad of its online vCPUs */
+        METRIC_GUEST_CPU_WAIT,          /* likewise, runnable and waiting for a CPU */
+        METRIC_GUEST_VCPUS,             /* online */
+        METRIC_GUEST_MEMORY_CURRENT,    /* bytes, or permyriad of its maximum */
+        METRIC_GUEST_MEMORY_RESIDENT,   /* likewise */
+        METRIC_GUEST_MEMORY_USABLE,     /* bytes, or permyriad of its current memory; the guest's own word */
+        METRIC_GUEST_SWAP_IN,           /* bytes since its boot; the guest's own word */
+        METRIC_GUEST_MAJOR_FAULTS,      /* since its boot; the guest's own word */
         _METRIC_MAX,
         _METRIC_INVALID = -EINVAL,
 } Metric;
 DECLARE_STRING_TABLE(metric, Metric);   /* "host.memory.available" */
+
+typedef enum MetricScope { METRIC_OF_HOST, METRIC_OF_NODE, METRIC_OF_GUEST } MetricScope;
+typedef enum MetricRate { RATE_NONE, RATE_RISING, RATE_FALLING, _METRIC_RATE_MAX } MetricRate;
+DECLARE_STRING_TABLE(metric_rate, MetricRate);  /* "rising", "falling"; RATE_NONE has no name */
 
 /* Daily window [start, end) in minutes of the local day; end <= start crosses midnight. */
 typedef struct Schedule {
@@ -177,6 +193,10 @@ struct Condition {
         uint64_t limit, clear;
         bool percent;                   /* limit and clear are permyriad of the metric's whole */
         uint64_t for_usec;
+        bool has_node;                  /* a metric of this node; else of any */
+        unsigned node;
+        MetricRate rate;                /* its change a second is compared, not itself */
+        uint64_t average_usec;          /* its mean over this time; 0: as it is */
         unsigned threshold_index;       /* among all thresholds of the Config, in file order */
         /* CONDITION_ALL, _ANY, _NOT */
         Condition **children;
@@ -188,6 +208,7 @@ typedef struct Rule {
         char *name;                     /* unique */
         Condition *when;
         bool has_guests;                /* a guests selector was given */
+        bool of_guest;                  /* when looks at metrics of a guest: decided for each one */
         GuestSelector guests;
         SettingLayer set;
         const char *file;

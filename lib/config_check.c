@@ -36,6 +36,9 @@ typedef struct Possible {
 static void narrow(Ranges *ranges, const Condition *c, bool want) {
         Range *range = &ranges->of[c->metric][c->percent];
 
+        /* Several nodes, several times: each has a value of its own. */
+        if (metric_scope(c->metric) == METRIC_OF_NODE || c->rate != RATE_NONE || c->average_usec > 0)
+                return;
         if (want && c->above)
                 range->low = MAX(range->low, c->clear);
         else if (want)

@@ -77,7 +77,7 @@ static int load_kind(Loader *l, const config_setting_t *group, const config_sett
 }
 
 static const char *const kinds[] = { "schedule", "metric", "all", "any", "not" };
-static const char *const details[] = { "above", "below", "clear", "for" };
+static const char *const details[] = { "above", "below", "clear", "for", "node", "rate", "average" };
 
 static bool is_one_of(const char *name, const char *const *names, size_t n) {
         for (size_t i = 0; i < n; i++)
@@ -102,8 +102,8 @@ static const config_setting_t *find_kind(Loader *l, const config_setting_t *grou
                 if (is_one_of(name, details, ELEMENTSOF(details)))
                         stray = stray ? stray : s;
                 else if (!is_one_of(name, kinds, ELEMENTSOF(kinds))) {
-                        const char *known[] = { "schedule", "metric", "all", "any", "not",
-                                                "above", "below", "clear", "for" };
+                        const char *known[] = { "schedule", "metric", "all", "any", "not", "above", "below",
+                                                "clear", "for", "node", "rate", "average" };
 
                         setting_unknown(&l->errors, s, "condition", known, ELEMENTSOF(known));
                 } else if (kind)

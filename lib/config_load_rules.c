@@ -3,6 +3,7 @@
 /* The lists `guests` and `rules`: who is selected, and what is set. */
 
 #include "config_load.h"
+#include "rules.h"
 
 #include <ctype.h>
 #include <fnmatch.h>
@@ -256,13 +257,29 @@ static void check_rule_members(Loader *l, const config_setting_t *s) {
         }
 }
 
+static bool looks_at_guest(const Condition *c) {
+        if (c->type == CONDITION_THRESHOLD)
+                return metric_scope(c->metric) == METRIC_OF_GUEST;
+        for (size_t i = 0; i < c->n_children; i++)
+                if (looks_at_guest(c->children[i]))
+                        return true;
+        return false;
+}
+
 static int load_rule_parts(Loader *l, const config_setting_t *s, Rule *rule) {
         const config_setting_t *guests = config_setting_get_member(s, "guests");
+        size_t errors_before = l->errors.n;
         int r;
 
         r = load_rule_name(l, s, rule);
         if (r >= 0)
                 r = load_rule_when(l, s, rule);
+        if (r >= 0 && rule->when && l->errors.n == errors_before) {
+                rule->of_guest = looks_at_guest(rule->when);
+                if (rule->of_guest && !guests)
+                        setting_error(&l->errors, s, "rule looks at a metric of a guest; guests = { ... } is needed, "
+                                      "guests = { } for each of them");
+        }
         if (r >= 0 && guests) {
                 rule->has_guests = true;
                 r = load_selector(l, guests, &rule->guests);

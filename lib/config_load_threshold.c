@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A condition { metric; above or below; clear; for }. */
+/* A condition { metric; above or below; clear; for; node; rate; average }. */
 
 #include "config_load.h"
 #include "parse.h"
@@ -11,7 +11,11 @@ typedef struct Quantity {
         bool percent;
 } Quantity;
 
-static const char *quantity_needed(Metric m) {
+static const char *quantity_needed(const Condition *c) {
+        Metric m = c->metric;
+
+        if (c->rate != RATE_NONE)
+                return metric_takes_size(m) ? "a rate (\"10 MiB/s\")" : "a rate (\"100/s\")";
         if (metric_takes_size(m) && metric_takes_percent(m))
                 return "a percentage up to 100 % (\"15 %\") or a size (\"2 GiB\")";
         if (metric_takes_percent(m))
@@ -19,9 +23,29 @@ static const char *quantity_needed(Metric m) {
         return metric_takes_size(m) ? "a size (\"2 GiB\")" : "a number";
 }
 
-static int parse_quantity(Metric m, const char *text, Quantity *ret) {
+/* "100/s", "100 / s". */
+static int parse_number_rate(const char *text, uint64_t *ret) {
+        _cleanup_free_ char *number = NULL;
+        const char *slash = strchr(text, '/'), *unit;
+
+        if (!slash)
+                return -EINVAL;
+        for (unit = slash + 1; *unit == ' '; unit++)
+                ;
+        if (!streq(unit, "s"))
+                return -EINVAL;
+        while (slash > text && slash[-1] == ' ')
+                slash--;
+        number = strndup(text, (size_t)(slash - text));
+        return number ? parse_u64(number, ret) : -ENOMEM;
+}
+
+static int parse_quantity(const Condition *c, const char *text, Quantity *ret) {
+        Metric m = c->metric;
         int r = -EINVAL;
 
+        if (c->rate != RATE_NONE)
+                return metric_takes_size(m) ? parse_rate(text, &ret->value) : parse_number_rate(text, &ret->value);
         if (metric_takes_number(m))
                 return parse_u64(text, &ret->value);
         if (metric_takes_size(m))
@@ -38,9 +62,10 @@ static bool is_bare_number(const char *text) {
 }
 
 /* Whether *ret was set. */
-static bool load_quantity(Loader *l, const config_setting_t *s, Metric m, Quantity *ret) {
-        const char *name = config_setting_name(s), *metric = metric_to_string(m), *needed = quantity_needed(m), *text;
-        bool number = metric_takes_number(m);
+static bool load_quantity(Loader *l, const config_setting_t *s, const Condition *c, Quantity *ret) {
+        const char *name = config_setting_name(s), *metric = metric_to_string(c->metric), *needed = quantity_needed(c);
+        bool number = metric_takes_number(c->metric) && c->rate == RATE_NONE;
+        const char *text;
         Quantity q = { 0 };
         int r;
 
@@ -51,7 +76,7 @@ static bool load_quantity(Loader *l, const config_setting_t *s, Metric m, Quanti
         text = load_string(l, s, name, needed);
         if (!text)
                 return false;
-        r = parse_quantity(m, text, &q);
+        r = parse_quantity(c, text, &q);
         if (r == -ERANGE)
                 setting_error(&l->errors, s, "%s: \"%s\" is out of range for %s; %s is needed", name, text, metric,
                               needed);
@@ -67,7 +92,7 @@ static bool load_limit(Loader *l, const config_setting_t *s, Condition *c) {
         const char *metric = metric_to_string(c->metric);
         Quantity q;
 
-        if (!load_quantity(l, s, c->metric, &q))
+        if (!load_quantity(l, s, c, &q))
                 return false;
         c->limit = q.value;
         c->percent = q.percent;
@@ -90,7 +115,7 @@ static bool never_clears(const Condition *c, const Quantity *clear) {
 static void load_clear(Loader *l, const config_setting_t *s, Condition *c) {
         Quantity q;
 
-        if (!load_quantity(l, s, c->metric, &q))
+        if (!load_quantity(l, s, c, &q))
                 return;
         /* "0" is both a size and a percentage. */
         if (q.value > 0 && q.percent != c->percent)
@@ -107,9 +132,10 @@ static void load_clear(Loader *l, const config_setting_t *s, Condition *c) {
                 c->clear = q.value;
 }
 
-static void load_for(Loader *l, const config_setting_t *s, Condition *c) {
-        static const char needed[] = "a time from 0 to 1 d (\"30 s\")";
-        const char *text = load_string(l, s, "for", needed);
+/* `for` and `average`. */
+static void load_time(Loader *l, const config_setting_t *s, uint64_t minimum_usec, const char *needed,
+                      uint64_t *ret_usec) {
+        const char *name = config_setting_name(s), *text = load_string(l, s, name, needed);
         const char *problem = "is out of range";
         uint64_t usec;
         int r;
@@ -117,13 +143,58 @@ static void load_for(Loader *l, const config_setting_t *s, Condition *c) {
         if (!text)
                 return;
         r = parse_duration(text, &usec);
-        if (r >= 0 && usec <= USEC_PER_DAY) {
-                c->for_usec = usec;
+        if (r >= 0 && usec >= minimum_usec && usec <= USEC_PER_DAY) {
+                *ret_usec = usec;
                 return;
         }
         if (r == -EINVAL)
                 problem = is_bare_number(text) ? "has no unit" : "is malformed";
-        setting_error(&l->errors, s, "for: \"%s\" %s; %s is needed", text, problem, needed);
+        setting_error(&l->errors, s, "%s: \"%s\" %s; %s is needed", name, text, problem, needed);
+}
+
+static void load_rate(Loader *l, const config_setting_t *s, Condition *c) {
+        const char *text = load_string(l, s, "rate", "\"rising\" or \"falling\"");
+        MetricRate rate;
+
+        if (!text)
+                return;
+        rate = metric_rate_from_string(text);
+        if ((int)rate < 0) {
+                setting_error(&l->errors, s, "rate: \"%s\" is unknown; \"rising\" or \"falling\" is needed", text);
+                /* So that the limits are not complained about. */
+                c->rate = RATE_RISING;
+        } else if (!metric_takes_size(c->metric) && !metric_takes_number(c->metric))
+                setting_error(&l->errors, s, "rate: %s is a share already; a metric that is a size or a number is "
+                              "needed", metric_to_string(c->metric));
+        else
+                c->rate = rate;
+}
+
+static void load_node(Loader *l, const config_setting_t *s, Condition *c) {
+        if (config_setting_type(s) != CONFIG_TYPE_INT || config_setting_get_int(s) < 0 ||
+            config_setting_get_int(s) >= (int)IDSET_MAX)
+                load_type_error(l, s, "node", "the number of a NUMA node");
+        else if (metric_scope(c->metric) != METRIC_OF_NODE)
+                setting_error(&l->errors, s, "node: %s is not a metric of a node; node.memory.free or node.cpu.busy is "
+                              "needed", metric_to_string(c->metric));
+        else {
+                c->has_node = true;
+                c->node = (unsigned)config_setting_get_int(s);
+        }
+}
+
+/* What says how the metric is looked at; before its limits, whose unit depends on it. */
+static void load_details(Loader *l, const config_setting_t *group, Condition *c) {
+        const config_setting_t *node = config_setting_get_member(group, "node");
+        const config_setting_t *rate = config_setting_get_member(group, "rate");
+        const config_setting_t *average = config_setting_get_member(group, "average");
+
+        if (node)
+                load_node(l, node, c);
+        if (rate)
+                load_rate(l, rate, c);
+        if (average)
+                load_time(l, average, USEC_PER_SEC, "a time from 1 s to 1 d (\"5 min\")", &c->average_usec);
 }
 
 static bool load_metric(Loader *l, const config_setting_t *s, Condition *c) {
@@ -160,9 +231,10 @@ int load_threshold(Loader *l, const config_setting_t *group, Condition *c) {
         c->threshold_index = l->config->n_thresholds++;
         c->above = above;
         if (dwell)
-                load_for(l, dwell, c);
+                load_time(l, dwell, 0, "a time from 0 to 1 d (\"30 s\")", &c->for_usec);
         if (!load_metric(l, metric, c))
                 return 0;
+        load_details(l, group, c);
         if (above && below)
                 setting_error(&l->errors, below, "both above and below; one of them is needed");
         else if (!above && !below)

@@ -68,12 +68,86 @@ static int remember_guests(const Snapshot *snapshot, State *state) {
         return 0;
 }
 
-static void resolve_settings(PolicyContext *c) {
+static bool has_rules_of_guests(const Config *config) {
+        for (size_t i = 0; i < config->n_rules; i++)
+                if (config->rules[i].of_guest)
+                        return true;
+        return false;
+}
+
+/* Rules that are decided for each guest; @active then says which hold for any. */
+static int resolve_guest(PolicyContext *c, size_t i, bool fresh, bool *active, bool *of_guest) {
+        const Guest *g = c->snapshot->guests[i];
+        int r;
+
+        memcpy(of_guest, c->active_rules, c->config->n_rules * sizeof(*of_guest));
+        r = rules_evaluate_guest(c->config, c->snapshot, g, fresh, c->state, of_guest);
+        if (r < 0)
+                return r;
+        config_resolve_guest(c->config, (ActiveRules){ .active = of_guest }, g, &c->guests[i]);
+        for (size_t j = 0; j < c->config->n_rules; j++)
+                active[j] = active[j] || (c->config->rules[j].of_guest && of_guest[j]);
+        return 0;
+}
+
+static int resolve_settings(PolicyContext *c, bool *active) {
         ActiveRules rules = { .active = c->active_rules };
+        _cleanup_free_ bool *any = NULL, *of_guest = NULL;
+        int r;
 
         config_resolve_host(c->config, rules, &c->host);
-        for (size_t i = 0; i < c->snapshot->n_guests; i++)
-                config_resolve_guest(c->config, rules, c->snapshot->guests[i], &c->guests[i]);
+        if (!has_rules_of_guests(c->config)) {
+                for (size_t i = 0; i < c->snapshot->n_guests; i++)
+                        config_resolve_guest(c->config, rules, c->snapshot->guests[i], &c->guests[i]);
+                return 0;
+        }
+        any = calloc(c->config->n_rules, sizeof(*any));
+        of_guest = calloc(c->config->n_rules, sizeof(*of_guest));
+        if (!any || !of_guest)
+                return -ENOMEM;
+        for (size_t i = 0; i < c->snapshot->n_guests; i++) {
+                r = resolve_guest(c, i, !c->only_uuid, any, of_guest);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t j = 0; j < c->config->n_rules; j++)
+                active[j] = active[j] || any[j];
+        return 0;
+}
+
+static bool rules_want_stats(const Config *config, const Guest *g) {
+        for (size_t i = 0; i < config->n_rules; i++)
+                if (config->rules[i].of_guest && rules_need_stats(config->rules[i].when) &&
+                    guest_selector_matches(&config->rules[i].guests, g))
+                        return true;
+        return false;
+}
+
+static int compare_uuids(const void *a, const void *b) {
+        return strcmp(a, b);
+}
+
+/* What the rules will look at next time, beside what the controllers want already. */
+static int want_stats_for_rules(PolicyContext *c) {
+        _cleanup_free_ char(*wanted)[UUID_TEXT_SIZE] = NULL;
+        size_t n = c->plan->n_wanted_stats;
+        int r = 0;
+
+        if (!has_rules_of_guests(c->config))
+                return 0;
+        wanted = calloc(MAX(n, (size_t)1), sizeof(*wanted));
+        if (!wanted)
+                return -ENOMEM;
+        if (n > 0)
+                memcpy(wanted, c->plan->wanted_stats, n * sizeof(*wanted));
+        qsort(wanted, n, sizeof(*wanted), compare_uuids);
+        for (size_t i = 0; r >= 0 && i < c->snapshot->n_guests; i++) {
+                const Guest *g = c->snapshot->guests[i];
+
+                if (rules_want_stats(c->config, g) && !bsearch(g->uuid, wanted, n, sizeof(*wanted), compare_uuids))
+                        r = plan_want_stats(c->plan, g);
+        }
+        return r;
 }
 
 static int run_controllers(PolicyContext *c) {
@@ -102,7 +176,7 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
         r = plan_new(&plan);
         if (r < 0)
                 return r;
-        r = rules_evaluate(in->config, in->snapshot, state, active);
+        r = rules_evaluate(in->config, in->snapshot, !in->only_uuid, state, active);
         if (r < 0)
                 return r;
         if (!in->only_uuid && !in->guests_incomplete)
@@ -122,8 +196,11 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
                 .mover_busy = in->mover_busy,
                 .moving_uuid = in->moving_uuid,
         };
-        resolve_settings(&c);
-        r = run_controllers(&c);
+        r = resolve_settings(&c, active);
+        if (r >= 0)
+                r = run_controllers(&c);
+        if (r >= 0)
+                r = want_stats_for_rules(&c);
         if (r < 0)
                 return r;
         plan->active_rules = TAKE_PTR(active);

@@ -141,7 +141,7 @@ static int decide(const PolicyInput *in, const Snapshot *snapshot, const State *
         r = state_copy(state, &scratch);
         if (r < 0)
                 return r;
-        r = rules_evaluate(in->config, in->snapshot, scratch, active);
+        r = rules_evaluate(in->config, in->snapshot, true, scratch, active);
         if (r < 0)
                 return r;
         r = remember_guests(snapshot, scratch);

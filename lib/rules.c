@@ -4,28 +4,12 @@
  * A rule is active while its condition holds. Conditions:
  *
  * schedule: any of its windows holds at the local time of the snapshot.
+ * threshold: see threshold.c.
  * all, any: of the children. not: none of the children.
  *
- * threshold: a level with hysteresis and dwell. With "above L, clear C, for D"
- * ("below" is its mirror image: exchange < and >):
- *
- *     is      value            becomes   and
- *     off     unknown          off       a dwell that is running goes on
- *     off     <= L             off       the dwell is given up
- *     off     > L, for < D     off       the dwell begins, or goes on
- *     off     > L, for >= D    on        at once when D is 0
- *     on      unknown          on
- *     on      >= C             on        however it moves around L
- *     on      < C              off       the next time above L starts a dwell of its own
- *
- * Where the policy file gives no C, the loader takes L + 1 (L - 1 for below):
- * without hysteresis the value L itself switches off, so that also "above 0"
- * ends. With C = L given, the value L keeps the threshold as it is.
- *
- * "for" is the time between the first look that found the value above L and
- * this one, with no look in between that found it elsewhere. A clock that
- * reads less than when the dwell began (the host was booted since) begins it
- * again.
+ * A rule that looks at a metric of a guest is decided for each guest it
+ * selects, with thresholds of its own; what is not the guest's in it (a
+ * schedule, a metric of the host) is the same for all.
  *
  * Each threshold is looked at in each evaluation, also where its rule is
  * already decided by another part of the condition: its dwell runs on its own.
@@ -33,36 +17,17 @@
 
 #include "rules.h"
 
-static bool beyond(const Condition *c, uint64_t value) {
-        return c->above ? value > c->limit : value < c->limit;
-}
+static const char *const metric_rate_table[_METRIC_RATE_MAX] = {
+        [RATE_RISING] = "rising",
+        [RATE_FALLING] = "falling",
+};
+DEFINE_STRING_TABLE(metric_rate, MetricRate, metric_rate_table)
 
-static bool cleared(const Condition *c, uint64_t value) {
-        return c->above ? value < c->clear : value > c->clear;
-}
-
-static bool evaluate_threshold(const Condition *c, const Snapshot *snapshot, ThresholdMemo *memo) {
-        bool was_raw = memo->raw;
-        uint64_t value;
-
-        if (metric_value(snapshot, c->metric, c->percent, &value) < 0)
-                return memo->active;
-        memo->raw = beyond(c, value);
-        if (memo->active) {
-                if (!cleared(c, value))
-                        return true;
-                memo->active = false;
-                was_raw = false;
-        }
-        if (!memo->raw) {
-                memo->raw_since_usec = 0;
-                return false;
-        }
-        if (!was_raw || memo->raw_since_usec > snapshot->now_usec)
-                memo->raw_since_usec = snapshot->now_usec;
-        memo->active = u64_sub(snapshot->now_usec, memo->raw_since_usec) >= c->for_usec;
-        return memo->active;
-}
+typedef struct Look {
+        MetricSource from;
+        bool fresh;
+        State *state;
+} Look;
 
 static bool any_schedule_matches(const Condition *c, const LocalTime *t) {
         for (size_t i = 0; i < c->n_schedules; i++)
@@ -71,35 +36,88 @@ static bool any_schedule_matches(const Condition *c, const LocalTime *t) {
         return false;
 }
 
-static bool evaluate(const Condition *c, const Snapshot *snapshot, ThresholdMemo *memos) {
+/* 1: it holds, 0: not, -ENOMEM. */
+static int evaluate_threshold(const Condition *c, const Look *look) {
+        ThresholdMemo *memo = NULL;
+        int r = 0;
+
+        if (metric_scope(c->metric) != METRIC_OF_GUEST)
+                memo = &look->state->thresholds[c->threshold_index];
+        else if (look->from.guest)
+                r = state_guest_threshold(look->state, look->from.guest->uuid, c->threshold_index, &memo);
+        if (r < 0 || !memo)
+                return r;
+        return look->fresh ? threshold_evaluate(c, &look->from, memo) : memo->active;
+}
+
+/* Likewise. */
+static int evaluate(const Condition *c, const Look *look) {
         size_t holding = 0;
 
         switch (c->type) {
         case CONDITION_SCHEDULE:
-                return any_schedule_matches(c, &snapshot->local_time);
+                return any_schedule_matches(c, &look->from.snapshot->local_time);
         case CONDITION_THRESHOLD:
-                return evaluate_threshold(c, snapshot, &memos[c->threshold_index]);
+                return evaluate_threshold(c, look);
         case CONDITION_ALL:
         case CONDITION_ANY:
         case CONDITION_NOT:
                 break;
         }
-        for (size_t i = 0; i < c->n_children; i++)
-                holding += evaluate(c->children[i], snapshot, memos);
+        for (size_t i = 0; i < c->n_children; i++) {
+                int r;
+
+                r = evaluate(c->children[i], look);
+                if (r < 0)
+                        return r;
+                holding += (size_t)r;
+        }
         if (c->type == CONDITION_ALL)
                 return holding == c->n_children;
         return (holding > 0) == (c->type == CONDITION_ANY);
 }
 
-int rules_evaluate(const Config *c, const Snapshot *snapshot, State *state, bool *active) {
+int rules_evaluate(const Config *c, const Snapshot *snapshot, bool fresh, State *state, bool *active) {
+        const Look look = { .from = { .snapshot = snapshot }, .fresh = fresh, .state = state };
         int r;
 
         r = state_set_thresholds(state, c->n_thresholds);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < c->n_rules; i++)
-                active[i] = evaluate(c->rules[i].when, snapshot, state->thresholds);
+        for (size_t i = 0; i < c->n_rules; i++) {
+                r = c->rules[i].of_guest ? 0 : evaluate(c->rules[i].when, &look);
+                if (r < 0)
+                        return r;
+                active[i] = r > 0;
+        }
         return 0;
+}
+
+int rules_evaluate_guest(const Config *c, const Snapshot *snapshot, const Guest *guest, bool fresh, State *state,
+                         bool *active) {
+        const Look look = { .from = { .snapshot = snapshot, .guest = guest }, .fresh = fresh, .state = state };
+        int r;
+
+        for (size_t i = 0; i < c->n_rules; i++) {
+                const Rule *rule = &c->rules[i];
+
+                if (!rule->of_guest)
+                        continue;
+                r = guest_selector_matches(&rule->guests, guest) ? evaluate(rule->when, &look) : 0;
+                if (r < 0)
+                        return r;
+                active[i] = r > 0;
+        }
+        return 0;
+}
+
+bool rules_need_stats(const Condition *c) {
+        if (c->type == CONDITION_THRESHOLD)
+                return metric_needs_stats(c->metric);
+        for (size_t i = 0; i < c->n_children; i++)
+                if (rules_need_stats(c->children[i]))
+                        return true;
+        return false;
 }
 
 static unsigned sooner(unsigned a, unsigned b) {
@@ -126,15 +144,31 @@ unsigned rules_next_edge_sec(const Config *c, const LocalTime *t) {
         return sec;
 }
 
+/* As long as @memo's dwell still takes. */
+static uint64_t dwell_left_usec(const Condition *c, const ThresholdMemo *memo, uint64_t now_usec) {
+        uint64_t left = u64_sub(u64_add(memo->raw_since_usec, c->for_usec), now_usec);
+
+        return memo->raw && !memo->active && left > 0 ? left : UINT64_MAX;
+}
+
+/* Of guests' thresholds, the first dwell to end. */
+static uint64_t guests_dwell_left_usec(const Condition *c, const State *state, uint64_t now_usec) {
+        uint64_t usec = UINT64_MAX;
+
+        for (size_t i = 0; i < state->n_guest_thresholds; i++)
+                if (state->guest_thresholds[i].index == c->threshold_index)
+                        usec = MIN(usec, dwell_left_usec(c, &state->guest_thresholds[i].memo, now_usec));
+        return usec;
+}
+
 static uint64_t condition_next_dwell_usec(const Condition *c, const State *state, uint64_t now_usec) {
         uint64_t usec = UINT64_MAX;
 
-        if (c->type == CONDITION_THRESHOLD && c->threshold_index < state->n_thresholds) {
-                const ThresholdMemo *memo = &state->thresholds[c->threshold_index];
-                uint64_t left = u64_sub(u64_add(memo->raw_since_usec, c->for_usec), now_usec);
-
-                if (memo->raw && !memo->active && left > 0)
-                        usec = left;
+        if (c->type == CONDITION_THRESHOLD && c->for_usec > 0) {
+                if (metric_scope(c->metric) == METRIC_OF_GUEST)
+                        usec = guests_dwell_left_usec(c, state, now_usec);
+                else if (c->threshold_index < state->n_thresholds)
+                        usec = dwell_left_usec(c, &state->thresholds[c->threshold_index], now_usec);
         }
         for (size_t i = 0; i < c->n_children; i++)
                 usec = MIN(usec, condition_next_dwell_usec(c->children[i], state, now_usec));

@@ -11,12 +11,24 @@
 #include "state.h"
 
 /*
- * Evaluates every rule of @c. @active has room for c->n_rules. Updates
- * state->thresholds (grown to c->n_thresholds). A threshold whose metric is not
- * known keeps its last state. Returns 0 or -ENOMEM; on failure nothing changed.
- * The truth table of a threshold is at the head of rules.c.
+ * Evaluates every rule of @c but those of_guest, which are false. @active has
+ * room for c->n_rules. Updates state->thresholds (grown to c->n_thresholds). A
+ * threshold whose metric is not known keeps its last state; so do all of them
+ * when the snapshot is not @fresh: its metrics were looked at before, and only
+ * its time is new. Returns 0 or -ENOMEM; then thresholds may have been updated
+ * in part. The truth table of a threshold is at the head of threshold.c.
  */
-int rules_evaluate(const Config *c, const Snapshot *snapshot, State *state, bool *active);
+int rules_evaluate(const Config *c, const Snapshot *snapshot, bool fresh, State *state, bool *active);
+
+/*
+ * The rules of_guest, as they are for @guest: sets those elements of @active,
+ * and leaves the others alone. Updates state->guest_thresholds.
+ */
+int rules_evaluate_guest(const Config *c, const Snapshot *snapshot, const Guest *guest, bool fresh, State *state,
+                         bool *active);
+
+/* Whether any condition, or any part of it, needs what guests say of themselves (balloon statistics). */
+bool rules_need_stats(const Condition *c);
 
 /*
  * Seconds from @t until the next instant at which any schedule of @c may
@@ -61,15 +73,35 @@ bool schedule_never_holds(const Schedule *schedule);
 /* As rules_next_edge_sec, of one schedule. */
 unsigned schedule_next_edge_sec(const Schedule *schedule, const LocalTime *t);
 
+/* Where a metric is looked up. */
+typedef struct MetricSource {
+        const Snapshot *snapshot;
+        const Guest *guest;             /* NULL: metrics of a guest are not known */
+        bool has_node;                  /* metrics of @node, else of the node where it is highest (@lowest: lowest) */
+        unsigned node;
+        bool lowest;
+} MetricSource;
+
 /*
  * The metric's value in its unit (permyriad of its whole with @percent).
  * -ENODATA: not known, or there is nothing it could be a share of (percent of
  * swap without swap; KSM of a kernel without KSM). -EINVAL: @metric cannot be
  * given that way. A negative ksm.profit counts as 0.
  */
-int metric_value(const Snapshot *snapshot, Metric metric, bool percent, uint64_t *ret);
+int metric_value(const MetricSource *from, Metric metric, bool percent, uint64_t *ret);
 
-/* Whether limits of @m can be given as a size, a percentage, a plain number. */
+/* @m is a metric in the following four. */
+MetricScope metric_scope(Metric m);
+/* Comes from the guest's balloon driver. */
+bool metric_needs_stats(Metric m);
+
+/* Whether limits can be given as a size, a percentage, a plain number. */
 bool metric_takes_size(Metric m);
 bool metric_takes_percent(Metric m);
 bool metric_takes_number(Metric m);
+
+/*
+ * One look at a threshold: whether it holds. @from is completed with what @c
+ * asks for. The table is at the head of threshold.c.
+ */
+bool threshold_evaluate(const Condition *c, const MetricSource *from, ThresholdMemo *memo);

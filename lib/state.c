@@ -26,6 +26,7 @@ State *state_free(State *s) {
         free(s->owned);
         free(s->guests);
         free(s->thresholds);
+        free(s->guest_thresholds);
         free(s);
         return NULL;
 }
@@ -87,6 +88,11 @@ static int copy_arrays(const State *from, State *to) {
         if (r < 0)
                 return r;
         to->n_thresholds = from->n_thresholds;
+        r = copy_array(from->guest_thresholds, from->n_guest_thresholds, sizeof(*from->guest_thresholds),
+                       (void **)&to->guest_thresholds);
+        if (r < 0)
+                return r;
+        to->n_guest_thresholds = to->guest_thresholds_capacity = from->n_guest_thresholds;
         return 0;
 }
 
@@ -233,6 +239,60 @@ static size_t guest_position(const State *s, const char *uuid, bool *ret_found) 
         return low;
 }
 
+/* The first one not below @uuid and @index. */
+static size_t guest_threshold_position(const State *s, const char *uuid, unsigned index) {
+        size_t low = 0, high = s->n_guest_thresholds;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                const GuestThreshold *t = &s->guest_thresholds[middle];
+                int r = strcmp(t->uuid, uuid);
+
+                if (r < 0 || (r == 0 && t->index < index))
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static void forget_guest_thresholds(State *s, const char *uuid) {
+        size_t from = guest_threshold_position(s, uuid, 0), to = from;
+
+        while (to < s->n_guest_thresholds && streq(s->guest_thresholds[to].uuid, uuid))
+                to++;
+        if (to == from)
+                return;
+        memmove(s->guest_thresholds + from, s->guest_thresholds + to,
+                (s->n_guest_thresholds - to) * sizeof(*s->guest_thresholds));
+        s->n_guest_thresholds -= to - from;
+}
+
+int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdMemo **ret) {
+        size_t at = guest_threshold_position(s, uuid, index);
+        GuestThreshold *t = s->guest_thresholds + at;
+        int r;
+
+        if (at == s->n_guest_thresholds || t->index != index || !streq(t->uuid, uuid)) {
+                r = GROW_ARRAY(s->guest_thresholds, s->guest_thresholds_capacity, s->n_guest_thresholds);
+                if (r < 0)
+                        return r;
+                t = s->guest_thresholds + at;
+                memmove(t + 1, t, (s->n_guest_thresholds - at) * sizeof(*t));
+                *t = (GuestThreshold){ .index = index };
+                memcpy(t->uuid, uuid, MIN(strlen(uuid), sizeof(t->uuid) - 1));
+                s->n_guest_thresholds++;
+        }
+        *ret = &t->memo;
+        return 0;
+}
+
+void state_reset_thresholds(State *s) {
+        for (size_t i = 0; i < s->n_thresholds; i++)
+                s->thresholds[i] = (ThresholdMemo){ 0 };
+        s->n_guest_thresholds = 0;
+}
+
 void state_forget_guest(State *s, const char *uuid) {
         size_t kept = 0, at;
         bool found;
@@ -245,6 +305,7 @@ void state_forget_guest(State *s, const char *uuid) {
         }
         s->n_owned = kept;
 
+        forget_guest_thresholds(s, uuid);
         at = guest_position(s, uuid, &found);
         if (!found)
                 return;

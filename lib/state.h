@@ -12,6 +12,7 @@
  *   own KIND UUID|- INDEX original=TEXT ours=TEXT previous=TEXT
  *   guest UUID key=value...
  *   threshold NUMBER key=value...
+ *   guest-threshold UUID NUMBER key=value...
  *   host key=value...
  *   end
  * Values with white space, '%' or control characters are %XX-escaped. Unknown
@@ -73,7 +74,19 @@ typedef struct ThresholdMemo {
         bool raw;                       /* beyond the limit at the last look */
         uint64_t raw_since_usec;
         bool active;                    /* after dwell and hysteresis */
+        /* Only for those with an average or a rate: */
+        uint64_t seen_usec;             /* the last look at which the metric was known; 0: never */
+        uint64_t seen_value;
+        uint64_t mean_fixed;            /* what is compared, in units of 1/1024 */
+        bool mean_known;
 } ThresholdMemo;
+
+/* A threshold on a metric of the guest: it is kept for each guest. */
+typedef struct GuestThreshold {
+        char uuid[UUID_TEXT_SIZE];
+        unsigned index;                 /* Condition.threshold_index */
+        ThresholdMemo memo;
+} GuestThreshold;
 
 typedef struct State {
         char *boot_id;                  /* owned values of another boot are worthless for the host */
@@ -83,6 +96,8 @@ typedef struct State {
         size_t n_guests, guests_capacity;
         ThresholdMemo *thresholds;      /* by Condition.threshold_index */
         size_t n_thresholds;
+        GuestThreshold *guest_thresholds;       /* sorted by uuid, index */
+        size_t n_guest_thresholds, guest_thresholds_capacity;
         bool ksm_on;                    /* mode auto: switched on */
         uint64_t ksm_pages;             /* preset ksmtuned: its page count */
         uint64_t ksm_stepped_usec;
@@ -116,6 +131,10 @@ int state_guest(State *s, const char *uuid, GuestMemo **ret);
 
 /* Grows thresholds to @n. -ENOMEM. */
 int state_set_thresholds(State *s, size_t n);
+/* Finds or makes. Valid until the next one is made. -ENOMEM. */
+int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdMemo **ret);
+/* Every threshold, of the host and of guests, begins anew: after a reload their numbers mean others. */
+void state_reset_thresholds(State *s);
 
 int state_format(const State *s, char **ret);
 /*

@@ -89,6 +89,10 @@ static const Field threshold_fields[] = {
         { "raw", offsetof(ThresholdMemo, raw), FIELD_BOOL, 0 },
         { "raw_since_usec", offsetof(ThresholdMemo, raw_since_usec), FIELD_U64, 0 },
         { "active", offsetof(ThresholdMemo, active), FIELD_BOOL, 0 },
+        { "seen_usec", offsetof(ThresholdMemo, seen_usec), FIELD_U64, 0 },
+        { "seen_value", offsetof(ThresholdMemo, seen_value), FIELD_U64, 0 },
+        { "mean_fixed", offsetof(ThresholdMemo, mean_fixed), FIELD_U64, 0 },
+        { "mean_known", offsetof(ThresholdMemo, mean_known), FIELD_BOOL, 0 },
 };
 static const Field host_fields[] = {
         { "ksm_on", offsetof(State, ksm_on), FIELD_BOOL, 0 },
@@ -174,6 +178,12 @@ static int put_state(FILE *f, const State *s) {
         for (size_t i = 0; i < s->n_thresholds; i++) {
                 (void)fprintf(f, "threshold %zu", i);
                 put_fields(f, threshold_fields, ELEMENTSOF(threshold_fields), &s->thresholds[i]);
+        }
+        for (size_t i = 0; i < s->n_guest_thresholds; i++) {
+                (void)fputs("guest-threshold ", f);
+                put_escaped(f, s->guest_thresholds[i].uuid);
+                (void)fprintf(f, " %u", s->guest_thresholds[i].index);
+                put_fields(f, threshold_fields, ELEMENTSOF(threshold_fields), &s->guest_thresholds[i].memo);
         }
         (void)fputs("host", f);
         put_fields(f, host_fields, ELEMENTSOF(host_fields), s);
@@ -430,6 +440,25 @@ static int read_threshold(Reader *reader) {
                            &reader->state->thresholds[index]);
 }
 
+static int read_guest_threshold(Reader *reader) {
+        ThresholdMemo *memo;
+        unsigned index = 0;
+        char *uuid = NULL;
+        int r;
+
+        r = need_uuid(reader, &uuid);
+        if (r >= 0)
+                r = need_unsigned(reader, "the threshold's number", &index);
+        if (r < 0)
+                return r;
+        if (index >= THRESHOLDS_MAX)
+                return fault(reader, "the threshold's number is above %u", THRESHOLDS_MAX - 1);
+        r = state_guest_threshold(reader->state, uuid, index, &memo);
+        if (r < 0)
+                return r;
+        return read_fields(reader, threshold_fields, ELEMENTSOF(threshold_fields), memo);
+}
+
 static int read_host(Reader *reader) {
         return read_fields(reader, host_fields, ELEMENTSOF(host_fields), reader->state);
 }
@@ -444,7 +473,8 @@ static int read_end(Reader *reader) {
 static int read_record(Reader *reader) {
         static const struct { const char *name; int (*read)(Reader *); } records[] = {
                 { "boot", read_boot },           { "own", read_owned }, { "guest", read_guest },
-                { "threshold", read_threshold }, { "host", read_host }, { "end", read_end },
+                { "threshold", read_threshold }, { "guest-threshold", read_guest_threshold },
+                { "host", read_host },           { "end", read_end },
         };
         const char *name;
 

@@ -34,7 +34,7 @@ static bool look(Condition *when, State *state, uint64_t sec, int value) {
         bool active = !value;
 
         snapshot.host.memory.available_bytes = value == UNKNOWN ? UNKNOWN_U64 : (uint64_t)value;
-        ck_assert_int_eq(rules_evaluate(&config, &snapshot, state, &active), 0);
+        ck_assert_int_eq(rules_evaluate(&config, &snapshot, true, state, &active), 0);
         return active;
 }
 
@@ -256,7 +256,7 @@ START_TEST(rules_are_independent_and_each_is_answered) {
         bool active[3] = { false, true, true };
 
         snapshot.host.memory.available_bytes = 25;
-        ck_assert_int_eq(rules_evaluate(&config, &snapshot, &state, active), 0);
+        ck_assert_int_eq(rules_evaluate(&config, &snapshot, true, &state, active), 0);
         ck_assert(active[0] && active[1] && !active[2]);
         ck_assert_uint_eq(state.n_thresholds, 3);
         ck_assert(state.thresholds[1].active && !state.thresholds[2].raw);
@@ -269,7 +269,7 @@ START_TEST(no_rules_need_nothing) {
         Snapshot snapshot = { 0 };
         LocalTime t = { .hour = 12 };
 
-        ck_assert_int_eq(rules_evaluate(&config, &snapshot, &state, NULL), 0);
+        ck_assert_int_eq(rules_evaluate(&config, &snapshot, true, &state, NULL), 0);
         ck_assert_uint_eq(rules_next_edge_sec(&config, &t), 0);
         ck_assert_uint_eq(rules_next_dwell_usec(&config, &state, 5), UINT64_MAX);
 }
@@ -287,11 +287,11 @@ START_TEST(a_rule_follows_its_schedule_and_threshold) {
         bool active = false;
 
         snapshot.host.memory.available_bytes = 11;
-        ck_assert_int_eq(rules_evaluate(&config, &snapshot, &state, &active), 0);
+        ck_assert_int_eq(rules_evaluate(&config, &snapshot, true, &state, &active), 0);
         ck_assert(active);
         snapshot.local_time.hour = 18;
         snapshot.local_time.minute = 0;
-        ck_assert_int_eq(rules_evaluate(&config, &snapshot, &state, &active), 0);
+        ck_assert_int_eq(rules_evaluate(&config, &snapshot, true, &state, &active), 0);
         ck_assert(!active);
 }
 END_TEST
