@@ -113,11 +113,10 @@ static int read_domain(const xmlNode *domain, Guest *g) {
         return read_balloon(devices, g);
 }
 
-int guest_from_xml(const char *xml, size_t size, Guest **ret) {
+/* *ret_root: its only element, called @name. */
+static int parse_document(const char *xml, size_t size, const char *name, xmlDoc **ret, const xmlNode **ret_root) {
         _cleanup_(doc_freep) xmlDoc *doc = NULL;
-        _cleanup_(guest_freep) Guest *g = NULL;
         const xmlNode *root;
-        int r;
 
         if (size > XML_SIZE_MAX)
                 return -ERANGE;
@@ -130,12 +129,73 @@ int guest_from_xml(const char *xml, size_t size, Guest **ret) {
                 return error && error->code == XML_ERR_NO_MEMORY ? -ENOMEM : -EBADMSG;
         }
         root = xmlDocGetRootElement(doc);
-        if (doc->intSubset || doc->extSubset || !root || root->ns || !streq((const char *)root->name, "domain"))
+        if (doc->intSubset || doc->extSubset || !root || root->ns || !streq((const char *)root->name, name))
                 return -EBADMSG;
-        r = new_guest(root, &g);
+        *ret = TAKE_PTR(doc);
+        *ret_root = root;
+        return 0;
+}
+
+static int guest_from_domain(const xmlNode *domain, Guest **ret) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+        int r;
+
+        r = new_guest(domain, &g);
         if (r < 0)
                 return r;
-        r = read_domain(root, g);
+        r = read_domain(domain, g);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(g);
+        return 0;
+}
+
+int guest_from_xml(const char *xml, size_t size, Guest **ret) {
+        _cleanup_(doc_freep) xmlDoc *doc = NULL;
+        const xmlNode *domain;
+        int r;
+
+        r = parse_document(xml, size, "domain", &doc, &domain);
+        if (r < 0)
+                return r;
+        return guest_from_domain(domain, ret);
+}
+
+/* <domstatus state='running' pid='4711'> ... <numad nodeset='1' cpuset='4-7'/> ... <domain> */
+static int read_status(const xmlNode *status, Guest *g) {
+        const char *state = xml_attribute(status, "state");
+        const char *nodes = xml_attribute(xml_child(status, "numad"), "nodeset");
+        GuestState known = state ? guest_state_from_string(state) : _GUEST_STATE_INVALID;
+        unsigned pid = 0;
+        int r;
+
+        if (known >= 0)
+                g->state = known;
+        r = xml_attribute_unsigned(status, "pid", &pid);
+        if (r < 0 && r != -ENODATA)
+                return r;
+        if (pid > INT32_MAX)
+                return -ERANGE;
+        g->pid = (int32_t)pid;
+        return nodes ? xml_parse_cpuset(nodes, &g->advised_nodes) : 0;
+}
+
+int guest_from_status_xml(const char *xml, size_t size, Guest **ret) {
+        _cleanup_(doc_freep) xmlDoc *doc = NULL;
+        _cleanup_(guest_freep) Guest *g = NULL;
+        const xmlNode *status, *domain;
+        int r;
+
+        r = parse_document(xml, size, "domstatus", &doc, &status);
+        if (r < 0)
+                return r;
+        domain = xml_child(status, "domain");
+        if (!domain)
+                return -EBADMSG;
+        r = guest_from_domain(domain, &g);
+        if (r < 0)
+                return r;
+        r = read_status(status, g);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(g);

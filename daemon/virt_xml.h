@@ -13,3 +13,10 @@
  * No network, no entities, no DTD. Returns 0, -EBADMSG, -ERANGE or -ENOMEM.
  */
 int guest_from_xml(const char *xml, size_t size, Guest **ret);
+
+/*
+ * The same from the file in which libvirt keeps the status of a running guest
+ * (run/libvirt/qemu/NAME.xml, for root alone). Besides, its state, its pid (0:
+ * it has none yet) and what an adviser told libvirt at its start.
+ */
+int guest_from_status_xml(const char *xml, size_t size, Guest **ret);

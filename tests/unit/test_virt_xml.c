@@ -338,6 +338,64 @@ START_TEST(test_current_vcpus_without_a_list) {
 }
 END_TEST
 
+/* ---- status files ---- */
+
+#define STATUS_DOMAIN                                                                                     \
+        "<domain type='kvm' id='3'><name>g</name><uuid>01234567-89ab-cdef-0123-456789abcdef</uuid>"      \
+        "<memory unit='KiB'>65536</memory><vcpu placement='auto'>2</vcpu></domain>"
+
+typedef struct StatusRow {
+        const char *name, *xml;
+        int want;
+        int32_t pid;
+        GuestState state;
+        const char *advised;
+} StatusRow;
+
+static const StatusRow status_rows[] = {
+        { "as libvirt 9.0 writes it",
+          "<!-- WARNING: THIS IS AN AUTO-GENERATED FILE. -->\n"
+          "<domstatus state='running' reason='booted' pid='4711'><taint flag='x'/>"
+          "<numad nodeset='1,3-4' cpuset='8-15'/>" STATUS_DOMAIN "</domstatus>",
+          0, 4711, GUEST_RUNNING, "1,3-4" },
+        { "nobody was asked", "<domstatus state='paused' pid='1'>" STATUS_DOMAIN "</domstatus>", 0, 1, GUEST_PAUSED, "" },
+        { "advice without CPUs", "<domstatus pid='1'><numad nodeset='0'/>" STATUS_DOMAIN "</domstatus>", 0, 1,
+          GUEST_RUNNING, "0" },
+        { "no process yet", "<domstatus state='shutoff'>" STATUS_DOMAIN "</domstatus>", 0, 0, GUEST_RUNNING, "" },
+        { "a state that is new", "<domstatus state='blocked' pid='1'>" STATUS_DOMAIN "</domstatus>", 0, 1, GUEST_RUNNING, "" },
+        { "advice of the guest's own is none",
+          "<domstatus pid='1'><domain><name>g</name><uuid>01234567-89ab-cdef-0123-456789abcdef</uuid>"
+          "<memory>1</memory><vcpu>1</vcpu><numad nodeset='7'/></domain></domstatus>",
+          0, 1, GUEST_RUNNING, "" },
+        { "a definition is no status", STATUS_DOMAIN, -EBADMSG, 0, 0, NULL },
+        { "no domain in it", "<domstatus state='running' pid='1'/>", -EBADMSG, 0, 0, NULL },
+        { "no number for a process", "<domstatus pid='x'>" STATUS_DOMAIN "</domstatus>", -EBADMSG, 0, 0, NULL },
+        { "a number no process has", "<domstatus pid='4294967295'>" STATUS_DOMAIN "</domstatus>", -ERANGE, 0, 0, NULL },
+        { "nodes that are none", "<domstatus pid='1'><numad nodeset='a'/>" STATUS_DOMAIN "</domstatus>", -EBADMSG, 0, 0, NULL },
+        { "a node above all", "<domstatus pid='1'><numad nodeset='4096'/>" STATUS_DOMAIN "</domstatus>", -ERANGE, 0, 0, NULL },
+        { "cut short", "<domstatus pid='1'><numad nodeset='1'/>", -EBADMSG, 0, 0, NULL },
+        { "nothing", "", -EBADMSG, 0, 0, NULL },
+};
+
+START_TEST(test_status_file_has_process_state_and_advice) {
+        const StatusRow *row = &status_rows[_i];
+        _cleanup_(guest_freep) Guest *g = NULL;
+        _cleanup_free_ char *advised = NULL;
+        int r = guest_from_status_xml(row->xml, strlen(row->xml), &g);
+
+        ck_assert_msg(r == row->want, "%s: %d instead of %d", row->name, r, row->want);
+        if (r < 0) {
+                ck_assert_ptr_null(g);
+                return;
+        }
+        ck_assert_int_eq(idset_format(&g->advised_nodes, &advised), 0);
+        ck_assert_str_eq(advised, row->advised);
+        ck_assert_int_eq(g->pid, row->pid);
+        ck_assert_int_eq(g->state, row->state);
+        ck_assert_str_eq(g->name, "g");
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("virt_xml");
         TCase *tc = tcase_create("xml");
@@ -356,6 +414,7 @@ int main(void) {
         tcase_add_test(tc, test_document_too_large_is_refused);
         tcase_add_test(tc, test_every_truncation_is_refused);
         tcase_add_test(tc, test_current_vcpus_without_a_list);
+        tcase_add_loop_test(tc, test_status_file_has_process_state_and_advice, 0, (int)ELEMENTSOF(status_rows));
         suite_add_tcase(s, tc);
         sr = srunner_create(s);
         srunner_run_all(sr, CK_NORMAL);
