@@ -305,14 +305,13 @@ void placement_account_reservations(Placement *p) {
 
         for (size_t i = 0; i < s->n_reservations; i++) {
                 const Reservation *r = &s->reservations[i];
-                const Guest expected = { .starting = true, .max_bytes = r->memory_bytes, .hugepages = r->hugepages };
-                const PlacementGuest g = {
-                        .guest = &expected,
-                        .settings = &p->context->host,
-                        .n_vcpus = (unsigned)MIN(r->vcpus, (uint64_t)UINT32_MAX),
-                        .resident_bytes = UNKNOWN_U64,
-                };
+                Guest expected = { .starting = true };
+                PlacementGuest g = { .guest = &expected, .settings = &p->context->host };
 
+                expected.max_bytes = r->memory_bytes;
+                expected.hugepages = r->hugepages;
+                g.n_vcpus = (unsigned)MIN(r->vcpus, (uint64_t)UINT32_MAX);
+                g.resident_bytes = UNKNOWN_U64;
                 placement_account_nodes(p, &g, &r->nodes);
         }
 }

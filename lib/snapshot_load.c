@@ -103,7 +103,11 @@ static int compare_given(const void *a, const void *b) {
         if (x->given_usec != y->given_usec)
                 return x->given_usec > y->given_usec ? 1 : -1;
         /* An order of any kind, so that the same text gives the same snapshot. */
-        return memcmp(x, y, sizeof(*x));
+        if (x->memory_bytes != y->memory_bytes)
+                return x->memory_bytes > y->memory_bytes ? 1 : -1;
+        if (x->vcpus != y->vcpus)
+                return x->vcpus > y->vcpus ? 1 : -1;
+        return memcmp(x->nodes.words, y->nodes.words, sizeof(x->nodes.words));
 }
 
 static int load_reservations(SnapLoader *l, const config_setting_t *root) {

@@ -210,7 +210,7 @@ static void write_text(const char *text, size_t size) {
 
 /* What an adviser does: one more record, under the lock. */
 static int add(unsigned node) {
-        _cleanup_free_ Reservation *list = NULL;
+        _cleanup_free_ Reservation *list = NULL, *more = NULL;
         _cleanup_close_ int lock = reservation_lock(path, 60 * USEC_PER_SEC);
         size_t n;
         int r;
@@ -220,9 +220,12 @@ static int add(unsigned node) {
         r = reservation_load(path, NOW, &list, &n, NULL);
         if (r < 0)
                 return r;
-        list = realloc(list, (n + 1) * sizeof(*list));
-        list[n] = reservation(0, node, 1, 1);
-        return reservation_save(path, list, n + 1);
+        more = calloc(n + 1, sizeof(*more));
+        if (!more)
+                return -ENOMEM;
+        memcpy(more, list, n * sizeof(*list));
+        more[n] = reservation(0, node, 1, 1);
+        return reservation_save(path, more, n + 1);
 }
 
 START_TEST(no_record_is_lost_when_many_advise_at_once) {
