@@ -183,14 +183,30 @@ install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 	else \
 		$(INSTALL) -m 644 conf/kvmtuned.conf $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf; \
 	fi
+	$(INSTALL) -d -m 755 $(DESTDIR)$(PREFIX)/libexec/kvmtuned
+	ln -sfn ../../sbin/kvmtuned $(DESTDIR)$(PREFIX)/libexec/kvmtuned/numad
 	for page in man/*.[1-8]; do \
 		$(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
 
+# Where libvirt runs its adviser, kvmtuned-numad(8): the path it was built with.
+NUMAD ?= /usr/bin/numad
+numad_link = $(PREFIX)/libexec/kvmtuned/numad
+
+.PHONY: install-numad
+install-numad: install ## and answer libvirt's placement='auto'; a numad that is there is not replaced
+	@if [ "$$(readlink $(DESTDIR)$(NUMAD))" != $(numad_link) ] && { [ -e $(DESTDIR)$(NUMAD) ] || [ -L $(DESTDIR)$(NUMAD) ]; }; then \
+		echo "$(DESTDIR)$(NUMAD) is another numad; kvmtuned-numad(8) says how to move it aside" >&2; exit 1; \
+	fi
+	$(INSTALL) -d -m 755 $(DESTDIR)$(dir $(NUMAD))
+	ln -sfn $(numad_link) $(DESTDIR)$(NUMAD)
+
 .PHONY: uninstall
 uninstall: ## remove what install put there; the policy and the state stay
 	rm -f $(DESTDIR)$(PREFIX)/sbin/kvmtuned $(DESTDIR)$(UNITDIR)/kvmtuned.service \
-		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog
+		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(numad_link)
+	@if [ "$$(readlink $(DESTDIR)$(NUMAD))" = $(numad_link) ]; then rm -f $(DESTDIR)$(NUMAD); fi
+	@[ ! -d $(DESTDIR)$(dir $(numad_link)) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(dir $(numad_link))
 	for page in man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 .PHONY: clean

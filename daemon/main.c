@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/signalfd.h>
 
+#include "cmd_advise.h"
 #include "cmd_plan.h"
 #include "log.h"
 #include "manager.h"
@@ -21,6 +22,8 @@ static void print_help(void) {
                      "kvmtuned record [OPTIONS]          print a snapshot of this host and its guests\n"
                      "kvmtuned plan --config FILE --snapshot FILE [--state FILE] [--json]\n"
                      "                                   print what would be done there, and why\n"
+                     "kvmtuned advise --vcpus N --memory SIZE [OPTIONS]\n"
+                     "                                   print the nodes a guest of that size should start on\n"
                      "\n"
                      "  --config FILE          policy file (" DEFAULT_CONFIG ")\n"
                      "  --check-config [FILE]  check the policy file and exit\n"
@@ -159,6 +162,10 @@ int main(int argc, char **argv) {
         Options options = { .mode = RUN_DAEMON, .state_path = DEFAULT_STATE };
         int status = EXIT_SUCCESS, r;
 
+        if (argc > 0 && streq(program_invocation_short_name, "numad"))
+                return cmd_numad(argc, argv);
+        if (argc > 1 && streq(argv[1], "advise"))
+                return cmd_advise(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "plan"))
                 return cmd_plan(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "record")) {

@@ -24,16 +24,27 @@ check() { # check DESCRIPTION COMMAND...
 check 'make install' make -s BUILD="$BUILD" install DESTDIR="$tmp/root" PREFIX=/usr
 for file in usr/sbin/kvmtuned usr/lib/systemd/system/kvmtuned.service usr/lib/systemd/catalog/kvmtuned.catalog \
         etc/kvmtuned/kvmtuned.conf usr/share/man/man8/kvmtuned.8 usr/share/man/man5/kvmtuned.conf.5 \
-        usr/share/man/man5/kvmtuned-snapshot.5; do
+        usr/share/man/man5/kvmtuned-snapshot.5 usr/share/man/man8/kvmtuned-numad.8; do
         check "$file is there" test -s "$tmp/root/$file"
 done
 check 'the unit starts the installed binary' grep -q '^ExecStart=/usr/sbin/kvmtuned$' "$tmp/root/usr/lib/systemd/system/kvmtuned.service"
 check 'the shipped policy is valid' "$tmp/root/usr/sbin/kvmtuned" --check-config "$tmp/root/etc/kvmtuned/kvmtuned.conf"
 echo '# mine' >>"$tmp/root/etc/kvmtuned/kvmtuned.conf"
+check "the numad front is a link to the daemon's program" test "$tmp/root/usr/libexec/kvmtuned/numad" -ef "$tmp/root/usr/sbin/kvmtuned"
+check '... and nobody finds it unasked' test ! -e "$tmp/root/usr/bin/numad"
+answers() { [ "$("$tmp/root/usr/libexec/kvmtuned/numad" -V)" = "kvmtuned $("$tmp/root/usr/sbin/kvmtuned" --version | cut -d' ' -f2), as numad -w" ]; }
+check '... and answers as numad by its name' answers
+mkdir -p "$tmp/root/usr/bin" && echo real >"$tmp/root/usr/bin/numad"
+refused() { ! make -s BUILD="$BUILD" install-numad DESTDIR="$tmp/root" PREFIX=/usr && grep -q '^real$' "$tmp/root/usr/bin/numad"; }
+check 'install-numad does not replace a real numad' refused
+rm "$tmp/root/usr/bin/numad"
+check 'install-numad' make -s BUILD="$BUILD" install-numad DESTDIR="$tmp/root" PREFIX=/usr
+check '... puts a link where libvirt looks' test "$(readlink "$tmp/root/usr/bin/numad")" = /usr/libexec/kvmtuned/numad
+check 'install-numad again' make -s BUILD="$BUILD" install-numad DESTDIR="$tmp/root" PREFIX=/usr
 check 'install again' make -s BUILD="$BUILD" install DESTDIR="$tmp/root" PREFIX=/usr
 check "an administrator's policy is kept" grep -q '^# mine$' "$tmp/root/etc/kvmtuned/kvmtuned.conf"
 check 'uninstall' make -s BUILD="$BUILD" uninstall DESTDIR="$tmp/root" PREFIX=/usr
-check 'uninstall leaves only the policy' test "$(cd "$tmp/root" && find . -type f)" = ./etc/kvmtuned/kvmtuned.conf
+check 'uninstall leaves only the policy' test "$(cd "$tmp/root" && find . ! -type d)" = ./etc/kvmtuned/kvmtuned.conf
 
 echo "1..$n"
 exit $failed
