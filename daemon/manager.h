@@ -14,11 +14,14 @@
  * manager.c        lifetime, event sources, run
  * manager_cycle.c  one cycle
  * manager_guests.c messages from libvirt, guest slots
+ * manager_advice.c what advisers said
  * manager_stop.c   restore at the end
  * effects.c        plan -> the real changes, ownership, results
  */
 
+#include <sys/types.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "../lib/config.h"
 #include "../lib/observe.h"
@@ -104,6 +107,10 @@ typedef struct Manager {
         bool restore_due;               /* as soon as nothing is under way */
         bool restored;                  /* RUN_RESTORE: sent off */
         bool left;                      /* the loop was told to end */
+        ino_t advice_inode;             /* of the reservations, when last read */
+        off_t advice_size;
+        struct timespec advice_time;
+        bool advice_unreadable;         /* said so already */
         bool guests_unreadable;         /* since the last listing: one that runs is not in the snapshot */
         int exit_code;
 } Manager;
@@ -133,6 +140,12 @@ int manager_on_virt(sd_event_source *s, int fd, uint32_t revents, void *userdata
 void manager_forget_failures(GuestSlot *slot);
 GuestSlot *manager_slot(Manager *m, const char *uuid);
 void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool per_node);
+
+/* manager_advice.c */
+/* What an adviser told libvirt when @g started. */
+void manager_read_advice(Manager *m, Guest *g);
+/* Puts into the snapshot what was advised for guests that are not here yet. */
+void manager_take_reservations(Manager *m);
 
 /* manager_stop.c */
 /* In the modes restore and record: does their work instead of a decision and returns true. */

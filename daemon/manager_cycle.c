@@ -240,6 +240,7 @@ void manager_cycle(Manager *m, const char *only_uuid) {
                 ask_for_migrating(m);
                 manager_observe(m);
         }
+        manager_take_reservations(m);
         if (manager_mode_cycle(m))
                 return;
         r = policy_decide(&input, m->state, &plan);

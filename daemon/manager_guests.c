@@ -109,6 +109,7 @@ static void attach_process(Manager *m, GuestSlot *slot, Guest *g) {
                 return;
         g->pid = pid;
         match_run(m, g);
+        manager_read_advice(m, g);
         r = guest_observer_new(m->root_fd, pid, g, &slot->observer);
         if (r < 0 && r != -ESRCH)
                 (void)log_error_errno(r, "Failed to look at the threads of guest %s (pid %d)", g->name, (int)pid);

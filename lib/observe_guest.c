@@ -424,6 +424,7 @@ int guest_inherit_observations(Guest *to, const Guest *from) {
         to->pid = from->pid;
         to->rss_bytes = from->rss_bytes;
         to->stats = from->stats;
+        to->advised_nodes = from->advised_nodes;
         inherit_thread(&to->emulator, &from->emulator);
         inherit_threads(to->vcpus, to->n_vcpus, from->vcpus, from->n_vcpus);
         inherit_threads(to->iothreads, to->n_iothreads, from->iothreads, from->n_iothreads);
