@@ -234,7 +234,7 @@ void manager_cycle(Manager *m, const char *only_uuid) {
                 m->snapshot->now_usec = manager_now(m);
                 read_local_time(&m->snapshot->local_time);
         } else {
-                m->stats_waiting = false;
+                m->stats_waiting = m->look_at_all = false;
                 (void)sd_event_source_set_enabled(m->stats_timer, SD_EVENT_OFF);
                 m->cycle++;
                 ask_for_migrating(m);
@@ -249,6 +249,7 @@ void manager_cycle(Manager *m, const char *only_uuid) {
                 return;
         }
         log_rules(m, plan);
+        m->look_at_all = m->look_at_all || plan->concerns_others;
         if (!only_uuid)
                 keep_wanted(m, plan);
         effects_apply(m, plan, only_uuid);

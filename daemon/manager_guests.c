@@ -80,7 +80,16 @@ static void remove_slot(Manager *m, const char *uuid) {
         m->n_slots--;
 }
 
+/* CPUs of its own that a guest leaves behind are for the others: a reason to look at all of them. */
+static void note_freed_cpus(Manager *m, const char *uuid) {
+        const GuestMemo *memo = state_find_guest(m->state, uuid);
+
+        if (memo && !idset_is_empty(&memo->cpus))
+                m->look_at_all = true;
+}
+
 static void forget_guest(Manager *m, const char *uuid) {
+        note_freed_cpus(m, uuid);
         remove_slot(m, uuid);
         (void)snapshot_remove_guest(m->snapshot, uuid);
         state_forget_guest(m->state, uuid);
@@ -93,8 +102,10 @@ static void match_run(Manager *m, const Guest *g) {
 
         if (guest_process_start_time(m->root_fd, g->pid, &start) < 0)
                 return;
-        if (memo && memo->start_time != 0 && memo->start_time != start)
+        if (memo && memo->start_time != 0 && memo->start_time != start) {
+                note_freed_cpus(m, g->uuid);
                 state_forget_guest(m->state, g->uuid);
+        }
         if (state_guest(m->state, g->uuid, &memo) >= 0)
                 memo->start_time = start;
 }
@@ -381,7 +392,7 @@ static void decide_batch(Manager *m, const Batch *b) {
                         manager_cycle(m, b->started[i]);
         if (b->stats && m->stats_waiting)
                 manager_cycle(m, NULL);
-        else if (b->cycle && (m->listed || !m->connected))
+        else if ((b->cycle || m->look_at_all) && (m->listed || !m->connected))
                 manager_start_cycle(m, "guests changed");
 }
 

@@ -22,6 +22,8 @@ typedef enum Key {
         KEY_HOST_RESERVED_CPUS,         /* cpu set */
         KEY_HOST_RESERVED_MEMORY,       /* bytes or permyriad of total, or auto */
         KEY_CPU_POLICY,                 /* CpuPolicy */
+        KEY_CPU_THREADS,                /* CpuThreads */
+        KEY_CPU_OVERCOMMIT,             /* vCPUs a CPU, in permyriad */
         KEY_CPU_EMULATOR,               /* Follow */
         KEY_CPU_IOTHREADS,              /* Follow */
         KEY_NUMA_POLICY,                /* NumaPolicy */
@@ -47,8 +49,9 @@ typedef enum Key {
 } Key;
 
 typedef enum OnStop { ON_STOP_RESTORE, ON_STOP_KEEP, _ON_STOP_MAX } OnStop;
-typedef enum CpuPolicy { CPU_NONE, CPU_SHARED, CPU_PINNED, _CPU_POLICY_MAX } CpuPolicy;
-typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, _FOLLOW_MAX } Follow;
+typedef enum CpuPolicy { CPU_NONE, CPU_SHARED, CPU_PINNED, CPU_DEDICATED, _CPU_POLICY_MAX } CpuPolicy;
+typedef enum CpuThreads { THREADS_PREFER, THREADS_ISOLATE, THREADS_REQUIRE, _CPU_THREADS_MAX } CpuThreads;
+typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, FOLLOW_ISOLATE, _FOLLOW_MAX } Follow;
 typedef enum NumaPolicy { NUMA_NONE, NUMA_AUTO, _NUMA_POLICY_MAX } NumaPolicy;
 typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, _KSM_MODE_MAX } KsmMode;
 typedef enum BalloonMode { BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, _BALLOON_MODE_MAX } BalloonMode;

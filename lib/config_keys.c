@@ -8,7 +8,9 @@
 #include "config.h"
 
 static const char *const on_stop_names[] = { "restore", "keep", NULL };
-static const char *const cpu_policy_names[] = { "none", "shared", "pinned", NULL };
+static const char *const cpu_policy_names[] = { "none", "shared", "pinned", "dedicated", NULL };
+static const char *const cpu_threads_names[] = { "prefer", "isolate", "require", NULL };
+static const char *const helper_names[] = { "none", "follow", "isolate", NULL };
 static const char *const follow_names[] = { "none", "follow", NULL };
 static const char *const numa_policy_names[] = { "none", "auto", NULL };
 static const char *const ksm_mode_names[] = { "keep", "off", "on", "auto", "ksmtuned", NULL };
@@ -32,8 +34,12 @@ const KeyInfo config_keys[_KEY_MAX] = {
                                        .maximum = SIZE_MAXIMUM, .allow_auto = true },
 
         [KEY_CPU_POLICY] = { ENUM_KEY("cpu", "policy", SCOPE_GUEST, "none", cpu_policy_names) },
-        [KEY_CPU_EMULATOR] = { ENUM_KEY("cpu", "emulator", SCOPE_GUEST, "follow", follow_names) },
-        [KEY_CPU_IOTHREADS] = { ENUM_KEY("cpu", "iothreads", SCOPE_GUEST, "follow", follow_names) },
+        [KEY_CPU_THREADS] = { ENUM_KEY("cpu", "threads", SCOPE_GUEST, "prefer", cpu_threads_names) },
+        /* nova's initial_cpu_allocation_ratio is 4.0 (nova/conf/compute.py; it was 16.0 before the 23.0.0 release). */
+        [KEY_CPU_OVERCOMMIT] = { KEY("cpu", "overcommit", TYPE_PERMYRIAD, SCOPE_GUEST, "400 %"),
+                                 .minimum = PERMYRIAD_FULL, .maximum = UINT64_C(100) * PERMYRIAD_FULL },
+        [KEY_CPU_EMULATOR] = { ENUM_KEY("cpu", "emulator", SCOPE_GUEST, "follow", helper_names) },
+        [KEY_CPU_IOTHREADS] = { ENUM_KEY("cpu", "iothreads", SCOPE_GUEST, "follow", helper_names) },
 
         [KEY_NUMA_POLICY] = { ENUM_KEY("numa", "policy", SCOPE_GUEST, "auto", numa_policy_names) },
         [KEY_NUMA_MEMORY] = { ENUM_KEY("numa", "memory", SCOPE_GUEST, "follow", follow_names) },

@@ -39,6 +39,7 @@ static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
         [SKIP_LOCKED] = "locked",
         [SKIP_VFIO] = "vfio",
         [SKIP_NO_CAPACITY] = "no-capacity",
+        [SKIP_NOT_EXCLUSIVE] = "not-exclusive",
         [SKIP_COOLDOWN] = "cooldown",
         [SKIP_NO_GAIN] = "no-gain",
         [SKIP_UNAVAILABLE] = "unavailable",

@@ -51,6 +51,7 @@ typedef enum SkipReason {
         SKIP_LOCKED,
         SKIP_VFIO,
         SKIP_NO_CAPACITY,       /* no node or CPU can take it */
+        SKIP_NOT_EXCLUSIVE,     /* others that kvmtuned does not manage may run on dedicated CPUs */
         SKIP_COOLDOWN,
         SKIP_NO_GAIN,
         SKIP_UNAVAILABLE,       /* the host has no such knob, or it is read-only */
@@ -118,6 +119,11 @@ typedef struct Plan {
         size_t n_actions, actions_capacity;
         Skip *skips;
         size_t n_skips, skips_capacity;
+        /*
+         * Of a decision for one guest: what the other guests may use changed with it (CPUs were dedicated, or
+         * are no longer), so all of them should be looked at soon.
+         */
+        bool concerns_others;
         bool *active_rules;             /* by index in the Config */
         size_t n_rules;
         /* uuids of guests whose balloon statistics the next decision needs; see policy.h */

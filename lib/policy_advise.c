@@ -101,6 +101,7 @@ static int choose(PolicyContext *c, IdSet *ret_nodes, char **ret_reason) {
         r = placement_new(c, &p);
         if (r < 0)
                 return r;
+        placement_hold(p);
         if (idset_is_empty(&p->usable))
                 return -ENOSPC;
         account_present(p);

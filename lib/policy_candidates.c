@@ -15,8 +15,14 @@
  *   6. the most free memory;
  *   7. the lowest node numbers, so that ties always break the same way.
  *
- * When no set has the memory, the search is repeated for CPUs alone and free
- * memory decides before everything but size.
+ * A set fits when it has a CPU for each vCPU, the memory has room, and its
+ * CPUs, with this guest on them, carry no more vCPUs than cpu.overcommit allows
+ * (nova's cpu_allocation_ratio, here for each set of nodes). When no set keeps
+ * to cpu.overcommit, the least committed one is taken; when none has the
+ * memory, the search goes by CPUs alone and free memory decides before
+ * everything but size.
+ *
+ * For a dedicated guest, CPUs are those that could become its own.
  */
 
 #define HARM_STEP_PERMYRIAD 500U
@@ -31,14 +37,22 @@ static void candidate_add(const Search *s, Candidate *c, const PlacementNode *n)
                         c->pair_distance += topology_distance(s->p->topology, i, n->index);
         (void)idset_add(&c->nodes, n->id);
         c->n++;
-        c->n_cpus += n->n_cpus;
+        c->n_cpus += placement_capacity(s->p, s->g, n);
         c->commit_milli += n->commit_milli;
         c->busy_permyriad += n->busy_permyriad;
         c->room_bytes = u64_add(c->room_bytes, node_room(n, s->g->guest));
 }
 
+/* Beyond cpu.overcommit with this guest on it. CPUs of its own are not overcommitted. */
+static bool is_overcommitted(const Search *s, const Candidate *c) {
+        uint64_t limit = permyriad_of((uint64_t)c->n_cpus * PLACEMENT_MILLI, setting(s->g->settings, KEY_CPU_OVERCOMMIT));
+
+        return !s->g->dedicated && c->commit_milli + (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI > limit;
+}
+
 static bool candidate_fits(const Search *s, const Candidate *c) {
-        return s->g->n_vcpus <= c->n_cpus && (s->ignore_memory || placement_need(s->g, &c->nodes) <= c->room_bytes);
+        return placement_wanted(s->g) <= c->n_cpus && (s->ignore_overcommit || !is_overcommitted(s, c)) &&
+               (s->ignore_memory || placement_need(s->g, &c->nodes) <= c->room_bytes);
 }
 
 static void candidate_rate(const Search *s, Candidate *c) {
@@ -78,6 +92,8 @@ int candidate_order(const Search *s, const Candidate *a, const Candidate *b, Ter
                 r = order(a->n, b->n, TERM_SIZE, ret_term);
         if (r == 0 && s->ignore_memory)
                 r = order(b->room_bytes, a->room_bytes, TERM_ROOM, ret_term);
+        if (r == 0 && s->ignore_overcommit)
+                r = order(a->commit, b->commit, TERM_COMMIT, ret_term);
         if (r == 0)
                 r = order(a->harm, b->harm, TERM_HARM, ret_term);
         if (r == 0)
@@ -150,7 +166,7 @@ static const PlacementNode *next_node(const Search *s, const Candidate *c) {
                 const PlacementNode *n = &s->p->nodes[i];
                 Step step;
 
-                if (n->n_cpus == 0 || idset_contains(&c->nodes, n->id))
+                if (placement_capacity(s->p, s->g, n) == 0 || idset_contains(&c->nodes, n->id))
                         continue;
                 step = step_of(s, c, n);
                 if (best && !step_is_better(&step, &best_step))
@@ -167,12 +183,56 @@ void candidates_search(Search *s) {
                 Candidate c = { 0 };
                 const PlacementNode *next = &s->p->nodes[i];
 
-                if (next->n_cpus == 0)
+                if (placement_capacity(s->p, s->g, next) == 0)
                         continue;
                 do
                         candidate_add(s, &c, next);
                 while (!candidate_fits(s, &c) && (next = next_node(s, &c)));
                 candidate_rate(s, &c);
                 offer(s, &c);
+        }
+}
+
+/*
+ * Whether no set of nodes can have the memory, or keep to cpu.overcommit: all of them together have not. Known
+ * beforehand, that saves a search that would try every set up to the whole host.
+ */
+static void foresee(Search *s) {
+        IdSet nodes = placement_cpu_nodes(s->p);
+        uint64_t room = 0, spare_milli = 0, ratio = setting(s->g->settings, KEY_CPU_OVERCOMMIT);
+
+        for (size_t i = 0; i < s->p->n_nodes; i++) {
+                const PlacementNode *n = &s->p->nodes[i];
+
+                if (placement_capacity(s->p, s->g, n) == 0)
+                        continue;
+                room = u64_add(room, node_room(n, s->g->guest));
+                spare_milli += u64_sub(permyriad_of((uint64_t)n->n_cpus * PLACEMENT_MILLI, ratio), n->commit_milli);
+        }
+        s->ignore_memory = placement_need(s->g, &nodes) > room;
+        s->ignore_overcommit = !s->g->dedicated && spare_milli < (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI;
+}
+
+void candidates_search_relaxing(Search *s) {
+        bool no_memory, no_ratio;
+
+        foresee(s);
+        no_memory = s->ignore_memory;
+        no_ratio = s->ignore_overcommit;
+        candidates_search(s);
+        if (s->best.fits || placement_wanted(s->g) > s->best.n_cpus)
+                return;
+        if (!no_ratio) {
+                s->ignore_overcommit = true;
+                candidates_search(s);
+        }
+        if (!s->best.fits && !no_memory) {
+                s->ignore_memory = true;
+                s->ignore_overcommit = no_ratio;
+                candidates_search(s);
+        }
+        if (!s->best.fits) {
+                s->ignore_memory = s->ignore_overcommit = true;
+                candidates_search(s);
         }
 }

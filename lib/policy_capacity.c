@@ -12,7 +12,7 @@
  */
 
 CpuPolicy placement_policy(const PlacementGuest *g) {
-        return (CpuPolicy)setting(g->settings, KEY_CPU_POLICY);
+        return g->refused ? CPU_SHARED : (CpuPolicy)setting(g->settings, KEY_CPU_POLICY);
 }
 
 bool placement_follows_memory(const PlacementGuest *g) {
@@ -102,7 +102,7 @@ static int nodes_init(Placement *p) {
                 n->id = p->topology->nodes[i].id;
                 n->index = i;
                 n->cpus = idset_and(&p->topology->nodes[i].cpus, &p->usable);
-                n->n_cpus = idset_count(&n->cpus);
+                n->n_cpus = n->n_usable = idset_count(&n->cpus);
                 node_memory_init(n, host, reserve);
                 node_busy_init(n, host);
         }
@@ -144,6 +144,14 @@ static bool is_movable(const Guest *g) {
                why == SKIP_MIGRATING || why == SKIP_UNREACHABLE;
 }
 
+/* CPUs of a dedicated guest besides those of its vCPUs. */
+static unsigned isolated_helpers(const PlacementGuest *g) {
+        bool emulator = setting(g->settings, KEY_CPU_EMULATOR) == FOLLOW_ISOLATE;
+        bool iothreads = g->guest->n_iothreads > 0 && setting(g->settings, KEY_CPU_IOTHREADS) == FOLLOW_ISOLATE;
+
+        return (unsigned)emulator + (unsigned)iothreads;
+}
+
 static void guest_measure(PlacementGuest *g) {
         const Guest *guest = g->guest;
 
@@ -161,6 +169,7 @@ static void guest_measure(PlacementGuest *g) {
                         demand += t->wait_permyriad;
                 g->demand_permyriad += MIN(demand, (uint64_t)PERMYRIAD_FULL);
         }
+        g->n_wanted = g->n_vcpus + isolated_helpers(g);
         g->resident_bytes = guest->n_node_memory > 0 ? 0 : UNKNOWN_U64;
         for (size_t i = 0; i < guest->n_node_memory; i++)
                 g->resident_bytes = u64_add(g->resident_bytes, guest->node_memory[i].bytes);
@@ -213,6 +222,8 @@ int placement_new(PolicyContext *c, Placement **ret) {
         if (r < 0)
                 return r;
         r = cpus_init(p);
+        if (r >= 0)
+                r = placement_cpus_init(p);
         if (r < 0)
                 return r;
         r = guests_init(p);
@@ -237,6 +248,8 @@ Placement *placement_free(Placement *p) {
         free(p->cpu_core);
         free(p->cpu_milli);
         free(p->core_milli);
+        free(p->cores);
+        free(p->by_core);
         free(p->weights);
         free(p->home);
         free(p->picked);
@@ -283,21 +296,37 @@ static void bind_cpu(Placement *p, unsigned cpu, uint64_t milli) {
         p->core_milli[p->cpu_core[cpu]] += (uint32_t)milli;
 }
 
-void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
+void placement_account_vcpus(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                PlacementNode *n = &p->nodes[i];
+
+                p->weights[i] = idset_contains(nodes, n->id) ? n->n_cpus : 0;
+                n->keep = n->keep || p->weights[i] > 0;
+        }
+        spread(p, (uint64_t)g->n_vcpus * PLACEMENT_MILLI, g->demand_permyriad, true);
+}
+
+static void account_memory(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
         uint64_t need = placement_need(g, nodes);
         size_t n = 0;
 
         for (size_t i = 0; i < p->n_nodes; i++) {
-                p->weights[i] = idset_contains(nodes, p->nodes[i].id) ? p->nodes[i].n_cpus : 0;
+                p->weights[i] = idset_contains(nodes, p->nodes[i].id) ? p->nodes[i].n_usable : 0;
                 n += p->weights[i] > 0;
         }
-        spread(p, (uint64_t)g->n_vcpus * PLACEMENT_MILLI, g->demand_permyriad, true);
         if (g->guest->starting)
                 promise(p, g->guest, need);
         else if (n > 0)
                 for (size_t i = 0; i < p->n_nodes; i++)
                         if (p->weights[i] > 0)
                                 p->nodes[i].pending_bytes += need / n;
+}
+
+/* The CPUs of a dedicated guest are in nobody else's way: they left the pool. */
+void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
+        if (!g->dedicated)
+                placement_account_vcpus(p, g, nodes);
+        account_memory(p, g, nodes);
 }
 
 void placement_account_reservations(Placement *p) {
@@ -372,6 +401,10 @@ static void account_threads(Placement *p, const PlacementGuest *g) {
 void placement_account(Placement *p, const PlacementGuest *g) {
         const GuestMemo *m = g->memo;
 
+        if (g->dedicated) {
+                account_memory(p, g, &m->nodes);
+                return;
+        }
         if (!m || m->user_pinned || placement_policy(g) == CPU_NONE || idset_is_empty(&m->nodes) ||
             setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE) {
                 account_threads(p, g);
@@ -382,9 +415,9 @@ void placement_account(Placement *p, const PlacementGuest *g) {
                 return;
         for (size_t i = 0; i < g->guest->n_vcpus; i++) {
                 const GuestThread *t = &g->guest->vcpus[i];
-                int cpu = idset_next(&t->pin, 0);
+                int cpu;
 
-                if (t->online && t->pinned && cpu >= 0 && idset_next(&t->pin, (unsigned)cpu + 1) < 0 &&
+                if (t->online && t->pinned && placement_single_cpu(t, &cpu) &&
                     idset_contains(&p->usable, (unsigned)cpu))
                         bind_cpu(p, (unsigned)cpu, PLACEMENT_MILLI);
         }

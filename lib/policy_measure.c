@@ -80,7 +80,7 @@ void placement_measure_nodes(Placement *p) {
                 const PlacementGuest *g = &p->guests[i];
                 uint64_t variance = variance_of(g), cpus = 0;
 
-                if (!g->memo || idset_is_empty(&g->memo->nodes))
+                if (!g->memo || g->dedicated || idset_is_empty(&g->memo->nodes))
                         continue;
                 for (size_t n = 0; n < p->n_nodes; n++)
                         if (idset_contains(&g->memo->nodes, p->nodes[n].id))

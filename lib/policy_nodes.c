@@ -19,17 +19,28 @@ IdSet placement_cpu_nodes(const Placement *p) {
         return nodes;
 }
 
-bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret) {
-        IdSet nodes = IDSET_EMPTY, cpu_nodes;
+bool placement_bound_nodes(const Placement *p, const Guest *g, IdSet *ret) {
         bool libvirts_choice = g->numatune_placement_auto && g->numatune_mode != NUMATUNE_STRICT;
+        IdSet nodes = IDSET_EMPTY, usable = IDSET_EMPTY;
 
         for (size_t i = 0; i < g->n_cells; i++)
                 nodes = idset_or(&nodes, &g->cells[i].nodeset);
         if (idset_is_empty(&nodes) && g->numatune_mode != NUMATUNE_NONE && !libvirts_choice)
                 nodes = g->numatune_nodes;
-        if (idset_is_empty(&nodes))
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->nodes[i].n_usable > 0 && idset_contains(&nodes, p->nodes[i].id))
+                        (void)idset_add(&usable, p->nodes[i].id);
+        if (idset_is_empty(&usable))
                 return false;
-        cpu_nodes = placement_cpu_nodes(p);
+        *ret = usable;
+        return true;
+}
+
+bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret) {
+        IdSet nodes, cpu_nodes = placement_cpu_nodes(p);
+
+        if (!placement_bound_nodes(p, g, &nodes))
+                return false;
         nodes = idset_and(&nodes, &cpu_nodes);
         if (idset_is_empty(&nodes))
                 return false;
@@ -58,7 +69,8 @@ bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
                 if (n->n_cpus == 0 || !idset_contains(nodes, n->id))
                         continue;
                 present++;
-                cpus += n->n_cpus;
+                /* Dedicated CPUs come back: not too small for want of them. */
+                cpus += n->n_usable;
         }
         if (present == 0 || present != idset_count(nodes))
                 return false;
@@ -98,11 +110,7 @@ static int choose_best(Placement *p, PlacementGuest *g) {
                 .resident_counts = g->resident_bytes != UNKNOWN_U64 && g->resident_bytes >= enough,
         };
 
-        candidates_search(&s);
-        if (!s.best.fits) {
-                s.ignore_memory = true;
-                candidates_search(&s);
-        }
+        candidates_search_relaxing(&s);
         g->memo->nodes = s.best.nodes;
         return placement_format_choice(&s, &g->reason);
 }
@@ -111,9 +119,11 @@ int placement_choose(Placement *p, PlacementGuest *g) {
         IdSet constraint, advised;
         int r;
 
-        if (placement_constraint(p, g->guest, &constraint))
+        if (g->dedicated ? placement_bound_nodes(p, g->guest, &constraint)
+                         : placement_constraint(p, g->guest, &constraint))
                 r = choose_constrained(g, &constraint);
-        else if (placement_advised(p, g->guest, &advised))
+        else if (placement_advised(p, g->guest, &advised) &&
+                 (!g->dedicated || placement_capacity_of(p, g, &advised) >= g->n_wanted))
                 r = choose_advised(g, &advised);
         else
                 r = choose_best(p, g);

@@ -35,13 +35,15 @@ typedef struct Search {
         Placement *p;
         const PlacementGuest *g;
         bool resident_counts;           /* criterion 2 applies */
-        bool ignore_memory;
+        bool ignore_memory, ignore_overcommit;
         Candidate best, second;
         size_t n_candidates;
 } Search;
 
 /* Fills @s->best, and @s->second when there are two. The caller has set what stands before them. */
 void candidates_search(Search *s);
+/* The same, giving up cpu.overcommit, memory, or both where no set of nodes has what is wanted. */
+void candidates_search_relaxing(Search *s);
 /* Negative: @a is better. *ret_term is what decided. */
 int candidate_order(const Search *s, const Candidate *a, const Candidate *b, Term *ret_term);
 

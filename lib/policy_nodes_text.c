@@ -84,8 +84,9 @@ int placement_format_choice(const Search *s, char **ret) {
         }
         if (r < 0)
                 return r;
-        return strprintf_to(ret, "%s: %u vCPU%s %s, %s of %u CPUs committed%s%s%s", nodes, s->g->n_vcpus,
+        return strprintf_to(ret, "%s: %u vCPU%s %s, %s of %u CPUs committed%s%s%s%s", nodes, s->g->n_vcpus,
                             s->g->n_vcpus == 1 ? "" : "s",
                             s->g->n_vcpus <= c->n_cpus ? "fit" : "are more than the host has CPUs", commit, c->n_cpus,
-                            room ?: "", c->n > 1 && c->fits ? "; fewer nodes do not fit" : "", rejected ?: "");
+                            s->ignore_overcommit ? " (cpu.overcommit is exceeded on every set of nodes)" : "", room ?: "",
+                            c->n > 1 && c->fits ? "; fewer nodes do not fit" : "", rejected ?: "");
 }

@@ -144,7 +144,7 @@ static int leave_to_user(Placement *p, PlacementGuest *g, const ThreadRef *ref, 
 
         state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
         g->memo->user_pinned = true;
-        g->memo->nodes = IDSET_EMPTY;
+        g->memo->nodes = g->memo->cpus = IDSET_EMPTY;
         g->managed = false;
         return plan_add_skip(p->context->plan, ref->kind, g->guest, why, "%s: its pins are left alone", who);
 }

@@ -2,9 +2,11 @@
 #include "policy_placement.h"
 
 /*
- * Which CPUs the threads of a guest get: all usable CPUs of its nodes, or
- * (policy pinned) one CPU a vCPU: the least committed, a free core before the
- * sibling of a busy one, the lowest number. A vCPU that has a CPU keeps it.
+ * Which CPUs the threads of a guest get: all CPUs of its nodes that are nobody's
+ * own, or one CPU a vCPU (policy_pinned.c). Under policy dedicated that is one
+ * of the guest's own (policy_dedicated.c); its emulator and its I/O threads
+ * run with the guests that share, on CPUs of its nodes, or, where all of them
+ * are somebody's own, on the guest's.
  *
  * Giving back: an action whose new value equals the original of the owned knob.
  * Whoever carries it out disowns the knob when it is done. A knob that already
@@ -33,87 +35,6 @@ static bool thread_holds(const Placement *p, const Guest *g, const GuestThread *
         return idset_equal(&seen, wanted);
 }
 
-/* ---- policy pinned: one CPU a vCPU ---- */
-
-static bool is_single(const IdSet *set, int *ret_cpu) {
-        *ret_cpu = idset_next(set, 0);
-        return *ret_cpu >= 0 && idset_next(set, (unsigned)*ret_cpu + 1) < 0;
-}
-
-/* Bound to the CPU, plus its part of what may run anywhere on the node. */
-static uint64_t cpu_commitment(const Placement *p, unsigned cpu) {
-        const PlacementNode *n = &p->nodes[p->cpu_node[cpu]];
-
-        return p->cpu_milli[cpu] + n->shared_milli / MAX(n->n_cpus, 1U);
-}
-
-static int least_committed(const Placement *p, const IdSet *cpus) {
-        uint64_t best_cpu = UINT64_MAX, best_core = UINT64_MAX;
-        int best = -1;
-
-        IDSET_FOREACH(cpu, cpus) {
-                uint64_t on_cpu = cpu_commitment(p, (unsigned)cpu), on_core = p->core_milli[p->cpu_core[cpu]];
-
-                if (on_cpu > best_cpu || (on_cpu == best_cpu && on_core >= best_core))
-                        continue;
-                best = cpu;
-                best_cpu = on_cpu;
-                best_core = on_core;
-        }
-        return best;
-}
-
-/* Whether @g's pins to single CPUs were counted before: see placement_account(). */
-static bool counted_before(const PlacementGuest *g) {
-        return !g->fresh && !g->moving;
-}
-
-static const IdSet *vcpu_cpus(const Guest *g, const IdSet *cell_cpus, const IdSet *cpus, unsigned vcpu) {
-        for (size_t i = 0; i < g->n_cells; i++)
-                if (idset_contains(&g->cells[i].vcpus, vcpu))
-                        return idset_is_empty(&cell_cpus[i]) ? cpus : &cell_cpus[i];
-        return cpus;
-}
-
-/* A CPU of its own for each vCPU of the guest while there are enough: two on one wait for each other. */
-static int pick_cpu(const Placement *p, const IdSet *cpus, const IdSet *taken) {
-        IdSet others = idset_minus(cpus, taken);
-
-        return least_committed(p, idset_is_empty(&others) ? cpus : &others);
-}
-
-/* p->picked: the CPU of each online vCPU, -1 where there is none. Present ones stay. */
-static void pick_cpus(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus) {
-        const Guest *guest = g->guest;
-        IdSet taken = IDSET_EMPTY;
-
-        for (size_t i = 0; i < guest->n_vcpus; i++) {
-                const GuestThread *t = &guest->vcpus[i];
-                int cpu;
-
-                p->picked[i] = -1;
-                if (!t->online || !t->pinned || !is_single(&t->pin, &cpu) ||
-                    !idset_contains(vcpu_cpus(guest, cell_cpus, cpus, t->id), (unsigned)cpu))
-                        continue;
-                p->picked[i] = cpu;
-                (void)idset_add(&taken, (unsigned)cpu);
-                if (!counted_before(g)) {
-                        p->cpu_milli[cpu] += PLACEMENT_MILLI;
-                        p->core_milli[p->cpu_core[cpu]] += PLACEMENT_MILLI;
-                }
-        }
-        for (size_t i = 0; i < guest->n_vcpus; i++) {
-                if (!guest->vcpus[i].online || p->picked[i] >= 0)
-                        continue;
-                p->picked[i] = pick_cpu(p, vcpu_cpus(guest, cell_cpus, cpus, guest->vcpus[i].id), &taken);
-                if (p->picked[i] < 0)
-                        continue;
-                (void)idset_add(&taken, (unsigned)p->picked[i]);
-                p->cpu_milli[p->picked[i]] += PLACEMENT_MILLI;
-                p->core_milli[p->cpu_core[p->picked[i]]] += PLACEMENT_MILLI;
-        }
-}
-
 /* ---- actions ---- */
 
 /* What each thread of one guest should have. */
@@ -122,25 +43,54 @@ typedef struct Wanted {
         IdSet *cell_cpus;       /* of each cell with a nodeset of its own, else empty */
         bool single;            /* one CPU a vCPU, in p->picked */
         bool emulator, iothreads;
+        IdSet emulator_cpus, iothread_cpus;
 } Wanted;
 
-static int wanted_init(Placement *p, const PlacementGuest *g, Wanted *w) {
-        const Guest *guest = g->guest;
+static int cells_init(const Placement *p, const Guest *guest, Wanted *w) {
+        if (guest->n_cells == 0)
+                return 0;
+        w->cell_cpus = calloc(guest->n_cells, sizeof(*w->cell_cpus));
+        if (!w->cell_cpus)
+                return -ENOMEM;
+        for (size_t i = 0; i < guest->n_cells; i++)
+                w->cell_cpus[i] = placement_cpus(p, &guest->cells[i].nodeset);
+        return 0;
+}
 
-        w->single = placement_policy(g) == CPU_PINNED;
-        w->emulator = setting(g->settings, KEY_CPU_EMULATOR) == FOLLOW_FOLLOW;
-        w->iothreads = setting(g->settings, KEY_CPU_IOTHREADS) == FOLLOW_FOLLOW;
+/* Its own CPUs for the vCPUs; for the other threads one more, or what its nodes have for everybody. */
+static void wanted_dedicated(Placement *p, const PlacementGuest *g, Wanted *w) {
+        IdSet rest;
+
+        placement_assign_cpus(p, g, &rest);
+        if (idset_is_empty(&w->cpus))
+                w->cpus = g->memo->cpus;
+        w->emulator_cpus = w->iothread_cpus = w->cpus;
+        /* The emulator's first, then what is left: both have theirs already unless one was added now. */
+        if (setting(g->settings, KEY_CPU_EMULATOR) == FOLLOW_ISOLATE && !idset_is_empty(&rest))
+                w->emulator_cpus = idset_of((unsigned)placement_assign_one(p, &g->guest->emulator, &rest));
+        if (setting(g->settings, KEY_CPU_IOTHREADS) == FOLLOW_ISOLATE && g->guest->n_iothreads > 0 &&
+            !idset_is_empty(&rest))
+                w->iothread_cpus = idset_of((unsigned)placement_assign_one(p, &g->guest->iothreads[0], &rest));
+}
+
+static int wanted_init(Placement *p, const PlacementGuest *g, Wanted *w) {
+        int r;
+
+        w->emulator = setting(g->settings, KEY_CPU_EMULATOR) != FOLLOW_NONE;
+        w->iothreads = setting(g->settings, KEY_CPU_IOTHREADS) != FOLLOW_NONE;
         w->cpus = setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE ? p->usable
                                                                      : placement_cpus(p, &g->memo->nodes);
-        if (guest->n_cells > 0) {
-                w->cell_cpus = calloc(guest->n_cells, sizeof(*w->cell_cpus));
-                if (!w->cell_cpus)
-                        return -ENOMEM;
-                for (size_t i = 0; i < guest->n_cells; i++)
-                        w->cell_cpus[i] = placement_cpus(p, &guest->cells[i].nodeset);
+        r = cells_init(p, g->guest, w);
+        if (r < 0)
+                return r;
+        w->single = g->dedicated || placement_policy(g) == CPU_PINNED;
+        if (g->dedicated) {
+                wanted_dedicated(p, g, w);
+                return 0;
         }
+        w->emulator_cpus = w->iothread_cpus = w->cpus;
         if (w->single)
-                pick_cpus(p, g, w->cell_cpus, &w->cpus);
+                placement_pick_pinned(p, g, w->cell_cpus, &w->cpus);
         return 0;
 }
 
@@ -155,9 +105,11 @@ static bool wanted_of(const Placement *p, const Guest *g, const Wanted *w, size_
                 if (!ref->thread->online || (w->single && p->picked[i] < 0))
                         return false;
                 *ret = w->single ? idset_of((unsigned)p->picked[i])
-                                 : *vcpu_cpus(g, w->cell_cpus, &w->cpus, ref->index);
-        } else if (ref->kind == ACTION_PIN_EMULATOR ? w->emulator : w->iothreads)
-                *ret = w->cpus;
+                                 : *placement_vcpu_cpus(g, w->cell_cpus, &w->cpus, ref->index);
+        } else if (ref->kind == ACTION_PIN_EMULATOR && w->emulator)
+                *ret = w->emulator_cpus;
+        else if (ref->kind == ACTION_PIN_IOTHREAD && w->iothreads)
+                *ret = w->iothread_cpus;
         else
                 return false;
         return !idset_is_empty(ret);
@@ -212,6 +164,16 @@ static int add_pin(Placement *p, PlacementGuest *g, const ThreadRef *ref, const 
                                "%s", reason);
 }
 
+static int default_dedicated_reason(PlacementGuest *g) {
+        _cleanup_free_ char *cpus = NULL;
+        int r;
+
+        r = idset_format(&g->memo->cpus, &cpus);
+        if (r < 0)
+                return r;
+        return strprintf_to(&g->reason, "CPUs %s are its own, as decided before", cpus);
+}
+
 /* For a guest that was placed earlier: its threads are not, or no longer, where they belong. */
 static int default_reason(PlacementGuest *g) {
         _cleanup_free_ char *nodes = NULL;
@@ -219,8 +181,10 @@ static int default_reason(PlacementGuest *g) {
 
         if (g->reason)
                 return 0;
-        if (setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
+        if (!g->dedicated && setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
                 return strdup_to(&g->reason, "numa.policy is none: every usable CPU of the host");
+        if (g->dedicated)
+                return default_dedicated_reason(g);
         r = idset_format(&g->memo->nodes, &nodes);
         if (r < 0)
                 return r;
@@ -338,11 +302,13 @@ int placement_pins(Placement *p, PlacementGuest *g) {
 }
 
 int placement_give_back(Placement *p, PlacementGuest *g) {
-        const char *reason = g->memo->user_pinned
-                ? "other pins of this guest were set by somebody else: the pin from before kvmtuned changed it"
-                : "cpu.policy is none: the pin from before kvmtuned changed it";
+        const char *reason = "cpu.policy is none: the pin from before kvmtuned changed it";
         int r;
 
+        if (g->memo->user_pinned)
+                reason = "other pins of this guest were set by somebody else: the pin from before kvmtuned changed it";
+        else if (placement_policy(g) != CPU_NONE)
+                reason = "all CPUs it could share are dedicated to others: the pin from before kvmtuned changed it";
         /* Never placed: nothing of it can be ours. */
         if (g->memo->placed_usec == 0 && idset_is_empty(&g->memo->nodes))
                 return 0;
@@ -353,6 +319,6 @@ int placement_give_back(Placement *p, PlacementGuest *g) {
                 if (r < 0)
                         return r;
         }
-        g->memo->nodes = IDSET_EMPTY;
+        g->memo->nodes = g->memo->cpus = IDSET_EMPTY;
         return 0;
 }

@@ -7,9 +7,11 @@
  * One decision about CPUs and memory of all guests, in this order:
  *
  *   1. which guests it may act on: settings, whose pins they are, their state;
- *   2. what is where: every guest that has a place, or that nobody places;
- *   3. a place for those that have none, the largest first, so that the small
- *      ones fill what is left;
+ *   2. what is where: CPUs that are some guest's own, then every guest that has
+ *      a place, or that nobody places;
+ *   3. CPUs for dedicated guests that wait for theirs, then a place for the
+ *      other guests that have none; in both, the largest first, so that the
+ *      small ones fill what is left;
  *   4. whether earlier moves did any good;
  *   5. one move of a guest that runs, if one pays;
  *   6. pins, as they follow from the places;
@@ -44,6 +46,8 @@ static int classify(Placement *p, PlacementGuest *g) {
                 return skip_pins(p, g, SKIP_USER_PIN, "it is pinned by somebody else: its pins are left alone");
         if (!eligible)
                 return skip_pins(p, g, why, detail);
+        if (placement_policy(g) != CPU_DEDICATED)
+                g->memo->cpus = IDSET_EMPTY;
         if (idset_is_empty(&p->usable))
                 return skip_pins(p, g, SKIP_NO_CAPACITY, "every CPU of the host is reserved or isolated");
         g->managed = true;
@@ -53,7 +57,7 @@ static int classify(Placement *p, PlacementGuest *g) {
 }
 
 static bool needs_place(const Placement *p, const PlacementGuest *g) {
-        if (!g->managed || setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
+        if (!g->managed || g->dedicated || setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
                 return false;
         return idset_is_empty(&g->memo->nodes) || !placement_still_valid(p, g);
 }
@@ -68,23 +72,115 @@ static int compare_size(const void *a, const void *b) {
         return strcmp(x->guest->uuid, y->guest->uuid);
 }
 
-static int place_guests(Placement *p) {
-        _cleanup_free_ PlacementGuest **homeless = NULL;
-        size_t n = 0;
+/* Guests to be served, in the order of their size. */
+typedef struct Queue {
+        PlacementGuest **guests;
+        size_t n;
+} Queue;
+
+static int queue_init(const Placement *p, Queue *q) {
+        q->guests = calloc(MAX(p->n_guests, (size_t)1), sizeof(PlacementGuest *));
+        return q->guests ? 0 : -ENOMEM;
+}
+
+static void queue_done(Queue *q) {
+        free(q->guests);
+}
+
+/* Once the CPUs of the dedicated guests are settled: a place for @g, or room taken where it has one. */
+static void queue_or_account(Placement *p, PlacementGuest *g, Queue *homeless) {
+        if (needs_place(p, g))
+                homeless->guests[homeless->n++] = g;
+        else
+                placement_account(p, g);
+}
+
+static int serve_dedicated(Placement *p, Queue *waiting, Queue *homeless) {
         int r;
 
-        homeless = calloc(MAX(p->n_guests, (size_t)1), sizeof(PlacementGuest *));
-        if (!homeless)
-                return -ENOMEM;
-        for (size_t i = 0; i < p->n_guests; i++)
-                if (needs_place(p, &p->guests[i]))
-                        homeless[n++] = &p->guests[i];
-                else
-                        placement_account(p, &p->guests[i]);
+        qsort(waiting->guests, waiting->n, sizeof(PlacementGuest *), compare_size);
+        for (size_t i = 0; i < waiting->n; i++) {
+                r = placement_dedicate(p, waiting->guests[i]);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < waiting->n; i++) {
+                PlacementGuest *g = waiting->guests[i];
+
+                if (g->refused && g->fresh)
+                        placement_account_vcpus(p, g, &g->memo->nodes);
+                else if (g->refused)
+                        queue_or_account(p, g, homeless);
+        }
+        return 0;
+}
+
+/* NULL: there are CPUs for @g to share. */
+static const char *lacks_pool(const Placement *p, const PlacementGuest *g) {
+        const Guest *guest = g->guest;
+        IdSet nodes;
+
+        if (idset_is_empty(&p->usable))
+                return "every usable CPU is dedicated to another guest: it is not pinned";
+        if ((guest->n_cells == 0 && guest->numatune_mode == NUMATUNE_NONE) ||
+            setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
+                return NULL;
+        if (placement_bound_nodes(p, guest, &nodes) && !placement_constraint(p, guest, &nodes))
+                return "every usable CPU of the nodes it is bound to is dedicated to another guest: it is not pinned";
+        return NULL;
+}
+
+/* Where all CPUs are other guests' own there is nothing to pin to, and the pins from before must not stay. */
+static int unpin_without_pool(Placement *p) {
+        int r;
+
+        for (size_t i = 0; i < p->n_guests && !idset_is_empty(&p->dedicated); i++) {
+                PlacementGuest *g = &p->guests[i];
+                const char *why = g->managed && !g->dedicated ? lacks_pool(p, g) : NULL;
+
+                if (!why)
+                        continue;
+                g->managed = false;
+                r = placement_give_back(p, g);
+                if (r < 0)
+                        return r;
+                r = skip_pins(p, g, SKIP_NO_CAPACITY, why);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int place_guests(Placement *p) {
+        _cleanup_(queue_done) Queue waiting = { 0 }, homeless = { 0 };
+        int r;
+
+        r = queue_init(p, &waiting);
+        if (r >= 0)
+                r = queue_init(p, &homeless);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < p->n_guests; i++) {
+                PlacementGuest *g = &p->guests[i];
+
+                if (placement_waits_for_cpus(g)) {
+                        waiting.guests[waiting.n++] = g;
+                        continue;
+                }
+                p->sharing = p->sharing || (g->managed && !g->dedicated);
+                queue_or_account(p, g, &homeless);
+        }
         placement_account_reservations(p);
-        qsort(homeless, n, sizeof(PlacementGuest *), compare_size);
-        for (size_t i = 0; i < n; i++) {
-                r = placement_choose(p, homeless[i]);
+        r = serve_dedicated(p, &waiting, &homeless);
+        if (r >= 0)
+                r = unpin_without_pool(p);
+        if (r < 0)
+                return r;
+        qsort(homeless.guests, homeless.n, sizeof(PlacementGuest *), compare_size);
+        for (size_t i = 0; i < homeless.n; i++) {
+                if (!homeless.guests[i]->managed)
+                        continue;
+                r = placement_choose(p, homeless.guests[i]);
                 if (r < 0)
                         return r;
         }
@@ -104,21 +200,16 @@ static int pin_guests(Placement *p) {
         return 0;
 }
 
-int policy_placement(PolicyContext *c) {
-        _cleanup_(placement_freep) Placement *p = NULL;
+static int decide(Placement *p) {
         int r;
 
-        if (!c->snapshot->topology)
-                return 0;
-        r = placement_new(c, &p);
-        if (r < 0)
-                return r;
         for (size_t i = 0; i < p->n_guests; i++) {
                 r = classify(p, &p->guests[i]);
                 if (r < 0)
                         return r;
         }
         placement_measure_guests(p);
+        placement_hold(p);
         r = place_guests(p);
         if (r < 0)
                 return r;
@@ -132,8 +223,38 @@ int policy_placement(PolicyContext *c) {
         r = pin_guests(p);
         if (r < 0)
                 return r;
+        r = placement_report_intruders(p);
+        if (r < 0)
+                return r;
         r = placement_memory(p);
         if (r < 0)
                 return r;
         return placement_watch_move(p);
+}
+
+static IdSet cpus_of(const PolicyContext *c, const char *uuid) {
+        const GuestMemo *memo = state_find_guest(c->state, uuid);
+
+        return memo ? memo->cpus : IDSET_EMPTY;
+}
+
+int policy_placement(PolicyContext *c) {
+        _cleanup_(placement_freep) Placement *p = NULL;
+        IdSet before = IDSET_EMPTY, after;
+        int r;
+
+        if (!c->snapshot->topology)
+                return 0;
+        r = placement_new(c, &p);
+        if (r < 0)
+                return r;
+        if (!c->only_uuid)
+                return decide(p);
+        before = cpus_of(c, c->only_uuid);
+        r = decide(p);
+        if (r < 0)
+                return r;
+        after = cpus_of(c, c->only_uuid);
+        c->plan->concerns_others = !idset_equal(&before, &after);
+        return 0;
 }

@@ -10,6 +10,10 @@
  *   policy_placement.c  the order of the parts
  *   policy_capacity.c   the model: what each node and CPU can take, and what is on it
  *   policy_nodes.c      which nodes a guest gets (its parts: policy_nodes.h)
+ *   policy_cpus.c       which CPUs are left for guests that share, and which could be dedicated
+ *   policy_dedicated.c  who gets CPUs of its own, and who does not
+ *   policy_cpu_pick.c   which CPUs those are
+ *   policy_pinned.c     one CPU a vCPU, which others may have as well
  *   policy_pins.c       which CPUs its threads get
  *   policy_pin_owner.c  whose pins they are
  *   policy_measure.c    what was measured, smoothed
@@ -31,8 +35,14 @@
 typedef struct PlacementNode {
         unsigned id;
         size_t index;                   /* in topology->nodes */
-        IdSet cpus;                     /* usable: online, not isolated, not reserved */
+        IdSet cpus;                     /* usable (online, not isolated, not reserved) and not dedicated */
         unsigned n_cpus;
+        unsigned n_usable;              /* the dedicated ones, too */
+        bool keep;                      /* guests that share CPUs are placed here: one CPU stays theirs */
+        /* of cpus, what could be dedicated; see policy_cpus.c */
+        unsigned n_free;
+        unsigned n_free_cores, n_free_core_cpus; /* cores of which no CPU is taken, and their CPUs */
+        unsigned n_free_sibling_cpus;   /* of them: on cores with two or more usable CPUs */
         uint64_t commit_milli;          /* vCPUs placed here */
         uint64_t shared_milli;          /* of them: free to run on any CPU of the node */
         uint64_t demand_permyriad;      /* of one CPU: measured busy + wait of those vCPUs */
@@ -55,8 +65,11 @@ typedef struct PlacementGuest {
         bool managed;                   /* in scope, cpu.policy asks for pins, and nothing stands against it */
         bool fresh;                     /* nodes chosen in this decision */
         bool moving;                    /* moved in this decision */
+        bool dedicated;                 /* has CPUs of its own (memo->cpus), or is about to be given some */
+        bool refused;                   /* policy dedicated, and cannot be served: shares CPUs meanwhile */
         bool movable;                   /* nothing but its present state keeps its memory where it is */
         unsigned n_vcpus;               /* online */
+        unsigned n_wanted;              /* CPUs it needs: n_vcpus, and one more for isolated helpers of a dedicated one */
         uint64_t demand_permyriad;      /* of one CPU, smoothed; 0 when not measured */
         uint64_t wait_permyriad;        /* of it: runnable, waiting for a CPU */
         uint64_t wait_sample_permyriad; /* the same in the last interval alone */
@@ -72,10 +85,27 @@ typedef struct SetText {
         char *text;
 } SetText;
 
+/* A core as far as it is usable. Its CPUs stand together in Placement.by_core. */
+typedef struct PlacementCore {
+        unsigned first, n_cpus;         /* in by_core */
+        unsigned node;                  /* index into nodes */
+        unsigned llc;                   /* last-level cache */
+        unsigned n_free;                /* CPUs that could be dedicated */
+} PlacementCore;
+
 typedef struct Placement {
         PolicyContext *context;
         const Topology *topology;
-        IdSet usable;
+        IdSet usable;                   /* by guests without CPUs of their own: the pool */
+        unsigned n_pool;                /* CPUs in it */
+        bool sharing;                   /* there are guests that kvmtuned manages and that have none of their own */
+        IdSet dedicated;                /* CPUs that are some guest's own */
+        IdSet idle;                     /* their siblings under cpu.threads isolate */
+        IdSet barred;                   /* CPUs the user pinned a thread to: never dedicated */
+        bool bars_known;                /* barred was looked for */
+        PlacementCore *cores;
+        uint16_t *by_core;              /* usable CPUs by last-level cache, core, number */
+        size_t n_by_core;
         PlacementNode *nodes;           /* every node of the topology, same order */
         size_t n_nodes;
         PlacementGuest *guests;         /* parallel to snapshot->guests */
@@ -112,13 +142,60 @@ uint64_t placement_room(const PlacementNode *n, const Guest *g);
 /* Usable CPUs of @nodes. */
 IdSet placement_cpus(const Placement *p, const IdSet *nodes);
 bool placement_follows_memory(const PlacementGuest *g);
+/* cpu.policy; shared for a guest that cannot have the CPUs of its own that it should have. */
 CpuPolicy placement_policy(const PlacementGuest *g);
+/* Counts the vCPUs of @g on @nodes, and nothing else. */
+void placement_account_vcpus(Placement *p, const PlacementGuest *g, const IdSet *nodes);
+
+/* policy_cpus.c. Once, when the usable CPUs and the nodes are known. -ENOMEM. */
+int placement_cpus_init(Placement *p);
+/* @cpu becomes @g's own: nobody else may use it, nor, under cpu.threads isolate, its siblings. */
+void placement_take_cpu(Placement *p, const PlacementGuest *g, unsigned cpu);
+/* The inverse. */
+void placement_release_cpu(Placement *p, const PlacementGuest *g, unsigned cpu);
+/* @cpu is never to be dedicated. */
+void placement_bar_cpu(Placement *p, unsigned cpu);
+/* Not all CPUs of @n may be dedicated: guests that share are there, or must be somewhere. */
+bool placement_keeps_one(const Placement *p, const PlacementNode *n);
+/* CPUs @g needs: one a vCPU, and those of isolated helpers when it is dedicated. */
+unsigned placement_wanted(const PlacementGuest *g);
+/* CPUs of @n that @g could get: for a dedicated guest those that could become its own, else all it may use. */
+unsigned placement_capacity(const Placement *p, const PlacementGuest *g, const PlacementNode *n);
+/* The same over the nodes in @nodes (NULL: all). */
+unsigned placement_capacity_of(const Placement *p, const PlacementGuest *g, const IdSet *nodes);
+CpuThreads placement_threads_policy(const PlacementGuest *g);
+/* Of one core, as far as usable. */
+const PlacementCore *placement_core(const Placement *p, unsigned cpu);
+/* No CPU of it is taken, barred or idle. */
+static inline bool core_is_free(const PlacementCore *c) {
+        return c->n_free > 0 && c->n_free == c->n_cpus;
+}
+
+/* policy_cpu_pick.c. Takes @n more CPUs on @nodes for @g, into memo->cpus; returns how many there were. */
+unsigned placement_pick_cpus(Placement *p, PlacementGuest *g, const IdSet *nodes, unsigned n);
+/* p->picked: which of memo->cpus each online vCPU has, -1: none. *ret_rest: those that are left. */
+void placement_assign_cpus(Placement *p, const PlacementGuest *g, IdSet *ret_rest);
+/* The CPU of *@rest (not empty) for a thread that is no vCPU; taken from it. */
+int placement_assign_one(const Placement *p, const GuestThread *t, IdSet *rest);
+
+/* policy_dedicated.c. Marks the CPUs that are some guest's own already. */
+void placement_hold(Placement *p);
+/* @g should have CPUs of its own, and does not have all of them yet. */
+bool placement_waits_for_cpus(const PlacementGuest *g);
+/* Gives @g its CPUs, where it is or on other nodes, or refuses it (g->refused, a Skip). -ENOMEM. */
+int placement_dedicate(Placement *p, PlacementGuest *g);
+/* Names the guests that may run on dedicated CPUs although they are not theirs. -ENOMEM. */
+int placement_report_intruders(Placement *p);
+/* The nodes the CPUs of vCPU number @vcpu must be on. */
+IdSet placement_vcpu_nodes(const Placement *p, const PlacementGuest *g, unsigned vcpu);
 
 /*
  * policy_nodes.c. The nodes @g may not leave (numatune, cells); false when
  * there is no such constraint.
  */
 bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret);
+/* The same without regard to which of them are dedicated to others altogether. */
+bool placement_bound_nodes(const Placement *p, const Guest *g, IdSet *ret);
 /* Every node with a usable CPU. */
 IdSet placement_cpu_nodes(const Placement *p);
 /* Whether the nodes @g was placed on can still hold it. */
@@ -134,6 +211,13 @@ typedef struct ThreadRef {
         unsigned index;
         const GuestThread *thread;
 } ThreadRef;
+
+/* policy_pinned.c. p->picked: the CPU of each online vCPU, -1 where there is none. Present ones stay. */
+void placement_pick_pinned(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus);
+/* Of the guest's @cpus, those for vCPU number @vcpu; @cell_cpus: of each cell, empty without a nodeset of its own. */
+const IdSet *placement_vcpu_cpus(const Guest *g, const IdSet *cell_cpus, const IdSet *cpus, unsigned vcpu);
+/* The one CPU that @t is pinned to, as far as anybody knows; false when there are several or none. */
+bool placement_single_cpu(const GuestThread *t, int *ret_cpu);
 
 /* policy_pin_owner.c. vCPUs, then the emulator, then iothreads: @i counts up to placement_threads(). */
 size_t placement_threads(const Guest *g);

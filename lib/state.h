@@ -43,6 +43,7 @@ typedef struct GuestMemo {
          */
         bool adopted;
         IdSet nodes;                    /* where it was placed; empty: not placed */
+        IdSet cpus;                     /* CPUs that are its own (cpu.policy dedicated); empty: none */
         uint64_t placed_usec;
         uint64_t moved_usec;            /* last move of a running guest; 0: never */
         unsigned moves;                 /* in a row that did not help: each doubles the cool-down */

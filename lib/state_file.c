@@ -145,16 +145,20 @@ static void put_fields(FILE *f, const Field *fields, size_t n, const void *recor
 }
 
 static int put_guest(FILE *f, const GuestMemo *g) {
-        _cleanup_free_ char *nodes = NULL;
+        _cleanup_free_ char *nodes = NULL, *cpus = NULL;
         int r;
 
         r = idset_format(&g->nodes, &nodes);
+        if (r >= 0)
+                r = idset_format(&g->cpus, &cpus);
         if (r < 0)
                 return r;
         (void)fputs("guest ", f);
         put_escaped(f, g->uuid);
         if (*nodes)
                 put_text(f, "nodes", nodes);
+        if (*cpus)
+                put_text(f, "cpus", cpus);
         put_fields(f, guest_fields, ELEMENTSOF(guest_fields), g);
         return 0;
 }
@@ -415,6 +419,11 @@ static int read_guest(Reader *reader) {
                 if (streq(key, "nodes")) {
                         if (idset_parse(value, &g->nodes) < 0)
                                 return fault(reader, "nodes is not a list of nodes: \"%s\"", value);
+                        continue;
+                }
+                if (streq(key, "cpus")) {
+                        if (idset_parse(value, &g->cpus) < 0)
+                                return fault(reader, "cpus is not a list of CPUs: \"%s\"", value);
                         continue;
                 }
                 r = set_field(reader, guest_fields, ELEMENTSOF(guest_fields), g, key, value);

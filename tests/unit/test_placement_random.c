@@ -36,7 +36,12 @@ static const char random_policy[] =
         "guests = ( { match = { name = \"p-*\"; }; cpu = { policy = \"pinned\"; }; }, "
         "           { match = { name = \"n-*\"; }; cpu = { policy = \"none\"; }; }, "
         "           { match = { name = \"a-*\"; }; numa = { policy = \"none\"; }; }, "
-        "           { match = { name = \"e-*\"; }; cpu = { policy = \"pinned\"; emulator = \"none\"; }; } );";
+        "           { match = { name = \"e-*\"; }; cpu = { policy = \"pinned\"; emulator = \"none\"; }; }, "
+        "           { match = { name = \"d-*\"; }; cpu = { policy = \"dedicated\"; }; }, "
+        "           { match = { name = \"i-*\"; }; cpu = { policy = \"dedicated\"; threads = \"isolate\"; "
+        "                                                  emulator = \"isolate\"; iothreads = \"isolate\"; }; }, "
+        "           { match = { name = \"r-*\"; }; cpu = { policy = \"dedicated\"; threads = \"require\"; }; }, "
+        "           { match = { name = \"f-*\"; }; cpu = { policy = \"dedicated\"; }; numa = { policy = \"none\"; }; } );";
 
 static void random_topology(World *w, uint64_t *seed) {
         Topology *t = w->snapshot->topology;
@@ -57,11 +62,14 @@ static void random_topology(World *w, uint64_t *seed) {
 }
 
 static void random_guest(World *w, uint64_t *seed) {
-        static const char *const names[] = { "s-1", "s-2", "p-1", "n-1", "a-1", "e-1" };
+        static const char *const names[] = { "s-1", "s-2", "p-1", "n-1", "a-1", "e-1", "d-1", "d-2", "i-1", "r-1", "f-1" };
         const Topology *t = w->snapshot->topology;
         Guest *g = world_guest(w, names[pick(seed, ELEMENTSOF(names))], 1 + pick(seed, 6),
                                (1 + pick(seed, 8)) * 512 * MIB);
 
+        ck_assert_int_eq(guest_set_iothreads(g, pick(seed, 3)), 0);
+        for (size_t i = 0; i < g->n_iothreads; i++)
+                g->iothreads[i].affinity = g->emulator.affinity;
         g->starting = pick(seed, 4) == 0;
         g->migrating = pick(seed, 20) == 0;
         g->locked = pick(seed, 20) == 0;
@@ -106,6 +114,12 @@ static void check_move(const World *w, const Action *a, uint64_t seed) {
                       "seed %llu: %s must not move", (unsigned long long)seed, g->name);
 }
 
+static bool gives_back(const World *w, const Action *a) {
+        const Owned *owned = state_find_owned(w->state, a->kind, a->uuid, a->index);
+
+        return owned && streq(owned->original, a->new_value);
+}
+
 static void check_plan(const World *w, const IdSet *reserved, uint64_t seed) {
         const Topology *t = w->snapshot->topology;
         IdSet usable = idset_minus(&t->online, &t->isolated);
@@ -125,17 +139,138 @@ static void check_plan(const World *w, const IdSet *reserved, uint64_t seed) {
                 if (a->kind == ACTION_MOVE_MEMORY) {
                         check_move(w, a, seed);
                         moves++;
-                } else if (a->kind != ACTION_SET_NODESET)
+                } else if (a->kind != ACTION_SET_NODESET && !gives_back(w, a))
                         ck_assert_msg(idset_is_subset(&set, &usable), "seed %llu: %s to %s", (unsigned long long)seed,
                                       g->name, a->new_value);
         }
         ck_assert_msg(moves <= 1, "seed %llu: %zu memory moves", (unsigned long long)seed, moves);
 }
 
+static const TopologyCpu *cpu_of(const World *w, unsigned id) {
+        return topology_cpu(w->snapshot->topology, id);
+}
+
+/* The CPUs that only @g may use: its own, and their siblings where those are to be idle. */
+static IdSet closed_cpus(const World *w, const Guest *g) {
+        const Topology *t = w->snapshot->topology;
+        IdSet closed = state_find_guest(w->state, g->uuid)->cpus, own = closed;
+
+        if (g->name[0] == 'i')
+                IDSET_FOREACH(cpu, &own)
+                        for (size_t i = 0; i < t->n_cpus; i++)
+                                if (t->cpus[i].core == cpu_of(w, (unsigned)cpu)->core)
+                                        (void)idset_add(&closed, t->cpus[i].id);
+        return closed;
+}
+
+/* CPUs of one guest: as many as it needs, different ones, as cpu.threads asks; no other pin of ours is on them. */
+static void check_dedicated(const World *w, const Guest *g, uint64_t seed) {
+        unsigned long long s = seed;
+        IdSet closed = closed_cpus(w, g), own = state_find_guest(w->state, g->uuid)->cpus;
+        size_t helpers = g->name[0] == 'i' ? 1 + MIN(g->n_iothreads, (size_t)1) : 0;
+        size_t wanted = guest_online_vcpus(g) + helpers;
+        IdSet cores = IDSET_EMPTY;
+
+        if (idset_is_empty(&own))
+                return;
+        if (!g->migrating)
+                ck_assert_msg(idset_count(&own) == wanted, "seed %llu: %s has %u CPUs", s, g->name, idset_count(&own));
+        IDSET_FOREACH(cpu, &own) {
+                ck_assert_msg(g->name[0] != 'i' || !idset_contains(&cores, cpu_of(w, (unsigned)cpu)->core),
+                              "seed %llu: two CPUs of a core for %s", s, g->name);
+                (void)idset_add(&cores, cpu_of(w, (unsigned)cpu)->core);
+        }
+        for (size_t i = 0; i < w->snapshot->n_guests; i++) {
+                const Guest *other = w->snapshot->guests[i];
+                const GuestThread *threads[64];
+                size_t n = 0;
+
+                if (other == g)
+                        continue;
+                ck_assert_msg(!idset_intersects(&closed, &state_find_guest(w->state, other->uuid)->cpus),
+                              "seed %llu: %s and %s own the same CPU", s, g->name, other->name);
+                for (size_t v = 0; v < other->n_vcpus; v++)
+                        if (state_find_owned(w->state, ACTION_PIN_VCPU, other->uuid, other->vcpus[v].id))
+                                threads[n++] = &other->vcpus[v];
+                if (state_find_owned(w->state, ACTION_PIN_EMULATOR, other->uuid, 0))
+                        threads[n++] = &other->emulator;
+                for (size_t v = 0; v < n; v++)
+                        ck_assert_msg(other->migrating || !idset_intersects(&closed, &threads[v]->affinity),
+                                      "seed %llu: a thread of %s may use CPUs of %s", s, other->name, g->name);
+        }
+}
+
+/* As many different CPUs as online vCPUs, all of them its own. */
+static void check_vcpus(const World *w, const Guest *g, uint64_t seed) {
+        IdSet own = state_find_guest(w->state, g->uuid)->cpus, seen = IDSET_EMPTY;
+
+        if (idset_is_empty(&own) || g->migrating)
+                return;
+        for (size_t i = 0; i < g->n_vcpus; i++)
+                if (g->vcpus[i].online) {
+                        ck_assert_msg(idset_count(&g->vcpus[i].affinity) == 1 &&
+                                      idset_is_subset(&g->vcpus[i].affinity, &own) &&
+                                      !idset_intersects(&g->vcpus[i].affinity, &seen),
+                                      "seed %llu: vCPU %u of %s", (unsigned long long)seed, g->vcpus[i].id, g->name);
+                        seen = idset_or(&seen, &g->vcpus[i].affinity);
+                }
+}
+
+static void check_exclusive(const World *w, uint64_t seed) {
+        for (size_t i = 0; i < w->snapshot->n_guests; i++) {
+                check_dedicated(w, w->snapshot->guests[i], seed);
+                check_vcpus(w, w->snapshot->guests[i], seed);
+        }
+}
+
+static void restart(World *w) {
+        char *text = NULL, *error = NULL;
+
+        ck_assert_int_eq(state_format(w->state, &text), 0);
+        w->state = state_free(w->state);
+        ck_assert_msg(state_parse(text, &w->state, &error) == 0, "%s", error ?: "?");
+        free(text);
+}
+
+/* Decides until nothing changes any more; at once nothing but memory moves, after the first decision. */
+static void settle(World *w, const IdSet *reserved, uint64_t seed) {
+        for (size_t round = 0;; round++) {
+                w->snapshot->now_usec += 5 * USEC_PER_SEC;
+                world_decide(w, NULL);
+                check_plan(w, reserved, seed);
+                if (w->plan->n_actions == 0)
+                        return;
+                ck_assert_msg(round < w->snapshot->n_guests, "seed %llu: does not settle", (unsigned long long)seed);
+                for (size_t i = 0; i < w->plan->n_actions; i++)
+                        ck_assert_msg(w->plan->actions[i].kind == ACTION_MOVE_MEMORY ||
+                                      w->plan->actions[i].kind == ACTION_SET_NODESET,
+                                      "seed %llu: pins again", (unsigned long long)seed);
+                world_apply(w);
+                check_exclusive(w, seed);
+        }
+}
+
+/* A dedicated guest goes: what it had is used again, and then there is peace. */
+static void remove_dedicated(World *w, const IdSet *reserved, uint64_t seed) {
+        for (size_t i = 0; i < w->snapshot->n_guests; i++) {
+                const Guest *g = w->snapshot->guests[i];
+
+                if (idset_is_empty(&state_find_guest(w->state, g->uuid)->cpus))
+                        continue;
+                snapshot_remove_guest(w->snapshot, g->uuid);
+                world_decide(w, NULL);
+                check_plan(w, reserved, seed);
+                world_apply(w);
+                check_exclusive(w, seed);
+                settle(w, reserved, seed);
+                return;
+        }
+}
+
 static void run_scenario(uint64_t seed) {
         uint64_t random = seed;
         IdSet reserved = IDSET_EMPTY;
-        char text[600];
+        char text[1200];
         World w;
 
         world_init(&w, random_hosts[pick(&random, ELEMENTSOF(random_hosts))], "");
@@ -158,20 +293,14 @@ static void run_scenario(uint64_t seed) {
         world_decide(&w, NULL);
         check_plan(&w, &reserved, seed);
         world_apply(&w);
-        /* Afterwards nothing but memory moves, each guest once; then nothing at all. */
-        for (size_t round = 0;; round++) {
-                w.snapshot->now_usec += 5 * USEC_PER_SEC;
-                world_decide(&w, NULL);
-                check_plan(&w, &reserved, seed);
-                if (w.plan->n_actions == 0)
-                        break;
-                ck_assert_msg(round < w.snapshot->n_guests, "seed %llu: does not settle", (unsigned long long)seed);
-                for (size_t i = 0; i < w.plan->n_actions; i++)
-                        ck_assert_msg(w.plan->actions[i].kind == ACTION_MOVE_MEMORY ||
-                                      w.plan->actions[i].kind == ACTION_SET_NODESET,
-                                      "seed %llu: pins again", (unsigned long long)seed);
-                world_apply(&w);
-        }
+        check_exclusive(&w, seed);
+        /* Afterwards nothing but memory moves, each guest once; then nothing at all, nor after a restart. */
+        settle(&w, &reserved, seed);
+        restart(&w);
+        w.snapshot->now_usec += 5 * USEC_PER_SEC;
+        world_decide(&w, NULL);
+        ck_assert_msg(w.plan->n_actions == 0, "seed %llu: acts after a restart", (unsigned long long)seed);
+        remove_dedicated(&w, &reserved, seed);
         world_done(&w);
 }
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy_placement.h"
+
+/*
+ * cpu.policy pinned: one CPU a vCPU. The least committed one; of these, a free
+ * core before the sibling of a busy one, a CPU with the guest's last-level cache
+ * before others, the lowest number. A vCPU that has a CPU keeps it, unless it
+ * shares it while another one of the node has none: CPUs that came back (a
+ * dedicated guest went, one came online) are used again, and no move makes
+ * another one follow.
+ */
+
+static bool is_single(const IdSet *set, int *ret_cpu) {
+        *ret_cpu = idset_next(set, 0);
+        return *ret_cpu >= 0 && idset_next(set, (unsigned)*ret_cpu + 1) < 0;
+}
+
+bool placement_single_cpu(const GuestThread *t, int *ret_cpu) {
+        return is_single(t->pinned ? &t->pin : &t->affinity, ret_cpu);
+}
+
+/* Bound to the CPU, plus its part of what may run anywhere on the node. */
+static uint64_t cpu_commitment(const Placement *p, unsigned cpu) {
+        const PlacementNode *n = &p->nodes[p->cpu_node[cpu]];
+
+        return p->cpu_milli[cpu] + n->shared_milli / MAX(n->n_cpus, 1U);
+}
+
+/* Of equal ones, one with the last-level cache @llc (-1: none is preferred). */
+static int least_committed(const Placement *p, const IdSet *cpus, int llc) {
+        uint64_t best_cpu = UINT64_MAX, best_core = UINT64_MAX;
+        bool best_strange = true;
+        int best = -1;
+
+        IDSET_FOREACH(cpu, cpus) {
+                uint64_t on_cpu = cpu_commitment(p, (unsigned)cpu), on_core = p->core_milli[p->cpu_core[cpu]];
+                bool strange = llc >= 0 && placement_core(p, (unsigned)cpu)->llc != (unsigned)llc;
+
+                if (best >= 0 && on_cpu != best_cpu) {
+                        if (on_cpu > best_cpu)
+                                continue;
+                } else if (best >= 0 && on_core != best_core) {
+                        if (on_core > best_core)
+                                continue;
+                } else if (best >= 0 && strange >= best_strange)
+                        continue;
+                best = cpu;
+                best_cpu = on_cpu;
+                best_core = on_core;
+                best_strange = strange;
+        }
+        return best;
+}
+
+/* The cache that has as many of the least committed CPUs as are needed, and not many more; else the most of them. */
+static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n) {
+        int least = least_committed(p, cpus, -1), best = -1;
+        unsigned best_room = 0;
+
+        if (least < 0)
+                return -1;
+        for (size_t i = 0; i < p->n_by_core;) {
+                unsigned llc = placement_core(p, p->by_core[i])->llc, room = 0;
+
+                for (; i < p->n_by_core && placement_core(p, p->by_core[i])->llc == llc; i++)
+                        room += idset_contains(cpus, p->by_core[i]) &&
+                                cpu_commitment(p, p->by_core[i]) <= cpu_commitment(p, (unsigned)least);
+                if (room == 0 || (best_room >= n ? room < n || room >= best_room : room <= best_room))
+                        continue;
+                best = (int)llc;
+                best_room = room;
+        }
+        return best;
+}
+
+static void bind(Placement *p, int cpu) {
+        p->cpu_milli[cpu] += PLACEMENT_MILLI;
+        p->core_milli[p->cpu_core[cpu]] += PLACEMENT_MILLI;
+}
+
+static void unbind(Placement *p, int cpu) {
+        p->cpu_milli[cpu] -= PLACEMENT_MILLI;
+        p->core_milli[p->cpu_core[cpu]] -= PLACEMENT_MILLI;
+}
+
+/* Whether @g's pins to single CPUs were counted before: see placement_account(). */
+static bool counted_before(const PlacementGuest *g) {
+        return !g->fresh && !g->moving;
+}
+
+const IdSet *placement_vcpu_cpus(const Guest *g, const IdSet *cell_cpus, const IdSet *cpus, unsigned vcpu) {
+        for (size_t i = 0; i < g->n_cells; i++)
+                if (idset_contains(&g->cells[i].vcpus, vcpu))
+                        return idset_is_empty(&cell_cpus[i]) ? cpus : &cell_cpus[i];
+        return cpus;
+}
+
+/* A CPU of its own for each vCPU of the guest while there are enough: two on one wait for each other. */
+static int pick_cpu(const Placement *p, const IdSet *cpus, const IdSet *taken, int llc) {
+        IdSet others = idset_minus(cpus, taken);
+
+        return least_committed(p, idset_is_empty(&others) ? cpus : &others, llc);
+}
+
+/* p->picked: the CPU of each online vCPU that has one, -1 for the others. Returns how many have none. */
+static unsigned keep_cpus(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus,
+                          IdSet *taken) {
+        const Guest *guest = g->guest;
+        unsigned n = 0;
+
+        for (size_t i = 0; i < guest->n_vcpus; i++) {
+                const GuestThread *t = &guest->vcpus[i];
+                int cpu;
+
+                p->picked[i] = -1;
+                if (!t->online)
+                        continue;
+                if (!t->pinned || !placement_single_cpu(t, &cpu) ||
+                    !idset_contains(placement_vcpu_cpus(guest, cell_cpus, cpus, t->id), (unsigned)cpu)) {
+                        n++;
+                        continue;
+                }
+                p->picked[i] = cpu;
+                (void)idset_add(taken, (unsigned)cpu);
+                if (!counted_before(g))
+                        bind(p, cpu);
+        }
+        return n;
+}
+
+static void spread_again(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus,
+                         IdSet *taken) {
+        for (size_t i = 0; i < g->guest->n_vcpus; i++) {
+                const IdSet *allowed;
+                int from = p->picked[i], to;
+                IdSet others;
+
+                if (from < 0 || p->cpu_milli[from] < 2 * PLACEMENT_MILLI)
+                        continue;
+                allowed = placement_vcpu_cpus(g->guest, cell_cpus, cpus, g->guest->vcpus[i].id);
+                others = idset_and(allowed, &p->nodes[p->cpu_node[from]].cpus);
+                others = idset_minus(&others, taken);
+                to = least_committed(p, &others, -1);
+                if (to < 0 || p->cpu_milli[to] >= PLACEMENT_MILLI ||
+                    p->cpu_milli[to] + 2 * PLACEMENT_MILLI > p->cpu_milli[from])
+                        continue;
+                unbind(p, from);
+                bind(p, to);
+                p->picked[i] = to;
+                (void)idset_add(taken, (unsigned)to);
+        }
+}
+
+void placement_pick_pinned(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus) {
+        const Guest *guest = g->guest;
+        IdSet taken = IDSET_EMPTY;
+        unsigned n = keep_cpus(p, g, cell_cpus, cpus, &taken);
+        int llc = idset_next(&taken, 0);
+
+        spread_again(p, g, cell_cpus, cpus, &taken);
+        if (n == 0)
+                return;
+        llc = llc >= 0 ? (int)placement_core(p, (unsigned)llc)->llc : roomiest_cache(p, cpus, n);
+        for (size_t i = 0; i < guest->n_vcpus; i++) {
+                if (!guest->vcpus[i].online || p->picked[i] >= 0)
+                        continue;
+                p->picked[i] = pick_cpu(p, placement_vcpu_cpus(guest, cell_cpus, cpus, guest->vcpus[i].id), &taken, llc);
+                if (p->picked[i] < 0)
+                        continue;
+                (void)idset_add(&taken, (unsigned)p->picked[i]);
+                bind(p, p->picked[i]);
+        }
+}
