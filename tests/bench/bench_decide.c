@@ -2,9 +2,10 @@
 
 /*
  * What one decision costs: the whole of policy_decide() with every controller
- * on, for a growing number of guests on one big host. Two figures each: the
- * first decision (every guest is placed) and a steady one (nothing changes).
- * Prints a table with the growth exponent between rows; sizes as arguments.
+ * on, for a growing number of guests on one big host and each cpu.policy (of
+ * dedicated guests only the first ones find CPUs; the others ask each time).
+ * Two figures each: the first decision (every guest is placed) and a steady
+ * one (nothing changes). Prints a table with the growth exponent between rows.
  */
 
 #include <math.h>
@@ -17,15 +18,24 @@
 #define TOPOLOGY "numa:16 core:32 pu:2"
 #define REPEATS 5
 
+/* cpu.policy of the guests; of one in ten */
+static const struct {
+        const char *name, *most, *some;
+} policies[] = {
+        { "shared", "shared", "pinned" },
+        { "pinned", "pinned", "pinned" },
+        { "dedicated", "dedicated", "shared" },
+};
+
 static const char policy_text[] =
-        "cpu: { policy = \"shared\"; };\n"
+        "cpu: { policy = \"%s\"; };\n"
         "numa: { policy = \"auto\"; };\n"
         "ksm: { mode = \"auto\"; };\n"
-        "balloon: { mode = \"auto\"; minimum = \"50 %\"; };\n"
-        "guests = ( { match = { name = \"db-*\"; }; cpu = { policy = \"pinned\"; }; } );\n"
+        "balloon: { mode = \"auto\"; minimum = \"50 %%\"; };\n"
+        "guests = ( { match = { name = \"db-*\"; }; cpu = { policy = \"%s\"; }; } );\n"
         "rules = ( { name = \"night\"; when = { schedule = \"Mon..Fri 22:00-06:00\"; }; set = { ksm = { mode = \"on\"; }; }; },\n"
-        "          { name = \"busy\"; when = { metric = \"host.cpu.busy\"; above = \"80 %\"; clear = \"70 %\"; };\n"
-        "            set = { balloon = { step = \"2 %\"; }; }; } );\n";
+        "          { name = \"busy\"; when = { metric = \"host.cpu.busy\"; above = \"80 %%\"; clear = \"70 %%\"; };\n"
+        "            set = { balloon = { step = \"2 %%\"; }; }; } );\n";
 
 static double now_msec(void) {
         struct timespec ts;
@@ -114,6 +124,11 @@ static int build(size_t n, Snapshot **ret) {
         return 0;
 }
 
+static void pin(GuestThread *t, const IdSet *set) {
+        t->pinned = true;
+        t->pin = t->affinity = *set;
+}
+
 /* Where the plan wants the pins, the next snapshot shows them. */
 static void apply_pins(Snapshot *s, State *state, const Plan *plan) {
         for (size_t i = 0; i < plan->n_actions; i++) {
@@ -126,9 +141,9 @@ static void apply_pins(Snapshot *s, State *state, const Plan *plan) {
                 if (!g || idset_parse(a->new_value, &set) < 0)
                         continue;
                 if (a->kind == ACTION_PIN_VCPU)
-                        g->vcpus[a->index].affinity = set;
+                        pin(&g->vcpus[a->index], &set);
                 if (a->kind == ACTION_PIN_EMULATOR)
-                        g->emulator.affinity = set;
+                        pin(&g->emulator, &set);
         }
 }
 
@@ -166,29 +181,28 @@ static int measure(const Config *config, size_t n, double *ret_first, double *re
         return 0;
 }
 
-int main(int argc, char **argv) {
+static int run(size_t policy) {
         static const size_t sizes[] = { 100, 300, 1000, 3000, 10000 };
         _cleanup_(config_freep) Config *config = NULL;
-        _cleanup_free_ char *error = NULL;
+        _cleanup_free_ char *error = NULL, *text = NULL;
         double previous = 0;
         size_t previous_n = 0;
 
-        (void)argc;
-        (void)argv;
-        if (config_load_text("bench", policy_text, &config, &error) < 0) {
+        if (strprintf_to(&text, policy_text, policies[policy].most, policies[policy].some) < 0)
+                return -ENOMEM;
+        if (config_load_text("bench", text, &config, &error) < 0) {
                 (void)fprintf(stderr, "%s", error ? error : "no memory\n");
-                return EXIT_FAILURE;
+                return -EINVAL;
         }
-        (void)printf("host %s (1,024 CPUs, 16 nodes); one decision, all controllers\n", TOPOLOGY);
-        (void)printf("%8s %12s %12s %10s %14s %10s\n", "guests", "first ms", "steady ms", "exponent", "us per guest",
-                     "peak MiB");
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
                 double first = 0, steady = 0;
                 size_t actions = 0;
+                int r;
 
-                if (measure(config, sizes[i], &first, &steady, &actions) < 0)
-                        return EXIT_FAILURE;
-                (void)printf("%8zu %12.2f %12.2f ", sizes[i], first, steady);
+                r = measure(config, sizes[i], &first, &steady, &actions);
+                if (r < 0)
+                        return r;
+                (void)printf("%-10s %8zu %12.2f %12.2f ", policies[policy].name, sizes[i], first, steady);
                 if (previous > 0)
                         (void)printf("%10.2f", log(steady / previous) / log((double)sizes[i] / (double)previous_n));
                 else
@@ -198,5 +212,17 @@ int main(int argc, char **argv) {
                 previous = steady;
                 previous_n = sizes[i];
         }
+        return 0;
+}
+
+int main(int argc, char **argv) {
+        (void)argc;
+        (void)argv;
+        (void)printf("host %s (1,024 CPUs, 16 nodes); one decision, all controllers\n", TOPOLOGY);
+        (void)printf("%-10s %8s %12s %12s %10s %14s %10s\n", "policy", "guests", "first ms", "steady ms", "exponent",
+                     "us per guest", "peak MiB");
+        for (size_t i = 0; i < ELEMENTSOF(policies); i++)
+                if (run(i) < 0)
+                        return EXIT_FAILURE;
         return EXIT_SUCCESS;
 }
