@@ -102,7 +102,7 @@ static int nodes_init(Placement *p) {
                 n->id = p->topology->nodes[i].id;
                 n->index = i;
                 n->cpus = idset_and(&p->topology->nodes[i].cpus, &p->usable);
-                n->n_cpus = n->n_usable = idset_count(&n->cpus);
+                n->n_cpus = n->n_usable = n->n_idle = idset_count(&n->cpus);
                 node_memory_init(n, host, reserve);
                 node_busy_init(n, host);
         }
@@ -291,9 +291,16 @@ static void spread(Placement *p, uint64_t vcpus_milli, uint64_t demand, bool sha
         }
 }
 
-static void bind_cpu(Placement *p, unsigned cpu, uint64_t milli) {
+void placement_bind_cpu(Placement *p, unsigned cpu, int milli) {
+        PlacementNode *n = &p->nodes[p->cpu_node[cpu]];
+        bool was_idle = p->cpu_milli[cpu] < PLACEMENT_MILLI;
+
         p->cpu_milli[cpu] += (uint32_t)milli;
         p->core_milli[p->cpu_core[cpu]] += (uint32_t)milli;
+        if (was_idle && p->cpu_milli[cpu] >= PLACEMENT_MILLI)
+                n->n_idle--;
+        else if (!was_idle && p->cpu_milli[cpu] < PLACEMENT_MILLI)
+                n->n_idle++;
 }
 
 void placement_account_vcpus(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
@@ -366,7 +373,7 @@ static void account_set(Placement *p, const IdSet *set, unsigned n, uint64_t dem
                 return;
         IDSET_FOREACH(cpu, &cpus) {
                 p->weights[p->cpu_node[cpu]]++;
-                bind_cpu(p, (unsigned)cpu, (uint64_t)n * PLACEMENT_MILLI / members);
+                placement_bind_cpu(p, (unsigned)cpu, (int)((uint64_t)n * PLACEMENT_MILLI / members));
         }
         spread(p, (uint64_t)n * PLACEMENT_MILLI, demand, false);
 }
@@ -419,6 +426,6 @@ void placement_account(Placement *p, const PlacementGuest *g) {
 
                 if (t->online && t->pinned && placement_single_cpu(t, &cpu) &&
                     idset_contains(&p->usable, (unsigned)cpu))
-                        bind_cpu(p, (unsigned)cpu, PLACEMENT_MILLI);
+                        placement_bind_cpu(p, (unsigned)cpu, (int)PLACEMENT_MILLI);
         }
 }

@@ -75,6 +75,7 @@ static void join_pool(Placement *p, unsigned cpu) {
         (void)idset_add(&p->usable, cpu);
         (void)idset_add(&n->cpus, cpu);
         n->n_cpus++;
+        n->n_idle += p->cpu_milli[cpu] < PLACEMENT_MILLI;
         p->n_pool++;
         n->busy_permyriad += cpu_busy(p, cpu);
         if (!idset_contains(&p->barred, cpu))
@@ -91,6 +92,7 @@ static void leave_pool(Placement *p, unsigned cpu) {
         idset_remove(&p->usable, cpu);
         idset_remove(&n->cpus, cpu);
         n->n_cpus--;
+        n->n_idle -= p->cpu_milli[cpu] < PLACEMENT_MILLI;
         p->n_pool--;
         n->busy_permyriad = u64_sub(n->busy_permyriad, cpu_busy(p, cpu));
 }

@@ -23,6 +23,8 @@ bool placement_bound_nodes(const Placement *p, const Guest *g, IdSet *ret) {
         bool libvirts_choice = g->numatune_placement_auto && g->numatune_mode != NUMATUNE_STRICT;
         IdSet nodes = IDSET_EMPTY, usable = IDSET_EMPTY;
 
+        if (g->n_cells == 0 && g->numatune_mode == NUMATUNE_NONE)
+                return false;
         for (size_t i = 0; i < g->n_cells; i++)
                 nodes = idset_or(&nodes, &g->cells[i].nodeset);
         if (idset_is_empty(&nodes) && g->numatune_mode != NUMATUNE_NONE && !libvirts_choice)
@@ -37,10 +39,11 @@ bool placement_bound_nodes(const Placement *p, const Guest *g, IdSet *ret) {
 }
 
 bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret) {
-        IdSet nodes, cpu_nodes = placement_cpu_nodes(p);
+        IdSet nodes, cpu_nodes;
 
         if (!placement_bound_nodes(p, g, &nodes))
                 return false;
+        cpu_nodes = placement_cpu_nodes(p);
         nodes = idset_and(&nodes, &cpu_nodes);
         if (idset_is_empty(&nodes))
                 return false;

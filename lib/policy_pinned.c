@@ -73,16 +73,6 @@ static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n) {
         return best;
 }
 
-static void bind(Placement *p, int cpu) {
-        p->cpu_milli[cpu] += PLACEMENT_MILLI;
-        p->core_milli[p->cpu_core[cpu]] += PLACEMENT_MILLI;
-}
-
-static void unbind(Placement *p, int cpu) {
-        p->cpu_milli[cpu] -= PLACEMENT_MILLI;
-        p->core_milli[p->cpu_core[cpu]] -= PLACEMENT_MILLI;
-}
-
 /* Whether @g's pins to single CPUs were counted before: see placement_account(). */
 static bool counted_before(const PlacementGuest *g) {
         return !g->fresh && !g->moving;
@@ -123,7 +113,7 @@ static unsigned keep_cpus(Placement *p, const PlacementGuest *g, const IdSet *ce
                 p->picked[i] = cpu;
                 (void)idset_add(taken, (unsigned)cpu);
                 if (!counted_before(g))
-                        bind(p, cpu);
+                        placement_bind_cpu(p, (unsigned)cpu, (int)PLACEMENT_MILLI);
         }
         return n;
 }
@@ -135,7 +125,7 @@ static void spread_again(Placement *p, const PlacementGuest *g, const IdSet *cel
                 int from = p->picked[i], to;
                 IdSet others;
 
-                if (from < 0 || p->cpu_milli[from] < 2 * PLACEMENT_MILLI)
+                if (from < 0 || p->cpu_milli[from] < 2 * PLACEMENT_MILLI || p->nodes[p->cpu_node[from]].n_idle == 0)
                         continue;
                 allowed = placement_vcpu_cpus(g->guest, cell_cpus, cpus, g->guest->vcpus[i].id);
                 others = idset_and(allowed, &p->nodes[p->cpu_node[from]].cpus);
@@ -144,8 +134,8 @@ static void spread_again(Placement *p, const PlacementGuest *g, const IdSet *cel
                 if (to < 0 || p->cpu_milli[to] >= PLACEMENT_MILLI ||
                     p->cpu_milli[to] + 2 * PLACEMENT_MILLI > p->cpu_milli[from])
                         continue;
-                unbind(p, from);
-                bind(p, to);
+                placement_bind_cpu(p, (unsigned)from, -(int)PLACEMENT_MILLI);
+                placement_bind_cpu(p, (unsigned)to, (int)PLACEMENT_MILLI);
                 p->picked[i] = to;
                 (void)idset_add(taken, (unsigned)to);
         }
@@ -168,6 +158,6 @@ void placement_pick_pinned(Placement *p, const PlacementGuest *g, const IdSet *c
                 if (p->picked[i] < 0)
                         continue;
                 (void)idset_add(&taken, (unsigned)p->picked[i]);
-                bind(p, p->picked[i]);
+                placement_bind_cpu(p, (unsigned)p->picked[i], (int)PLACEMENT_MILLI);
         }
 }

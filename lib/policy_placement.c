@@ -122,8 +122,7 @@ static const char *lacks_pool(const Placement *p, const PlacementGuest *g) {
 
         if (idset_is_empty(&p->usable))
                 return "every usable CPU is dedicated to another guest: it is not pinned";
-        if ((guest->n_cells == 0 && guest->numatune_mode == NUMATUNE_NONE) ||
-            setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
+        if (setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
                 return NULL;
         if (placement_bound_nodes(p, guest, &nodes) && !placement_constraint(p, guest, &nodes))
                 return "every usable CPU of the nodes it is bound to is dedicated to another guest: it is not pinned";

@@ -38,6 +38,7 @@ typedef struct PlacementNode {
         IdSet cpus;                     /* usable (online, not isolated, not reserved) and not dedicated */
         unsigned n_cpus;
         unsigned n_usable;              /* the dedicated ones, too */
+        unsigned n_idle;                /* of cpus, those to which less than one vCPU is bound */
         bool keep;                      /* guests that share CPUs are placed here: one CPU stays theirs */
         /* of cpus, what could be dedicated; see policy_cpus.c */
         unsigned n_free;
@@ -144,6 +145,8 @@ IdSet placement_cpus(const Placement *p, const IdSet *nodes);
 bool placement_follows_memory(const PlacementGuest *g);
 /* cpu.policy; shared for a guest that cannot have the CPUs of its own that it should have. */
 CpuPolicy placement_policy(const PlacementGuest *g);
+/* Binds @milli of a vCPU to @cpu, or takes it away. */
+void placement_bind_cpu(Placement *p, unsigned cpu, int milli);
 /* Counts the vCPUs of @g on @nodes, and nothing else. */
 void placement_account_vcpus(Placement *p, const PlacementGuest *g, const IdSet *nodes);
 
