@@ -140,7 +140,8 @@ int manager_on_virt(sd_event_source *s, int fd, uint32_t revents, void *userdata
 /* What failed before may be tried again at once. */
 void manager_forget_failures(GuestSlot *slot);
 GuestSlot *manager_slot(Manager *m, const char *uuid);
-void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool per_node);
+/* @in_turn: also what is not read in each cycle. */
+void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool in_turn);
 
 /* manager_advice.c */
 /* What an adviser told libvirt when @g started. */

@@ -13,8 +13,11 @@
 #define FRESH_STATS_PAUSE_USEC (1 * USEC_PER_MINUTE)
 /* Cookie of statistics requests; actions count up from 1 and never reach it. */
 #define STATS_COOKIE UINT64_MAX
-/* numa_maps walks page tables: each guest's memory per node is read in one cycle of this many. */
-#define NODE_MEMORY_ROTATION 6U
+/*
+ * What is dear (numa_maps walks page tables) or changes seldom is read of each
+ * guest in one cycle of this many: memory per node, and what its cgroups say.
+ */
+#define GUEST_ROTATION 6U
 /* By then everything ran once. */
 #define FOOTPRINT_CYCLE 3U
 
@@ -85,8 +88,6 @@ static void ask_for_migrating(Manager *m) {
 }
 
 static void observe_guests(Manager *m, uint64_t now) {
-        bool numa = m->snapshot->topology->n_nodes > 1;
-
         for (size_t i = 0; i < m->snapshot->n_guests; i++) {
                 Guest *g = m->snapshot->guests[i];
                 GuestSlot *slot = manager_slot(m, g->uuid);
@@ -95,9 +96,7 @@ static void observe_guests(Manager *m, uint64_t now) {
                 if (slot && g->stats.age_usec != UNKNOWN_U64)
                         g->stats.age_usec = u64_sub(now, slot->reported_usec);
                 if (slot)
-                        manager_slot_observe(m, slot, g, now,
-                                             numa && (g->n_node_memory == 0 ||
-                                                      (i + m->cycle) % NODE_MEMORY_ROTATION == 0));
+                        manager_slot_observe(m, slot, g, now, (i + m->cycle) % GUEST_ROTATION == 0);
         }
 }
 

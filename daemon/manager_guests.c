@@ -126,8 +126,10 @@ static void attach_process(Manager *m, GuestSlot *slot, Guest *g) {
                 (void)log_error_errno(r, "Failed to look at the threads of guest %s (pid %d)", g->name, (int)pid);
 }
 
-void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool per_node) {
+void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool in_turn) {
         uint64_t interval = setting(&m->config->base, KEY_DAEMON_INTERVAL);
+        bool per_node = m->snapshot->topology->n_nodes > 1 && (in_turn || g->n_node_memory == 0);
+        bool found = slot->observer;
         int r;
 
         g->starting = slot->started_usec > 0 && u64_sub(now_usec, slot->started_usec) < interval;
@@ -139,7 +141,10 @@ void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_us
         if (r < 0) {
                 slot->observer = guest_observer_free(slot->observer);
                 g->pid = 0;
+                return;
         }
+        if (in_turn || !found)
+                guest_observe_cgroup(slot->observer, m->root_fd, now_usec, m->snapshot->topology, g);
 }
 
 static bool is_start(const char *event) {
@@ -198,7 +203,7 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
                 return r;
         g = TAKE_PTR(message->guest);
         guest_devices_observe(m->root_fd, m->snapshot->topology, g);
-        manager_slot_observe(m, slot, g, now, m->snapshot->topology->n_nodes > 1);
+        manager_slot_observe(m, slot, g, now, true);
         if (!known || slot->started_usec == now || !streq(event, "refreshed"))
                 ask_for_decision(b, g->uuid);
         return 0;

@@ -27,10 +27,3 @@ void guest_memory_done(GuestMemoryObserver *o);
  * Only -ENOMEM is an error.
  */
 int guest_memory_observe(GuestMemoryObserver *o, int root_fd, Guest *g);
-
-/*
- * The folder of the guest's own cgroup, from the text of /proc/PID/cgroup:
- * the outermost one that holds this guest's processes only. -ENODATA when
- * there is none (cgroup v1, or not started by libvirt). -ENOMEM.
- */
-int guest_cgroup_find(const char *cgroup_text, char **ret_path);

@@ -108,5 +108,13 @@ DEFINE_CLEANUP(GuestObserver, guest_observer_free)
  */
 int guest_observe(GuestObserver *o, int root_fd, uint64_t now_usec, bool per_node, Guest *g);
 
+/*
+ * Rereads what the guest's cgroups say: which CPUs and nodes the administrator
+ * leaves to it (g->cgroup_cpus, g->cgroup_mems), and the CPU time of its emulator
+ * and vhost threads together since the last such look (g->emulator_busy_permyriad).
+ * The kernel sums that over all CPUs of the host: the caller decides how often.
+ */
+void guest_observe_cgroup(GuestObserver *o, int root_fd, uint64_t now_usec, const Topology *topology, Guest *g);
+
 /* What was observed of @from (same guest, before) and is not part of its XML: copies it to @to. -ENOMEM. */
 int guest_inherit_observations(Guest *to, const Guest *from);

@@ -18,6 +18,7 @@
 
 #include "observe.h"
 
+#include "guest_cgroup.h"
 #include "guest_memory.h"
 #include "parse.h"
 #include "sysfs.h"
@@ -52,6 +53,7 @@ struct GuestObserver {
         uint64_t scanned_usec;
         SysfsFile statm;
         GuestMemoryObserver memory;
+        GuestCgroupObserver cgroup;
         unsigned long *mask;
         size_t mask_size;       /* in bytes */
 };
@@ -64,6 +66,7 @@ GuestObserver *guest_observer_free(GuestObserver *o) {
         free(o->threads);
         sysfs_file_done(&o->statm);
         guest_memory_done(&o->memory);
+        guest_cgroup_done(&o->cgroup);
         free(o->mask);
         free(o);
         return NULL;
@@ -363,6 +366,9 @@ int guest_observer_new(int root_fd, int32_t pid, Guest *g, GuestObserver **ret) 
         r = guest_memory_init(&o->memory, pid);
         if (r < 0)
                 return r;
+        r = guest_cgroup_init(&o->cgroup, root_fd, pid);
+        if (r < 0)
+                return r;
         r = add_thread(o, THREAD_EMULATOR, 0, pid);
         if (r < 0)
                 return r;
@@ -389,6 +395,11 @@ int guest_observe(GuestObserver *o, int root_fd, uint64_t now_usec, bool per_nod
         if (r < 0)
                 return r;
         return per_node ? guest_memory_observe(&o->memory, root_fd, g) : 0;
+}
+
+void guest_observe_cgroup(GuestObserver *o, int root_fd, uint64_t now_usec, const Topology *topology, Guest *g) {
+        guest_cgroup_usage(&o->cgroup, root_fd, now_usec, g);
+        guest_cgroup_limits(&o->cgroup, root_fd, topology, g);
 }
 
 /* ---- from one value to the next ------------------------------------------- */
@@ -423,6 +434,9 @@ int guest_inherit_observations(Guest *to, const Guest *from) {
         to->n_node_memory = from->n_node_memory;
         to->pid = from->pid;
         to->rss_bytes = from->rss_bytes;
+        to->emulator_busy_permyriad = from->emulator_busy_permyriad;
+        to->cgroup_cpus = from->cgroup_cpus;
+        to->cgroup_mems = from->cgroup_mems;
         to->stats = from->stats;
         to->advised_nodes = from->advised_nodes;
         inherit_thread(&to->emulator, &from->emulator);

@@ -10,6 +10,7 @@
 
 #include "guest_memory.h"
 
+#include "guest_cgroup.h"
 #include "parse.h"
 
 #include <stdio.h>
@@ -90,39 +91,6 @@ static const char *next_line(const char *line) {
 
 /* ---- cgroup --------------------------------------------------------------- */
 
-/* The folder libvirt makes for one guest, with systemd and without: virCgroupNewMachine(). */
-static bool is_guest_component(const char *p, size_t n) {
-        static const char suffix[] = ".libvirt-qemu";
-        size_t len = strlen(suffix);
-
-        return startswith(p, "machine-qemu") || (n > len && strncmp(p + n - len, suffix, len) == 0);
-}
-
-int guest_cgroup_find(const char *cgroup_text, char **ret_path) {
-        const char *line = cgroup_text, *end;
-
-        while (*line && !startswith(line, "0::/"))
-                line = next_line(line);
-        if (!*line)
-                return -ENODATA;
-        line += strlen("0::");
-        end = line + strcspn(line, "\n");
-        for (const char *p = line; p < end;) {
-                size_t n = strcspn(++p, "/\n");
-
-                if (is_guest_component(p, n)) {
-                        char *path = strndup(line + 1, (size_t)(p + n - line) - 1);
-
-                        if (!path)
-                                return -ENOMEM;
-                        *ret_path = path;
-                        return 0;
-                }
-                p += n;
-        }
-        return -ENODATA;
-}
-
 /* Once: a guest does not change its cgroup. */
 static int look_for_cgroup(GuestMemoryObserver *o, int root_fd) {
         _cleanup_free_ char *text = NULL, *cgroup = NULL, *path = NULL;
@@ -133,7 +101,7 @@ static int look_for_cgroup(GuestMemoryObserver *o, int root_fd) {
         r = sysfs_read(root_fd, proc, &text, NULL);
         if (r < 0)
                 return r;
-        r = guest_cgroup_find(text, &cgroup);
+        r = guest_cgroup_find(text, NULL, &cgroup);
         if (r < 0)
                 return r;
         r = strprintf_to(&path, "sys/fs/cgroup/%s/memory.numa_stat", cgroup);

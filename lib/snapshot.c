@@ -65,6 +65,7 @@ int guest_new(const char *name, const char *uuid, Guest **ret) {
         else
                 guest_uuid_from_name(name, g->uuid);
         thread_init(&g->emulator, 0);
+        g->emulator_busy_permyriad = UNKNOWN_PERMYRIAD;
         g->rss_bytes = UNKNOWN_U64;
         g->stats = (BalloonStats){
                 .unused_bytes = UNKNOWN_U64,

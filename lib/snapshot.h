@@ -178,7 +178,9 @@ typedef struct Guest {
 
         GuestThread *vcpus;             /* all up to the maximum, sorted by id */
         size_t n_vcpus;
-        GuestThread emulator;
+        GuestThread emulator;           /* QEMU's main thread stands for all that are no vCPU and no iothread */
+        uint32_t emulator_busy_permyriad;       /* all of them and the vhost threads, of one CPU (so it may be more
+                                                 * than 10,000); UNKNOWN_PERMYRIAD */
         GuestThread *iothreads;
         size_t n_iothreads;
         bool vcpu_placement_auto;       /* <vcpu placement='auto'> */

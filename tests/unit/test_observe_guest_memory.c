@@ -6,36 +6,6 @@
 
 #include <stdarg.h>
 
-#define SCOPE "machine.slice/machine-qemu\\x2d7\\x2ddb.scope"
-
-static const struct {
-        const char *name, *text, *want;
-} cgroup_rows[] = {
-        { "systemd", "0::/" SCOPE "/libvirt/emulator\n", SCOPE },
-        { "systemd, a vCPU's", "0::/" SCOPE "/libvirt/vcpu0\n", SCOPE },
-        { "no inner folders", "0::/" SCOPE "\n", SCOPE },
-        { "no systemd", "0::/machine/qemu-1-w.libvirt-qemu/libvirt/emulator\n", "machine/qemu-1-w.libvirt-qemu" },
-        { "own partition", "0::/prod.slice/" SCOPE "/libvirt/emulator", "prod.slice/" SCOPE },
-        { "behind the lines of v1", "4:memory:/machine/a.libvirt-qemu\n0::/" SCOPE "/libvirt/emulator\n", SCOPE },
-        { "v1 only", "4:memory:/machine/a.libvirt-qemu\n", NULL },
-        { "hybrid: v2 without the guest", "4:memory:/machine/a.libvirt-qemu\n0::/\n", NULL },
-        { "not libvirt's", "0::/user.slice/user-1000.slice/session-2.scope\n", NULL },
-        { "all guests' slice is not one guest's", "0::/machine.slice\n", NULL },
-        { "a suffix alone", "0::/.libvirt-qemu\n", NULL },
-        { "empty", "", NULL },
-        { "cut off", "0::", NULL },
-};
-
-START_TEST(finds_the_guests_own_cgroup) {
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = guest_cgroup_find(cgroup_rows[_i].text, &path);
-        ck_assert_msg(r == (cgroup_rows[_i].want ? 0 : -ENODATA), "%s: %d", cgroup_rows[_i].name, r);
-        ck_assert_msg(streq_ptr(path, cgroup_rows[_i].want), "%s: %s", cgroup_rows[_i].name, path);
-}
-END_TEST
-
 static Guest *new_guest(void) {
         Guest *g = NULL;
 
@@ -201,7 +171,6 @@ int main(void) {
         int failed;
 
         suite_add_tcase(s, c);
-        tcase_add_loop_test(c, finds_the_guests_own_cgroup, 0, (int)ELEMENTSOF(cgroup_rows));
         tcase_add_test(c, cgroup_counts_anonymous_and_shared_memory);
         tcase_add_test(c, numa_maps_where_there_is_no_cgroup);
         tcase_add_test(c, numa_maps_for_a_guest_on_huge_pages);

@@ -231,6 +231,7 @@ static Guest *random_guest(uint64_t *state, const Topology *t) {
         for (size_t i = 0; i < g->n_vcpus; i++)
                 random_thread(state, &g->vcpus[i], true);
         random_thread(state, &g->emulator, false);
+        g->emulator_busy_permyriad = random_share(state);
         ck_assert_int_eq(guest_set_iothreads(g, pick(state, 3)), 0);
         for (size_t i = 0; i < g->n_iothreads; i++) {
                 random_thread(state, &g->iothreads[i], false);
