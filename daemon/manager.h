@@ -13,6 +13,7 @@
  *
  * manager.c        lifetime, event sources, run
  * manager_cycle.c  one cycle
+ * manager_hotplug.c CPUs, nodes and memory that come and go
  * manager_guests.c messages from libvirt, guest slots
  * manager_advice.c what advisers said
  * manager_stop.c   restore at the end
@@ -78,6 +79,7 @@ typedef struct Manager {
         Snapshot *snapshot;
         State *state;
         HostObserver *host;
+        HostShape shape;                /* what the topology was read for; no CPUs: at the start */
         Virt *virt;
         Mover *mover;
         GuestSlot *slots;               /* sorted by uuid */
@@ -140,6 +142,8 @@ int manager_on_virt(sd_event_source *s, int fd, uint32_t revents, void *userdata
 /* What failed before may be tried again at once. */
 void manager_forget_failures(GuestSlot *slot);
 GuestSlot *manager_slot(Manager *m, const char *uuid);
+/* After an observation: the topology follows what it saw. */
+void manager_follow_hotplug(Manager *m);
 /* @in_turn: also what is not read in each cycle. */
 void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec, bool in_turn);
 

@@ -38,36 +38,6 @@ static void read_local_time(LocalTime *ret) {
         };
 }
 
-/* CPUs that came or went: the topology is read again. */
-static bool cpus_changed(const Snapshot *s) {
-        IdSet seen = IDSET_EMPTY;
-
-        for (size_t i = 0; i < s->host.n_cpus; i++)
-                (void)idset_add(&seen, s->host.cpus[i].id);
-        return s->host.n_cpus > 0 && !idset_equal(&seen, &s->topology->online);
-}
-
-static int reload_topology(Manager *m) {
-        _cleanup_(topology_freep) Topology *t = NULL;
-        HostObserver *observer;
-        int r;
-
-        r = topology_load(m->root_fd, NULL, &t);
-        if (r < 0)
-                return r;
-        r = topology_complete_from_libnuma(t);
-        if (r < 0)
-                return r;
-        r = host_observer_new(m->root_fd, t, &observer);
-        if (r < 0)
-                return r;
-        host_observer_free(m->host);
-        m->host = observer;
-        topology_free(m->snapshot->topology);
-        m->snapshot->topology = TAKE_PTR(t);
-        return 0;
-}
-
 static void note_observation(Manager *m, int r, const char *area) {
         LogField fields[] = { { "KVMTUNED_AREA", area } };
 
@@ -111,13 +81,8 @@ void manager_observe(Manager *m) {
         read_local_time(&s->local_time);
         r = host_observe(m->host, now, &s->host, &area);
         note_observation(m, r, area);
-        if (r >= 0 && cpus_changed(s)) {
-                r = reload_topology(m);
-                if (r < 0)
-                        (void)log_error_errno(r, "CPUs changed, and the topology could not be read again");
-                else
-                        log_message(LOG_NOTICE, "CPUs changed: %u online", idset_count(&s->topology->online));
-        }
+        if (r >= 0)
+                manager_follow_hotplug(m);
         observe_guests(m, now);
 }
 

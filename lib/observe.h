@@ -23,7 +23,11 @@ int memory_observer_new(MemoryObserver **ret);
 MemoryObserver *memory_observer_free(MemoryObserver *o);
 int memory_observe(MemoryObserver *o, int root_fd, Host *host);
 
-/* /proc/stat: busy share of each CPU since the last call (0 at the first). Fills host->cpus, cpu_busy_permyriad. */
+/*
+ * /proc/stat: busy share of each CPU since the last call. Fills host->cpus and
+ * cpu_busy_permyriad; a CPU that was not there at the last call is unknown, at
+ * the first call all are.
+ */
 typedef struct CpuObserver CpuObserver;
 int cpu_observer_new(CpuObserver **ret);
 CpuObserver *cpu_observer_free(CpuObserver *o);
@@ -38,6 +42,8 @@ typedef struct NodeObserver NodeObserver;
 int node_observer_new(const Topology *topology, NodeObserver **ret);
 NodeObserver *node_observer_free(NodeObserver *o);
 int node_observe(NodeObserver *o, int root_fd, Host *host);
+/* The nodes that the kernel had at the last look, whatever the topology says; empty: it does not tell. */
+const IdSet *node_observer_present(const NodeObserver *o);
 /*
  * Fills in what libnuma knows of the machine at hand and hwloc left open: node
  * memory sizes (where 0) and the distance matrix. Call once after topology_load().
@@ -67,6 +73,20 @@ DEFINE_CLEANUP(HostObserver, host_observer_free)
  * nevertheless. *ret_area (may be NULL) names the area that failed.
  */
 int host_observe(HostObserver *o, uint64_t now_usec, Host *host, const char **ret_area);
+
+/*
+ * Which CPUs and nodes the machine had at the last look. When that changes, the
+ * topology is to be read again.
+ */
+typedef struct HostShape {
+        IdSet cpus;
+        IdSet nodes;            /* empty: the kernel does not tell */
+} HostShape;
+void host_observer_shape(const HostObserver *o, const Host *host, HostShape *ret);
+/* The online CPUs that are isolated now: cpuset partitions come and go. Opens nothing unless they do. -ENOMEM. */
+int host_observer_isolated(HostObserver *o, const Topology *topology, IdSet *ret);
+/* From now on by another topology; host->nodes is read again. Rates go on. On failure nothing changed, or host->nodes only. */
+int host_observer_renew(HostObserver *o, const Topology *topology, Host *host);
 
 /* ---- one guest's QEMU process -------------------------------------------- */
 

@@ -87,7 +87,7 @@ static int parse_row(const char *line, CpuTable *table) {
         if (r < 0)
                 return r;
         row = &table->rows[table->n];
-        *row = (CpuTimes){ .id = id };
+        *row = (CpuTimes){ .id = id, .busy_permyriad = UNKNOWN_PERMYRIAD };
         r = parse_times(p, row);
         if (r < 0)
                 return r;
@@ -134,7 +134,8 @@ static void compute_rates(CpuObserver *o) {
                 all_busy = u64_add(all_busy, busy);
                 all = u64_add(all, total);
         }
-        o->busy_permyriad = (uint32_t)u64_muldiv(all_busy, PERMYRIAD_FULL, all);
+        o->busy_permyriad =
+                o->previous.n == 0 ? UNKNOWN_PERMYRIAD : (uint32_t)u64_muldiv(all_busy, PERMYRIAD_FULL, all);
 }
 
 /* The CPUs that are there now, with the rates of the last interval. */
@@ -144,7 +145,7 @@ static void repeat_rates(CpuObserver *o) {
         for (size_t i = 0; i < o->current.n; i++) {
                 const CpuTimes *before = previous_of(&o->previous, o->current.rows[i].id, &j);
 
-                o->current.rows[i].busy_permyriad = before ? before->busy_permyriad : 0;
+                o->current.rows[i].busy_permyriad = before ? before->busy_permyriad : UNKNOWN_PERMYRIAD;
         }
 }
 

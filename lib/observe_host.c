@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "observe.h"
 
+#include "isolated.h"
+
 struct HostObserver {
         int root_fd;            /* the caller's */
         MemoryObserver *memory;
@@ -8,6 +10,7 @@ struct HostObserver {
         NodeObserver *node;
         KsmObserver *ksm;
         ThpObserver *thp;
+        IsolatedObserver *isolated;
 };
 
 HostObserver *host_observer_free(HostObserver *o) {
@@ -18,6 +21,7 @@ HostObserver *host_observer_free(HostObserver *o) {
         (void)node_observer_free(o->node);
         (void)ksm_observer_free(o->ksm);
         (void)thp_observer_free(o->thp);
+        (void)isolated_observer_free(o->isolated);
         free(o);
         return NULL;
 }
@@ -31,7 +35,7 @@ int host_observer_new(int root_fd, const Topology *topology, HostObserver **ret)
         o->root_fd = root_fd;
         if (memory_observer_new(&o->memory) < 0 || cpu_observer_new(&o->cpu) < 0 ||
             node_observer_new(topology, &o->node) < 0 || ksm_observer_new(&o->ksm) < 0 ||
-            thp_observer_new(&o->thp) < 0)
+            thp_observer_new(&o->thp) < 0 || isolated_observer_new(&o->isolated) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(o);
         return 0;
@@ -57,4 +61,33 @@ int host_observe(HostObserver *o, uint64_t now_usec, Host *host, const char **re
         if (r < 0 && ret_area)
                 *ret_area = area;
         return r;
+}
+
+void host_observer_shape(const HostObserver *o, const Host *host, HostShape *ret) {
+        *ret = (HostShape){ .nodes = *node_observer_present(o->node) };
+        for (size_t i = 0; i < host->n_cpus; i++)
+                (void)idset_add(&ret->cpus, host->cpus[i].id);
+}
+
+int host_observer_isolated(HostObserver *o, const Topology *topology, IdSet *ret) {
+        IdSet isolated;
+        int r;
+
+        r = isolated_observe(o->isolated, o->root_fd, &isolated);
+        if (r < 0)
+                return r;
+        *ret = idset_and(&isolated, &topology->online);
+        return 0;
+}
+
+int host_observer_renew(HostObserver *o, const Topology *topology, Host *host) {
+        NodeObserver *node;
+        int r;
+
+        r = node_observer_new(topology, &node);
+        if (r < 0)
+                return r;
+        (void)node_observer_free(o->node);
+        o->node = node;
+        return node_observe(o->node, o->root_fd, host);
 }

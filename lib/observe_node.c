@@ -35,6 +35,8 @@ typedef struct NodeFiles {
 } NodeFiles;
 
 struct NodeObserver {
+        SysfsFile online;
+        IdSet present;          /* as that file says; empty: it does not */
         NodeFiles *nodes;
         size_t n_nodes;
 };
@@ -65,6 +67,7 @@ NodeObserver *node_observer_free(NodeObserver *o) {
                 sysfs_file_done(&o->nodes[i].meminfo);
                 pools_free(o->nodes[i].pools, o->nodes[i].n_pools);
         }
+        sysfs_file_done(&o->online);
         free(o->nodes);
         free(o);
         return NULL;
@@ -83,7 +86,7 @@ static int node_files_init(NodeFiles *f, const TopologyNode *n) {
 int node_observer_new(const Topology *topology, NodeObserver **ret) {
         _cleanup_(node_observer_freep) NodeObserver *o = NULL;
         _cleanup_free_ NodeFiles *nodes = NULL;
-        int r = 0;
+        int r;
 
         nodes = calloc(MAX(topology->n_nodes, (size_t)1), sizeof(*nodes));
         o = calloc(1, sizeof(*o));
@@ -91,6 +94,7 @@ int node_observer_new(const Topology *topology, NodeObserver **ret) {
                 return -ENOMEM;
         o->nodes = TAKE_PTR(nodes);
         o->n_nodes = topology->n_nodes;
+        r = sysfs_file_init(&o->online, "sys/devices/system/node/online");
         for (size_t i = 0; i < o->n_nodes && r >= 0; i++)
                 r = node_files_init(&o->nodes[i], &topology->nodes[i]);
         if (r < 0)
@@ -224,9 +228,17 @@ static int resize_nodes(Host *host, size_t want) {
         return 0;
 }
 
+const IdSet *node_observer_present(const NodeObserver *o) {
+        return &o->present;
+}
+
 int node_observe(NodeObserver *o, int root_fd, Host *host) {
+        const char *text;
         int r;
 
+        r = sysfs_file_read_optional(&o->online, root_fd, &text);
+        if (r < 0 || idset_parse(text, &o->present) < 0)
+                o->present = IDSET_EMPTY;
         r = resize_nodes(host, o->n_nodes);
         if (r < 0)
                 return r;

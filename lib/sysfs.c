@@ -178,6 +178,56 @@ int sysfs_list_numbers(int root_fd, const char *path, const char *prefix, const 
         return 0;
 }
 
+void sysfs_names_free(char **names, size_t n) {
+        for (size_t i = 0; names && i < n; i++)
+                free(names[i]);
+        free(names);
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int collect_folders(DIR *d, char ***names, size_t *n) {
+        size_t capacity = 0;
+        struct dirent *e;
+        int r;
+
+        while ((errno = 0, e = readdir(d))) {
+                if (e->d_type != DT_DIR || streq(e->d_name, ".") || streq(e->d_name, ".."))
+                        continue;
+                r = GROW_ARRAY(*names, capacity, *n);
+                if (r < 0)
+                        return r;
+                (*names)[*n] = strdup(e->d_name);
+                if (!(*names)[*n])
+                        return -ENOMEM;
+                (*n)++;
+        }
+        return -errno;
+}
+
+int sysfs_list_folders(int root_fd, const char *path, char ***ret, size_t *ret_n) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        char **names = NULL;
+        size_t n = 0;
+        int r;
+
+        r = open_directory(root_fd, path, &d);
+        if (r < 0)
+                return r;
+        r = collect_folders(d, &names, &n);
+        if (r < 0) {
+                sysfs_names_free(names, n);
+                return r;
+        }
+        if (n > 0)
+                qsort(names, n, sizeof(*names), compare_names);
+        *ret = names;
+        *ret_n = n;
+        return 0;
+}
+
 int sysfs_write(int root_fd, const char *path, const char *text) {
         _cleanup_close_ int fd = -EBADF;
         size_t size = strlen(text);

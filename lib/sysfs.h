@@ -30,6 +30,10 @@ int sysfs_read_i64(int root_fd, const char *path, int64_t *ret);
 int sysfs_list_numbers(int root_fd, const char *path, const char *prefix, const char *suffix, uint64_t **ret,
                        size_t *ret_n);
 
+/* The names of the folders in folder @path, sorted; links are none. The caller frees them with sysfs_names_free(). */
+int sysfs_list_folders(int root_fd, const char *path, char ***ret, size_t *ret_n);
+void sysfs_names_free(char **names, size_t n);
+
 /* Writes @text in one write(2). -errno of open or write; -EIO when short. */
 int sysfs_write(int root_fd, const char *path, const char *text);
 int sysfs_write_u64(int root_fd, const char *path, uint64_t value);

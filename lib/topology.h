@@ -41,8 +41,8 @@ typedef struct Topology {
 } Topology;
 
 /*
- * The machine at hand. @root_fd is where sys/devices/system/cpu/isolated is
- * read. With @fsroot (may be NULL), hwloc looks below that directory; it takes
+ * The machine at hand, all of it: also what this process is not allowed to use.
+ * @root_fd is where isolated CPUs are looked for (isolated.h). With @fsroot (may be NULL), hwloc looks below that directory; it takes
  * that from the environment only, so not while other threads run.
  * -ENOMEM, -ERANGE (a number above IDSET_MAX), -ENODATA (no CPU), -EIO.
  */

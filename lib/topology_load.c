@@ -20,6 +20,7 @@
 
 #include "topology.h"
 
+#include "isolated.h"
 #include "sysfs.h"
 
 #include <fcntl.h>
@@ -379,25 +380,18 @@ static int read_cpuless(int root_fd, hwloc_topology_t h, IdSet *cpuless) {
         return 0;
 }
 
-/* isolcpus= in the first file, isolated cpuset partitions in the second (Linux 6.7). */
 static int read_isolated(int root_fd, Topology *t) {
-        static const char *const paths[] = {
-                "sys/devices/system/cpu/isolated",
-                "sys/fs/cgroup/cpuset.cpus.isolated",
-        };
+        _cleanup_(isolated_observer_freep) IsolatedObserver *o = NULL;
+        IdSet isolated;
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
-                _cleanup_free_ char *text = NULL;
-                IdSet set;
-                int r;
-
-                r = sysfs_read(root_fd, paths[i], &text, NULL);
-                if (r == -ENOMEM)
-                        return r;
-                if (r >= 0 && idset_parse(text, &set) >= 0)
-                        t->isolated = idset_or(&t->isolated, &set);
-        }
-        t->isolated = idset_and(&t->isolated, &t->online);
+        r = isolated_observer_new(&o);
+        if (r < 0)
+                return r;
+        r = isolated_observe(o, root_fd, &isolated);
+        if (r < 0)
+                return r;
+        t->isolated = idset_and(&isolated, &t->online);
         return 0;
 }
 
@@ -428,8 +422,11 @@ int topology_load(int root_fd, const char *fsroot, Topology **ret) {
         IdSet cpuless = IDSET_EMPTY;
         int r;
 
-        /* Otherwise hwloc moves the calling thread from CPU to CPU. */
-        r = handle_new(HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING, &h);
+        /*
+         * Without the first, hwloc leaves out what the cpuset of this very process
+         * does not allow; without the second, it moves the thread from CPU to CPU.
+         */
+        r = handle_new(HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED | HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING, &h);
         if (r < 0)
                 return r;
         r = load_below(h, fsroot);

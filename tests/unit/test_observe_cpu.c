@@ -43,7 +43,8 @@ START_TEST(rates) {
         ck_assert_int_eq(cpu_observe(o, t.fd, SECOND, &h), 0);
         ck_assert_uint_eq(h.n_cpus, 1);
         ck_assert_uint_eq(h.cpus[0].id, 7);
-        ck_assert_uint_eq(h.cpus[0].busy_permyriad, 0);
+        ck_assert_uint_eq(h.cpus[0].busy_permyriad, UNKNOWN_PERMYRIAD);
+        ck_assert_uint_eq(h.cpu_busy_permyriad, UNKNOWN_PERMYRIAD);
         write_stat(&t, rate_rows[_i].after);
         ck_assert_int_eq(cpu_observe(o, t.fd, 2 * SECOND, &h), 0);
         ck_assert_msg(h.cpus[0].busy_permyriad == rate_rows[_i].want, "%s: %u", rate_rows[_i].name,
@@ -68,7 +69,7 @@ START_TEST(cpus_come_and_go) {
         ck_assert_uint_eq(h.cpus[0].id, 1);
         ck_assert_uint_eq(h.cpus[0].busy_permyriad, 1000);
         ck_assert_uint_eq(h.cpus[1].id, 4);
-        ck_assert_uint_eq(h.cpus[1].busy_permyriad, 0);
+        ck_assert_uint_eq(h.cpus[1].busy_permyriad, UNKNOWN_PERMYRIAD);
         ck_assert_uint_eq(h.cpus[2].id, 9);
         ck_assert_uint_eq(h.cpus[2].busy_permyriad, 3000);
         ck_assert_uint_eq(h.cpu_busy_permyriad, 2000);
