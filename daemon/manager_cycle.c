@@ -58,6 +58,8 @@ static void ask_for_migrating(Manager *m) {
 }
 
 static void observe_guests(Manager *m, uint64_t now) {
+        bool everything = m->options.mode == RUN_RECORD;
+
         for (size_t i = 0; i < m->snapshot->n_guests; i++) {
                 Guest *g = m->snapshot->guests[i];
                 GuestSlot *slot = manager_slot(m, g->uuid);
@@ -66,7 +68,8 @@ static void observe_guests(Manager *m, uint64_t now) {
                 if (slot && g->stats.age_usec != UNKNOWN_U64)
                         g->stats.age_usec = u64_sub(now, slot->reported_usec);
                 if (slot)
-                        manager_slot_observe(m, slot, g, now, (i + m->cycle) % GUEST_ROTATION == 0);
+                        manager_slot_observe(m, slot, g, now,
+                                             everything || (i + m->cycle) % GUEST_ROTATION == 0);
         }
 }
 
