@@ -131,18 +131,35 @@ static int find_limits(GuestCgroupObserver *o, int root_fd, const char *text) {
                          o->v1 ? "cpuset.effective_mems" : "cpuset.mems.effective", &o->mems);
 }
 
-/* Only of a cgroup that is the emulator's own. On v1 the file has nanoseconds and nothing else. */
-static int find_usage(GuestCgroupObserver *o, const char *text) {
-        const char *v1 = find_path(text, "cpuacct"), *group = v1 ?: find_path(text, NULL);
-        size_t n = group ? strcspn(group, "\n") : 0, tail = strlen(EMULATOR);
-        _cleanup_free_ char *path = NULL;
-        int r;
+/*
+ * cgroup v2 accounts CPU time in each cgroup, also where it is mounted beside v1
+ * ("unified") without controllers. On v1 the file has nanoseconds and nothing else.
+ */
+static const struct {
+        const char *controller, *mount, *file;
+} usage_files[] = {
+        { "cpuacct", "sys/fs/cgroup/cpuacct", "cpuacct.usage" },
+        { NULL, "sys/fs/cgroup/unified", "cpu.stat" },
+        { NULL, "sys/fs/cgroup", "cpu.stat" },
+};
 
-        if (n <= tail || strncmp(group + n - tail, EMULATOR, tail) != 0)
-                return 0;
-        r = strprintf_to(&path, v1 ? "sys/fs/cgroup/cpuacct/%.*s/cpuacct.usage" : "sys/fs/cgroup/%.*s/cpu.stat",
-                         (int)n, group);
-        return r < 0 ? r : sysfs_file_init(&o->usage, path);
+/* Only of a cgroup that is the emulator's own. */
+static int find_usage(GuestCgroupObserver *o, int root_fd, const char *text) {
+        for (size_t i = 0; i < ELEMENTSOF(usage_files); i++) {
+                const char *group = find_path(text, usage_files[i].controller);
+                size_t n = group ? strcspn(group, "\n") : 0, tail = strlen(EMULATOR);
+                _cleanup_free_ char *path = NULL;
+                int r;
+
+                if (n <= tail || strncmp(group + n - tail, EMULATOR, tail) != 0)
+                        continue;
+                r = strprintf_to(&path, "%s/%.*s/%s", usage_files[i].mount, (int)n, group, usage_files[i].file);
+                if (r < 0)
+                        return r;
+                if (faccessat(root_fd, path, F_OK, 0) >= 0)
+                        return sysfs_file_init(&o->usage, path);
+        }
+        return 0;
 }
 
 int guest_cgroup_init(GuestCgroupObserver *o, int root_fd, int32_t pid) {
@@ -158,7 +175,7 @@ int guest_cgroup_init(GuestCgroupObserver *o, int root_fd, int32_t pid) {
         r = find_limits(o, root_fd, text);
         if (r < 0)
                 return r;
-        return find_usage(o, text);
+        return find_usage(o, root_fd, text);
 }
 
 void guest_cgroup_done(GuestCgroupObserver *o) {

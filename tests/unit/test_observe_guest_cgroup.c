@@ -155,6 +155,8 @@ static const struct {
           "usage_usec 5000000\nuser_usec 1\nsystem_usec 2\n", "usage_usec 7500000\nuser_usec 1\nsystem_usec 2\n", 2500 },
         { "v1 in nanoseconds", "3:cpu,cpuacct:/" V1 "/emulator\n0::/\n",
           "sys/fs/cgroup/cpuacct/" V1 "/emulator/cpuacct.usage", "5000000000\n", "6000000000\n", 1000 },
+        { "v2 beside v1", "3:cpuset:/" V1 "/emulator\n2:cpuacct:/\n0::/" V1 "/emulator\n",
+          "sys/fs/cgroup/unified/" V1 "/emulator/cpu.stat", "usage_usec 0\n", "usage_usec 3000000\n", 3000 },
         { "more than one CPU", V2_GROUP, V2 SCOPE "/libvirt/emulator/cpu.stat", "usage_usec 0\n",
           "usage_usec 25000000\n", 25000 },
         { "backwards", V2_GROUP, V2 SCOPE "/libvirt/emulator/cpu.stat", "usage_usec 9\n", "usage_usec 1\n", 0 },
