@@ -60,15 +60,36 @@ static int read_memory(const xmlNode *domain, Guest *g) {
         return guarantee ? xml_memory(guarantee, &g->min_guarantee_bytes) : 0;
 }
 
-static void read_memory_backing(const xmlNode *domain, Guest *g) {
+/*
+ * Without <page> it is the host's default size. Of several (one for each guest
+ * node) the first counts. The size of ordinary pages means ordinary pages, as in libvirt.
+ */
+static int read_hugepages(const xmlNode *hugepages, Guest *g) {
+        const xmlNode *page = xml_child(hugepages, "page");
+        int r;
+
+        g->hugepages = hugepages != NULL;
+        if (!page)
+                return 0;
+        r = xml_scale_memory(xml_attribute(page, "size"), xml_attribute(page, "unit"), &g->hugepage_bytes);
+        if (r < 0)
+                return r;
+        if (g->hugepage_bytes != (uint64_t)sysconf(_SC_PAGESIZE))
+                return 0;
+        g->hugepages = false;
+        g->hugepage_bytes = 0;
+        return 0;
+}
+
+static int read_memory_backing(const xmlNode *domain, Guest *g) {
         const xmlNode *backing = xml_child(domain, "memoryBacking"), *source = xml_child(backing, "source");
 
-        g->hugepages = xml_child(backing, "hugepages") != NULL;
         /* Memory of an encrypted guest is pinned for its lifetime. */
         g->locked = xml_child(backing, "locked") || xml_child(domain, "launchSecurity");
         g->nosharepages = xml_child(backing, "nosharepages") != NULL;
         g->shared_memory = xml_attribute_is(xml_child(backing, "access"), "mode", "shared") ||
                            xml_attribute_is(source, "type", "file") || xml_attribute_is(source, "type", "memfd");
+        return read_hugepages(xml_child(backing, "hugepages"), g);
 }
 
 static int read_balloon(const xmlNode *devices, Guest *g) {
@@ -100,7 +121,9 @@ static int read_domain(const xmlNode *domain, Guest *g) {
         r = read_memory(domain, g);
         if (r < 0)
                 return r;
-        read_memory_backing(domain, g);
+        r = read_memory_backing(domain, g);
+        if (r < 0)
+                return r;
         r = virt_xml_read_cpus(domain, g);
         if (r < 0)
                 return r;

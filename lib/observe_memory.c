@@ -99,5 +99,8 @@ int memory_observe(MemoryObserver *o, int root_fd, Host *host) {
         r = sysfs_file_read(&o->meminfo, root_fd, &text);
         if (r < 0)
                 return r;
+        /* Not there without CONFIG_HUGETLBFS. */
+        if (sysfs_find_key(text, "Hugepagesize", &host->hugepage_bytes) < 0)
+                host->hugepage_bytes = 0;
         return parse_meminfo(text, &host->memory);
 }

@@ -100,6 +100,7 @@ typedef struct Host {
         size_t n_nodes;
         KsmStatus ksm;
         ThpStatus thp;
+        uint64_t hugepage_bytes;        /* the default size of huge pages; 0: none */
         uint64_t numa_balancing;        /* kernel.numa_balancing; UNKNOWN_U64 = no such switch */
 } Host;
 
@@ -204,7 +205,8 @@ typedef struct Guest {
         uint64_t stats_period_sec;      /* 0: off */
         BalloonStats stats;
 
-        bool hugepages;                 /* <memoryBacking><hugepages> */
+        bool hugepages;                 /* <memoryBacking><hugepages>: its memory is in pages of a pool */
+        uint64_t hugepage_bytes;        /* of that size; 0: of the host's default size */
         bool locked;                    /* <locked/>: memory cannot be moved */
         bool nosharepages;
         bool shared_memory;             /* <access mode='shared'/> or file/memfd source */

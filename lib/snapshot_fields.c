@@ -20,6 +20,7 @@ TABLE(snap_memory, memory_fields);
 
 static const SnapField host_fields[] = {
         FIELD("cpu_busy", SNAP_SHARE, Host, cpu_busy_permyriad, UNKNOWN_SHARE),
+        FIELD("hugepage_size", SNAP_SIZE, Host, hugepage_bytes, .fallback = 2 * MIB),
         FIELD("numa_balancing", SNAP_COUNT, Host, numa_balancing, .unknown = true),
 };
 TABLE(snap_host, host_fields);
@@ -107,6 +108,7 @@ static const SnapField guest_fields[] = {
         FIELD("balloon", SNAP_BOOL, Guest, balloon_device, .fallback = true),
         FIELD("stats_period", SNAP_SEC, Guest, stats_period_sec),
         FIELD("hugepages", SNAP_BOOL, Guest, hugepages),
+        FIELD("hugepage_size", SNAP_SIZE, Guest, hugepage_bytes),
         FIELD("locked", SNAP_BOOL, Guest, locked),
         FIELD("nosharepages", SNAP_BOOL, Guest, nosharepages),
         FIELD("shared_memory", SNAP_BOOL, Guest, shared_memory),

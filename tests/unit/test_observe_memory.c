@@ -22,6 +22,7 @@ START_TEST(reads_meminfo_in_bytes) {
         ck_assert_uint_eq(h.memory.cached_bytes, 8332724 * KIB);
         ck_assert_uint_eq(h.memory.swap_total_bytes, 8388604 * KIB);
         ck_assert_uint_eq(h.memory.swap_free_bytes, 8000000 * KIB);
+        ck_assert_uint_eq(h.hugepage_bytes, 2 * MIB);
 }
 END_TEST
 

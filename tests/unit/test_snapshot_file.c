@@ -245,6 +245,7 @@ static Guest *random_guest(uint64_t *state, const Topology *t) {
         g->balloon_device = pick(state, 2);
         g->stats_period_sec = pick(state, 100);
         g->hugepages = pick(state, 2);
+        g->hugepage_bytes = random_u64(state, false);
         g->locked = pick(state, 2);
         g->nosharepages = pick(state, 2);
         g->shared_memory = pick(state, 2);
@@ -294,6 +295,7 @@ static void random_host(uint64_t *state, const Topology *t, Host *h) {
                 memcpy(h->thp.defrag, "defer+madvise", 14);
         }
         h->thp.khugepaged_pages_to_scan = random_u64(state, false);
+        h->hugepage_bytes = random_u64(state, false);
         h->numa_balancing = random_u64(state, true);
 }
 

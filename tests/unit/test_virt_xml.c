@@ -41,6 +41,7 @@ START_TEST(test_full_domain_identity_and_memory) {
         ck_assert_uint_eq(g->current_bytes, 6 * GIB);
         ck_assert_uint_eq(g->min_guarantee_bytes, 2 * GIB);
         ck_assert(g->hugepages && g->nosharepages && g->locked && g->shared_memory && g->vfio);
+        ck_assert_uint_eq(g->hugepage_bytes, 2 * MIB);
         ck_assert(g->balloon_device);
         ck_assert_uint_eq(g->stats_period_sec, 5);
         ck_assert(g->cpu_host_passthrough);
@@ -69,6 +70,35 @@ START_TEST(test_full_domain_cpus) {
         ck_assert_uint_eq(g->iothreads[2].id, 4);
         ck_assert(!g->iothreads[0].pinned && g->iothreads[1].pinned && !g->iothreads[2].pinned);
         ck_set(&g->iothreads[1].pin, "6");
+}
+END_TEST
+
+static const struct {
+        const char *backing;
+        bool hugepages;
+        uint64_t bytes;
+} hugepage_rows[] = {
+        { "", false, 0 },
+        { "<hugepages/>", true, 0 },
+        { "<hugepages><page size='2048' unit='KiB'/></hugepages>", true, 2 * MIB },
+        { "<hugepages><page size='2048'/></hugepages>", true, 2 * MIB },
+        { "<hugepages><page size='1' unit='G' nodeset='0'/><page size='2' unit='M' nodeset='1'/></hugepages>", true, GIB },
+        { "<hugepages><page size='4' unit='KiB'/></hugepages>", false, 0 },
+};
+
+START_TEST(test_size_of_huge_pages) {
+        bool ordinary_is_4k = sysconf(_SC_PAGESIZE) == 4096;
+        _cleanup_(guest_freep) Guest *g = NULL;
+        char xml[1024];
+        int n;
+
+        n = snprintf(xml, sizeof(xml), "<domain><name>g</name><uuid>" UUID "</uuid><memory>1</memory><memoryBacking>%s"
+                     "</memoryBacking></domain>", hugepage_rows[_i].backing);
+        ck_assert_int_eq(guest_from_xml(xml, (size_t)n, &g), 0);
+        if (!ordinary_is_4k && strstr(hugepage_rows[_i].backing, "'4'"))
+                return;
+        ck_assert_msg(g->hugepages == hugepage_rows[_i].hugepages, "%s", hugepage_rows[_i].backing);
+        ck_assert_uint_eq(g->hugepage_bytes, hugepage_rows[_i].bytes);
 }
 END_TEST
 
@@ -406,6 +436,7 @@ int main(void) {
         tcase_add_test(tc, test_full_domain_cpus);
         tcase_add_test(tc, test_full_domain_numa);
         tcase_add_test(tc, test_minimal_domain_has_libvirts_defaults);
+        tcase_add_loop_test(tc, test_size_of_huge_pages, 0, (int)ELEMENTSOF(hugepage_rows));
         tcase_add_loop_test(tc, test_address_of_a_passed_through_device, 0, (int)ELEMENTSOF(device_rows));
         tcase_add_loop_test(tc, test_flag_is_seen_where_it_belongs, 0, (int)ELEMENTSOF(flag_rows));
         tcase_add_loop_test(tc, test_memory_units_are_libvirts, 0, (int)ELEMENTSOF(unit_rows));
