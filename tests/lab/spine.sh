@@ -5,57 +5,15 @@
 # kernel, QEMU and the journal hold.
 # shellcheck source=/dev/null
 . /lab/lib/lab-lib.sh
+# shellcheck source=lab-kvmtuned.sh
+. ./lab-kvmtuned.sh
 
-action_done=799d65b8ed064af9b0b564d6f5959894
-memory_moved=3b8ba9679186494b936af143f9a5e54a
-config=/etc/kvmtuned/kvmtuned.conf
 ksm=/sys/kernel/mm/ksm
-
-cpus_of_node() { cat "/sys/devices/system/node/node$1/cpulist"; }
-tids() { # tids GUEST: vCPU threads
-        local pid t
-        pid=$(lab_guest_pid "$1") || return
-        for t in "/proc/$pid/task"/*; do
-                case $(cat "$t/comm") in CPU*) echo "${t##*/}" ;; esac
-        done
-}
-allowed() { sed -n 's/^Cpus_allowed_list:\t//p' "/proc/$1/status"; }
-# one_node GUEST: all its vCPU threads may run on exactly the CPUs of one node; prints the node
-one_node() {
-        local t first='' n
-        for t in $(tids "$1"); do
-                [ -n "$first" ] || first=$(allowed "$t")
-                [ "$(allowed "$t")" = "$first" ] || return 1
-        done
-        for n in 0 1 2 3; do
-                [ "$first" = "$(cpus_of_node $n)" ] && echo "$n" && return 0
-        done
-        return 1
-}
-is_on_one_node() { one_node "$1" >/dev/null; }
-unpinned() { # unpinned GUEST: every vCPU may run everywhere
-        local t
-        for t in $(tids "$1"); do
-                [ "$(allowed "$t")" = "$(cat /sys/devices/system/cpu/online)" ] || return 1
-        done
-}
-remote() { # remote GUEST: share of its memory outside of the nodes it may run on, per mille
-        lab_probe -i 0 | jq -r --arg g "$1" '.guests[] | select(.name == $g) | (.remote_allowed * 1000 | floor)'
-}
-remote_below() { [ "$(remote "$1")" -lt "$2" ]; }
-entries() { journalctl -b --no-pager -o json -u kvmtuned.service "$@"; }
-has_entry() { [ -n "$(entries "$@" | head -n 1)" ]; }
 actual_mib() { virsh -q dommemstat "$1" | awk '$1 == "actual" { print int($2 / 1024) }'; }
 actual_is() { [ "$(actual_mib "$1")" = "$2" ]; }
-nodes_differ() { [ "$(one_node "$1")" != "$(one_node "$2")" ]; }
 
-tar -C / --no-same-owner -xf /lab/in/root.tar || exit 1
-systemctl daemon-reload
-journalctl --update-catalog
-# Measured with the daemon alone: no other balancer, KSM as after boot.
-echo 0 >/proc/sys/kernel/numa_balancing
+install_kvmtuned
 ksm_before=$(cat $ksm/run $ksm/pages_to_scan $ksm/sleep_millisecs)
-cp $config /root/shipped.conf
 
 # --- as shipped: running, and nothing is changed ---------------------------------
 systemctl start kvmtuned
@@ -70,11 +28,11 @@ systemctl stop kvmtuned
 # --- a guest whose memory is on two nodes, before the daemon ----------------------
 # It grows on node 3, then on node 1, as the scheduler might have had it.
 lab_guest_start split mem=448 vcpus=2 cmd="load=1 rand=230 grow=100/20/1"
-taskset -a -c -p "$(cpus_of_node 3)" "$(lab_guest_pid split)" >/dev/null
+confine split "$(cpus_of_node 3)"
 lab_wait_ready 180 split
-taskset -a -c -p "$(cpus_of_node 1)" "$(lab_guest_pid split)" >/dev/null
+confine split "$(cpus_of_node 1)"
 lab_wait_for 180 GUEST-GROWN split
-taskset -a -c -p "$(cat /sys/devices/system/cpu/online)" "$(lab_guest_pid split)" >/dev/null
+confine split "$(all_cpus)"
 lab_say "before: $(lab_mem)"
 
 cat >$config <<X
@@ -121,16 +79,16 @@ lab_check 'with the old settings' test "$(cat $ksm/run)" = 1
 cp /root/good.conf $config
 systemctl reload kvmtuned
 
-# Most of it is the kernel copying pages in the mover's name.
-lab_say "CPU seconds of the service: $(lab_unit_seconds kvmtuned.service)"
+read -r own copying < <(daemon_cpu)
+note "CPU of the daemon: $own/100 s, of the kernel's copying of pages in its name: $copying/100 s"
+note "$(systemd-analyze security --no-pager kvmtuned.service | grep -o 'Overall exposure.*')"
 
 # --- everything back -----------------------------------------------------------------
 systemctl stop kvmtuned
 lab_check 'a stop gives the CPUs back' unpinned a1
 lab_check 'KSM is as before' test "$(cat $ksm/run $ksm/pages_to_scan $ksm/sleep_millisecs)" = "$ksm_before"
 lab_check 'the balloon is given back' lab_until 60 actual_is b1 256
-lab_check 'no errors in the journal' sh -c '! journalctl -b -o json -u kvmtuned -p err | grep -v 7aa671dc0af3430d90db4465ebea283b | grep -q .'
-lab_journal kvmtuned.service >"$LAB_OUT/kvmtuned.json"
-journalctl -b --no-pager -x -u kvmtuned.service >"$LAB_OUT/kvmtuned.txt"
-lab_collect
+lab_check 'no errors in the journal' no_errors 7aa671dc0af3430d90db4465ebea283b
+keep_journal
+lab_void split a1 b1 user
 lab_done

@@ -1,12 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The installed service on a machine with four NUMA nodes (see README.md here).
-set -eu
-cd "$(dirname "$0")/../.."
-BUILD=${BUILD:-build}
-out=${LAB_RESULTS:-$BUILD/lab}
-mkdir -p "$BUILD/lab"
-rm -rf "$BUILD/lab/root"
-make -s BUILD="$BUILD" install DESTDIR="$PWD/$BUILD/lab/root" PREFIX=/usr >/dev/null
-tar -C "$BUILD/lab/root" -cf "$BUILD/lab/root.tar" .
-exec tests/lab/lab-run --out "$out/spine" --timeout 1200 tests/lab/spine.sh "$BUILD/lab/root.tar"
+# Time limit: 3000 s
+exec "$(dirname "$0")/lab-test" spine --timeout 900

@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# lab-kvmtuned.sh - what the scenes share: kvmtuned installed as an
+# administrator would, and where the kernel and the journal hold what it did.
+# Read in after lab-lib.sh, inside the VM, in /lab/in.
+
+config=/etc/kvmtuned/kvmtuned.conf
+action_done=799d65b8ed064af9b0b564d6f5959894
+memory_moved=3b8ba9679186494b936af143f9a5e54a
+
+# The kernel's own balancer is off unless a scene says otherwise: one balancer at a time.
+install_kvmtuned() {
+        tar -C / --no-same-owner -xf /lab/in/root.tar || exit 1
+        systemctl daemon-reload
+        journalctl --update-catalog
+        echo 0 >/proc/sys/kernel/numa_balancing
+        cp $config /root/shipped.conf
+}
+
+note() { echo "# note: $*"; } # a measured value, for the runner to show
+
+# --- where guests may run ---------------------------------------------------------
+cpus_of_node() { cat "/sys/devices/system/node/node$1/cpulist"; }
+all_cpus() { cat /sys/devices/system/cpu/online; }
+tids() { # tids GUEST: vCPU threads
+        local pid t
+        pid=$(lab_guest_pid "$1") || return
+        for t in "/proc/$pid/task"/*; do
+                case $(cat "$t/comm") in CPU*) echo "${t##*/}" ;; esac
+        done
+}
+allowed() { sed -n 's/^Cpus_allowed_list:\t//p' "/proc/$1/status"; }
+confine() { taskset -a -c -p "$2" "$(lab_guest_pid "$1")" >/dev/null; } # confine GUEST CPUS: all its threads
+# one_node GUEST: all its vCPU threads may run on exactly the CPUs of one node; prints the node
+one_node() {
+        local t first='' n
+        for t in $(tids "$1"); do
+                [ -n "$first" ] || first=$(allowed "$t")
+                [ "$(allowed "$t")" = "$first" ] || return 1
+        done
+        for n in 0 1 2 3; do
+                [ "$first" = "$(cpus_of_node $n)" ] && echo "$n" && return 0
+        done
+        return 1
+}
+is_on_one_node() { one_node "$1" >/dev/null; }
+nodes_differ() { [ "$(one_node "$1")" != "$(one_node "$2")" ]; }
+unpinned() { # unpinned GUEST...: every vCPU may run everywhere
+        local g t
+        for g in "$@"; do
+                for t in $(tids "$g"); do
+                        [ "$(allowed "$t")" = "$(all_cpus)" ] || return 1
+                done
+        done
+}
+
+# --- where their memory is --------------------------------------------------------
+remote() { # remote GUEST: share of its memory outside of the nodes it may run on, per mille
+        lab_probe -i 0 | jq -r --arg g "$1" '.guests[] | select(.name == $g) | (.remote_allowed * 1000 | floor)'
+}
+remote_below() { [ "$(remote "$1")" -lt "$2" ]; }
+remote_of_all() { lab_probe -i 0 | jq -r '.guests | (map(.mib * .remote_allowed) | add) / (map(.mib) | add) * 1000 | floor'; }
+
+# --- the journal ------------------------------------------------------------------
+entries() { journalctl -b --no-pager -o json -u kvmtuned.service "$@"; }
+has_entry() { [ -n "$(entries "$@" | head -n 1)" ]; }
+count_entries() { entries "$@" | wc -l; }
+no_repeats() { [ -z "$(entries "$@" | jq -r .KVMTUNED_GUEST | sort | uniq -d)" ]; } # at most one a guest
+no_errors() { # no_errors [MESSAGE_ID that may be there]
+        ! journalctl -b -o json -u kvmtuned -p err | grep -v "${1:-no such id}" | grep -q .
+}
+keep_journal() {
+        lab_journal kvmtuned.service >"$LAB_OUT/kvmtuned.json"
+        journalctl -b --no-pager -x -u kvmtuned.service >"$LAB_OUT/kvmtuned.txt"
+        lab_collect
+}
+
+# --- what it costs ----------------------------------------------------------------
+migrated_kib() { awk '$1 == "pgmigrate_success" { print $2 * 4 }' /proc/vmstat; }
+# daemon_cpu: "OWN MOVER" in hundredths of a second: the daemon's user and system time, and apart
+# from that the system time of its mover threads, which is the kernel's copying of pages. A mover
+# ends with its move; its time is what the process has and no other thread ever had.
+daemon_cpu() {
+        local pid
+        pid=$(systemctl show -P MainPID kvmtuned)
+        cat "/proc/$pid/stat" "/proc/$pid/task"/*/stat | sed 's/^[0-9]* (\(.*\)) [A-Z] /\1 /' |
+                awk 'NR == 1 { user = $12; sys = mover = $13; next }
+                     $1 != "mover" { mover -= $13 }
+                     END { if (mover < 0) mover = 0; print user + sys - mover, mover }'
+}
