@@ -7,6 +7,7 @@
 #include "../lib/config.h"
 #include "../lib/policy.h"
 #include "../lib/snapshot_file.h"
+#include "cmd.h"
 
 typedef struct PlanOptions {
         const char *config, *snapshot, *state;
@@ -67,29 +68,18 @@ static int parse_options(int argc, char **argv, PlanOptions *o) {
         return 0;
 }
 
-/* Passes @r on. @error is the loader's own text, which names the file, or NULL. */
-static int complain(const char *path, int r, const char *error) {
-        if (r >= 0)
-                return r;
-        if (error)
-                (void)fprintf(stderr, "%s", error);
-        else
-                (void)fprintf(stderr, "%s: %s\n", path, strerrordesc_np(-r));
-        return r;
-}
-
 static int load_state(const char *path, State **ret) {
         _cleanup_(state_freep) State *s = NULL;
         _cleanup_free_ char *error = NULL;
         int r;
 
         if (!path)
-                return complain("state", state_new(ret), NULL);
+                return cmd_complain("state", state_new(ret), NULL);
         r = state_load(path, &s, &error);
         if (r < 0 && error)
                 (void)fprintf(stderr, "%s: %s\n", path, error);
         else if (r < 0)
-                return complain(path, r, NULL);
+                return cmd_complain(path, r, NULL);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
@@ -105,14 +95,14 @@ static int make_plan(const PlanOptions *o, Plan **ret) {
 
         /* Both, so that one run shows what is wrong in either. */
         c = config_load(o->config, &config, &config_error);
-        c = complain(o->config, c, config_error);
+        c = cmd_complain(o->config, c, config_error);
         s = snapshot_load(o->snapshot, &snapshot, &snapshot_error);
-        s = complain(o->snapshot, s, snapshot_error);
+        s = cmd_complain(o->snapshot, s, snapshot_error);
         r = load_state(o->state, &state);
         if (c < 0 || s < 0 || r < 0)
                 return -EBADMSG;
         r = policy_decide(&(PolicyInput){ .config = config, .snapshot = snapshot }, state, ret);
-        return complain("plan", r, NULL);
+        return cmd_complain("plan", r, NULL);
 }
 
 int cmd_plan(int argc, char **argv) {
@@ -130,7 +120,7 @@ int cmd_plan(int argc, char **argv) {
         }
         if (make_plan(&o, &plan) < 0)
                 return 1;
-        if (complain("plan", plan_format(plan, o.json, &text), NULL) < 0)
+        if (cmd_complain("plan", plan_format(plan, o.json, &text), NULL) < 0)
                 return 1;
         if (fputs(text, stdout) < 0 || fflush(stdout) != 0) {
                 (void)fprintf(stderr, "plan: cannot write: %s\n", strerrordesc_np(errno));

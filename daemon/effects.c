@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "../lib/rules.h"
 #include "../lib/sysfs.h"
 #include "log.h"
 #include "messages.h"
@@ -249,25 +250,38 @@ static int ksm_write(Manager *m, const Action *a) {
         return sysfs_write(m->root_fd, path, a->new_value);
 }
 
-static uint64_t move_rate(Manager *m, const Guest *g) {
-        ActiveRules rules = { .active = m->rules_active };
+/* Rules on the guest's own metrics as they were in the last decision. */
+static int move_rate(Manager *m, const Guest *g, uint64_t *ret) {
+        _cleanup_free_ bool *active = calloc(m->config->n_rules + 1, sizeof(*active));
         Settings settings;
+        int r;
 
-        config_resolve_guest(m->config, rules, g, &settings);
-        return setting(&settings, KEY_NUMA_MOVE_RATE);
+        if (!active)
+                return -ENOMEM;
+        if (m->rules_active)
+                memcpy(active, m->rules_active, m->config->n_rules * sizeof(*active));
+        r = rules_evaluate_guest(m->config, m->snapshot, g, false, m->state, active);
+        if (r < 0)
+                return r;
+        config_resolve_guest(m->config, (ActiveRules){ .active = active }, g, &settings);
+        *ret = setting(&settings, KEY_NUMA_MOVE_RATE);
+        return 0;
 }
 
 static int start_move(Manager *m, const Action *a) {
         Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
+        uint64_t rate;
         IdSet targets;
         int r;
 
         if (!g || g->pid <= 0)
                 return -ESRCH;
         r = idset_parse(a->new_value, &targets);
+        if (r >= 0)
+                r = move_rate(m, g, &rate);
         if (r < 0)
                 return r;
-        return mover_start(m->mover, a->uuid, g->pid, &targets, move_rate(m, g));
+        return mover_start(m->mover, a->uuid, g->pid, &targets, rate);
 }
 
 /* The guest's cgroup must allow the new nodes before its pages can go there. */

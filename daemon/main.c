@@ -11,6 +11,8 @@
 
 #include "cmd_advise.h"
 #include "cmd_plan.h"
+#include "cmd_rules.h"
+#include "cmd_test_policy.h"
 #include "log.h"
 #include "manager.h"
 
@@ -24,6 +26,10 @@ static void print_help(void) {
                      "                                   print what would be done there, and why\n"
                      "kvmtuned advise --vcpus N --memory SIZE [OPTIONS]\n"
                      "                                   print the nodes a guest of that size should start on\n"
+                     "kvmtuned rules [--at TIME] [--config FILE] [--snapshot FILE] [--all]\n"
+                     "                                   print which rules hold, and the settings that follow\n"
+                     "kvmtuned test-policy [--config FILE] FILE...\n"
+                     "                                   run an administrator's tests of a policy\n"
                      "\n"
                      "  --config FILE          policy file (" DEFAULT_CONFIG ")\n"
                      "  --check-config [FILE]  check the policy file and exit\n"
@@ -35,7 +41,7 @@ static void print_help(void) {
                      "  --verbose              debug messages\n"
                      "  --version, --help\n"
                      "\n"
-                     "See kvmtuned(8), kvmtuned.conf(5), kvmtuned-snapshot(5).\n");
+                     "See kvmtuned(8), kvmtuned.conf(5), kvmtuned-snapshot(5), kvmtuned-test(5).\n");
 }
 
 static int check_config(const char *path) {
@@ -168,6 +174,10 @@ int main(int argc, char **argv) {
                 return cmd_advise(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "plan"))
                 return cmd_plan(argc - 1, argv + 1);
+        if (argc > 1 && streq(argv[1], "rules"))
+                return cmd_rules(argc - 1, argv + 1);
+        if (argc > 1 && streq(argv[1], "test-policy"))
+                return cmd_test_policy(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "record")) {
                 options.mode = RUN_RECORD;
                 argv[1] = argv[0];

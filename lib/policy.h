@@ -43,6 +43,20 @@ typedef struct PolicyInput {
  */
 int policy_decide(const PolicyInput *in, State *state, Plan **ret);
 
+/* The settings in force. They borrow from the Config. */
+typedef struct PolicySettings {
+        bool *active;                   /* config->n_rules; a rule on guests' metrics: holds for any */
+        Settings host;
+        Settings *guests;               /* parallel to snapshot->guests */
+} PolicySettings;
+
+/*
+ * The part of a decision that needs no controller: which rules hold, and the
+ * settings that follow. Updates the thresholds of @state. 0 or -ENOMEM.
+ */
+int policy_settings(const PolicyInput *in, State *state, PolicySettings *ret);
+void policy_settings_done(PolicySettings *s);
+
 /* Everything one controller needs; the settings are resolved once. */
 typedef struct PolicyContext {
         const Config *config;
@@ -59,6 +73,9 @@ typedef struct PolicyContext {
 
 /* host.reserved_memory in bytes: what the host keeps for itself. Auto: 5 % of its memory, at most 4 GiB. */
 uint64_t policy_host_reserve(const PolicyContext *c);
+
+/* Asks for the statistics that rules look at, beside those that controllers want already. -ENOMEM. */
+int policy_want_stats(PolicyContext *c);
 
 /* One controller each. Return 0 or -ENOMEM. */
 int policy_placement(PolicyContext *c);         /* vCPU, emulator, iothread pins and memory: one decision */

@@ -2,7 +2,6 @@
 #include "policy_advise.h"
 
 #include "policy_placement.h"
-#include "rules.h"
 
 /*
  * The guest to come is put into a copy of the snapshot, as one that is starting
@@ -127,38 +126,30 @@ static int remember_guests(const Snapshot *snapshot, State *state) {
         return r;
 }
 
-/* @snapshot has the guest to come as its last. */
-static int decide(const PolicyInput *in, const Snapshot *snapshot, const State *state, IdSet *ret_nodes,
-                  char **ret_reason) {
+/* @in->snapshot has the guest to come as its last. */
+static int decide(const PolicyInput *in, const State *state, IdSet *ret_nodes, char **ret_reason) {
+        _cleanup_(policy_settings_done) PolicySettings settings = { 0 };
         _cleanup_(state_freep) State *scratch = NULL;
-        _cleanup_free_ Settings *guests = NULL;
-        _cleanup_free_ bool *active = NULL;
         int r;
 
-        active = calloc(MAX(in->config->n_rules, (size_t)1), sizeof(*active));
-        guests = calloc(snapshot->n_guests, sizeof(*guests));
-        if (!active || !guests)
-                return -ENOMEM;
         r = state_copy(state, &scratch);
         if (r < 0)
                 return r;
-        r = rules_evaluate(in->config, in->snapshot, true, scratch, active);
+        r = policy_settings(in, scratch, &settings);
         if (r < 0)
                 return r;
-        r = remember_guests(snapshot, scratch);
+        r = remember_guests(in->snapshot, scratch);
         if (r < 0)
                 return r;
 
         PolicyContext c = {
                 .config = in->config,
-                .snapshot = snapshot,
+                .snapshot = in->snapshot,
                 .state = scratch,
-                .active_rules = active,
-                .guests = guests,
+                .active_rules = settings.active,
+                .host = settings.host,
+                .guests = settings.guests,
         };
-        config_resolve_host(c.config, (ActiveRules){ .active = active }, &c.host);
-        for (size_t i = 0; i < snapshot->n_guests; i++)
-                config_resolve_guest(c.config, (ActiveRules){ .active = active }, snapshot->guests[i], &guests[i]);
         return choose(&c, ret_nodes, ret_reason);
 }
 
@@ -181,5 +172,5 @@ int policy_advise(const PolicyInput *in, const State *state, const AdviceRequest
                 memcpy(guests, snapshot.guests, snapshot.n_guests * sizeof(Guest *));
         guests[snapshot.n_guests++] = expected;
         snapshot.guests = guests;
-        return decide(in, &snapshot, state, ret_nodes, ret_reason);
+        return decide(&(PolicyInput){ .config = in->config, .snapshot = &snapshot }, state, ret_nodes, ret_reason);
 }

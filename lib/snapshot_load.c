@@ -7,9 +7,7 @@
 
 #include "snapshot_load.h"
 
-#include <stdio.h>
-
-#include "parse.h"
+#include "local_time.h"
 #include "snapshot_file.h"
 
 #define DEFAULT_TIME ((LocalTime){ .year = 2026, .month = 1, .day = 5, .hour = 12 })
@@ -20,57 +18,6 @@ static void config_donep(config_t *config) {
         config_destroy(config);
 }
 
-static bool is_leap(int year) {
-        return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-static int days_in_month(int year, int month) {
-        static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-
-        return month == 2 && is_leap(year) ? 29 : days[month - 1];
-}
-
-/* Sakamoto's method; 0 = Monday. */
-static int weekday_of(int year, int month, int day) {
-        static const int shift[] = { 0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4 };
-
-        if (month < 3)
-                year--;
-        return (year + year / 4 - year / 100 + year / 400 + shift[month - 1] + day + 6) % 7;
-}
-
-/* Exactly @digits digits and then @end at *@p. */
-static int time_part(const char **p, size_t digits, char end, int minimum, int maximum, int *ret) {
-        const char *s = *p;
-        unsigned v;
-
-        if (parse_unsigned_prefix(&s, &v) < 0 || (size_t)(s - *p) != digits || *s != end)
-                return -EINVAL;
-        if ((int)v < minimum || (int)v > maximum)
-                return -ERANGE;
-        *p = end ? s + 1 : s;
-        *ret = (int)v;
-        return 0;
-}
-
-/* "2026-11-23 22:30" or "2026-11-23 22:30:00". */
-static int parse_time(const char *p, LocalTime *ret) {
-        LocalTime t = { 0 };
-
-        if (time_part(&p, 4, '-', 1970, 9999, &t.year) < 0 || time_part(&p, 2, '-', 1, 12, &t.month) < 0 ||
-            time_part(&p, 2, ' ', 1, days_in_month(t.year, t.month), &t.day) < 0 ||
-            time_part(&p, 2, ':', 0, 23, &t.hour) < 0)
-                return -EINVAL;
-        if (strlen(p) == 2) {
-                if (time_part(&p, 2, 0, 0, 59, &t.minute) < 0)
-                        return -EINVAL;
-        } else if (time_part(&p, 2, ':', 0, 59, &t.minute) < 0 || time_part(&p, 2, 0, 0, 60, &t.second) < 0)
-                return -EINVAL;
-        t.weekday = weekday_of(t.year, t.month, t.day);
-        *ret = t;
-        return 0;
-}
-
 static int load_time(SnapLoader *l, const config_setting_t *root) {
         const config_setting_t *s = config_setting_get_member(root, "time");
 
@@ -78,7 +25,7 @@ static int load_time(SnapLoader *l, const config_setting_t *root) {
         if (!s)
                 return 0;
         if (!config_setting_get_string(s) ||
-            parse_time(config_setting_get_string(s), &l->snapshot->local_time) < 0)
+            local_time_parse(config_setting_get_string(s), &l->snapshot->local_time) < 0)
                 return snap_load_complain(l, s, "a local time such as \"2026-11-23 22:30:00\"");
         return 0;
 }
@@ -132,37 +79,51 @@ static int load_reservations(SnapLoader *l, const config_setting_t *root) {
         return 0;
 }
 
-static int load_root(SnapLoader *l, const config_setting_t *root) {
-        static const char *const keys[] = { "time", "uptime", "interval", "topology", "host", "guests",
-                                            "reservations", NULL };
+/* The first of @layers that has @key; without any, the first. */
+static const config_setting_t *layer_with(const config_setting_t *const *layers, const char *key) {
+        for (size_t i = 0; layers[i]; i++)
+                if (config_setting_get_member(layers[i], key))
+                        return layers[i];
+        return layers[0];
+}
+
+int snap_load_layers(SnapLoader *l, const config_setting_t *const *layers) {
         Snapshot *s = l->snapshot;
         int r;
 
         s->now_usec = DEFAULT_UPTIME_USEC;
         s->interval_usec = DEFAULT_INTERVAL_USEC;
-        r = snap_load_check_keys(l, root, keys, NULL);
+        r = load_time(l, layers[0]);
         if (r < 0)
                 return r;
-        r = load_time(l, root);
+        r = snap_load_value(l, layers[0], "uptime", SNAP_USEC, &s->now_usec);
         if (r < 0)
                 return r;
-        r = snap_load_value(l, root, "uptime", SNAP_USEC, &s->now_usec);
+        r = snap_load_value(l, layers[0], "interval", SNAP_USEC, &s->interval_usec);
         if (r < 0)
                 return r;
-        r = snap_load_value(l, root, "interval", SNAP_USEC, &s->interval_usec);
-        if (r < 0)
-                return r;
-        r = snap_load_topology(l, root);
+        r = snap_load_topology(l, layer_with(layers, "topology"));
         /* Every number of a CPU or node would be wrong. */
         if (r < 0 || l->errors.n > 0)
                 return r;
-        r = snap_load_guests(l, root);
+        r = snap_load_guests(l, layer_with(layers, "guests"));
         if (r < 0)
                 return r;
-        r = load_reservations(l, root);
+        r = load_reservations(l, layer_with(layers, "reservations"));
         if (r < 0)
                 return r;
-        return snap_load_host(l, root);
+        return snap_load_host(l, layer_with(layers, "host"));
+}
+
+static int load_root(SnapLoader *l, const config_setting_t *root) {
+        static const char *const keys[] = { "time", "uptime", "interval", "topology", "host", "guests",
+                                            "reservations", NULL };
+        int r;
+
+        r = snap_load_check_keys(l, root, keys, NULL);
+        if (r < 0)
+                return r;
+        return snap_load_layers(l, (const config_setting_t *const[]){ root, NULL });
 }
 
 static int load_config(SnapLoader *l, const char *path, const char *text) {

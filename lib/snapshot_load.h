@@ -69,6 +69,13 @@ int snap_load_text_as(SnapLoader *l, const config_setting_t *s, SnapType type, c
 /* Reports the numbers in @nodes that are no node of the topology. */
 int snap_load_check_nodes(SnapLoader *l, const config_setting_t *group, const char *name, const IdSet *nodes);
 
+/*
+ * All of l->snapshot, which is new. @layers ends with NULL: time, uptime and interval are those of the first; each
+ * of the other parts (topology, host, guests, reservations) is that of the first layer that has it. Keys are not
+ * checked for unknown ones. 0 or -ENOMEM.
+ */
+int snap_load_layers(SnapLoader *l, const config_setting_t *const *layers);
+
 /* The parts. 0 or -ENOMEM. */
 int snap_load_topology(SnapLoader *l, const config_setting_t *root);
 int snap_load_host(SnapLoader *l, const config_setting_t *root);

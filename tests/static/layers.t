@@ -25,7 +25,7 @@ only() {
 only 'libvirt/' 'libvirt is known to daemon/virt*.c alone' 'daemon/virt[a-z_]*\.[ch]'
 only 'numa(if)?\.h' 'libnuma is known to the node observer and the mover alone' 'lib/observe_node\.c|daemon/mover[a-z_]*\.c'
 only 'systemd/' 'systemd is known to daemon/ alone' 'daemon/.*'
-only 'libconfig' 'libconfig is known to the two loaders alone' 'lib/(setting[a-z_]*|config_load[a-z_]*|snapshot_load[a-z_]*)\.[ch]'
+only 'libconfig' 'libconfig is known to the two loaders alone' 'lib/(setting[a-z_]*|config_load[a-z_]*|snapshot_load[a-z_]*|rule_test_load)\.[ch]'
 only 'hwloc' 'hwloc is known to the topology alone' 'lib/topology[a-z_]*\.c'
 only 'libxml' 'libxml2 is known to the domain XML reader alone' 'daemon/virt_xml[a-z_]*\.[ch]'
 only '\.\./daemon|daemon/' 'lib/ knows nothing of daemon/' 'daemon/.*'
