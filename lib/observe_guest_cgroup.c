@@ -204,12 +204,9 @@ static int read_usage(GuestCgroupObserver *o, int root_fd, uint64_t *ret_usec) {
 
         if (!o->usage.path)
                 return -ENOENT;
-        r = sysfs_file_read_optional(&o->usage, root_fd, &text);
-        if (r < 0)
-                return r;
-        r = parse_usage(text, ret_usec);
-        sysfs_file_trim(&o->usage);
-        return r;
+        /* Of several lines the first is the one wanted. */
+        r = sysfs_file_read_optional_line(&o->usage, root_fd, &text);
+        return r < 0 ? r : parse_usage(text, ret_usec);
 }
 
 void guest_cgroup_usage(GuestCgroupObserver *o, int root_fd, uint64_t now_usec, Guest *g) {
@@ -235,11 +232,8 @@ void guest_cgroup_usage(GuestCgroupObserver *o, int root_fd, uint64_t now_usec, 
 
 static bool read_set(SysfsFile *f, int root_fd, IdSet *ret) {
         const char *text;
-        bool known;
 
-        known = f->path && sysfs_file_read_optional(f, root_fd, &text) >= 0 && idset_parse(text, ret) >= 0;
-        sysfs_file_trim(f);
-        return known;
+        return f->path && sysfs_file_read_optional_line(f, root_fd, &text) >= 0 && idset_parse(text, ret) >= 0;
 }
 
 /* @wanted: what a guest without a limit could use; @all: what there is. */

@@ -309,6 +309,10 @@ int sysfs_file_read_optional(SysfsFile *f, int root_fd, const char **ret_text) {
         return file_read_optional(f, root_fd, false, ret_text);
 }
 
+int sysfs_file_read_optional_line(SysfsFile *f, int root_fd, const char **ret_text) {
+        return file_read_optional(f, root_fd, true, ret_text);
+}
+
 int sysfs_file_read_u64(SysfsFile *f, int root_fd, uint64_t *ret) {
         const char *text;
         int r;

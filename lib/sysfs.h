@@ -71,6 +71,7 @@ int sysfs_file_read_u64(SysfsFile *f, int root_fd, uint64_t *ret);
  * after, so a missing file costs no open() each cycle.
  */
 int sysfs_file_read_optional(SysfsFile *f, int root_fd, const char **ret_text);
+int sysfs_file_read_optional_line(SysfsFile *f, int root_fd, const char **ret_text);
 int sysfs_file_read_optional_u64(SysfsFile *f, int root_fd, uint64_t *ret);
 
 /* Frees the buffer until the next read; the descriptor stays. */
