@@ -51,18 +51,41 @@ uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes) {
         return u64_sub(whole, placement_resident_on(g->guest, nodes));
 }
 
-uint64_t placement_room(const PlacementNode *n, const Guest *g) {
-        if (!n->memory_known)
-                return UINT64_MAX;
-        return g->hugepages ? n->huge_room_bytes : n->room_bytes;
+/* Pages of one size are of no use to a guest on pages of another. NULL: there are none for @g. */
+static PlacementPool *pool_of(PlacementNode *n, const Guest *g) {
+        uint64_t size = g->hugepage_bytes ?: n->hugepage_bytes;
+
+        for (size_t i = 0; i < n->n_pools; i++)
+                if (n->pools[i].page_bytes == size || size == 0)
+                        return &n->pools[i];
+        return NULL;
 }
 
-static uint64_t huge_free_bytes(const NodeMemory *m) {
-        uint64_t bytes = 0;
+static uint64_t *room_of(PlacementNode *n, const Guest *g) {
+        PlacementPool *pool;
 
-        for (size_t i = 0; i < m->n_pools; i++)
-                bytes = u64_add(bytes, u64_muldiv(m->pools[i].free_pages, m->pools[i].page_bytes, 1));
-        return bytes;
+        if (!g->hugepages)
+                return &n->room_bytes;
+        pool = pool_of(n, g);
+        return pool ? &pool->room_bytes : NULL;
+}
+
+uint64_t placement_room(const PlacementNode *n, const Guest *g) {
+        const uint64_t *room;
+
+        if (!n->memory_known)
+                return UINT64_MAX;
+        room = room_of((PlacementNode *)n, g);
+        return room ? *room : 0;
+}
+
+static void pools_init(PlacementNode *n, const NodeMemory *m) {
+        n->n_pools = MIN(m->n_pools, (size_t)PLACEMENT_POOLS_MAX);
+        for (size_t i = 0; i < n->n_pools; i++)
+                n->pools[i] = (PlacementPool){
+                        .page_bytes = m->pools[i].page_bytes,
+                        .room_bytes = u64_muldiv(m->pools[i].free_pages, m->pools[i].page_bytes, 1),
+                };
 }
 
 static void node_memory_init(PlacementNode *n, const Host *host, uint64_t reserve) {
@@ -75,7 +98,8 @@ static void node_memory_init(PlacementNode *n, const Host *host, uint64_t reserv
         reserve = u64_muldiv(reserve, m->total_bytes, host->memory.total_bytes);
         n->room_bytes = u64_sub(m->free_bytes, reserve);
         n->short_bytes = u64_sub(reserve, m->free_bytes);
-        n->huge_room_bytes = huge_free_bytes(m);
+        n->hugepage_bytes = host->hugepage_bytes;
+        pools_init(n, m);
 }
 
 static void node_busy_init(PlacementNode *n, const Host *host) {
@@ -152,23 +176,37 @@ static unsigned isolated_helpers(const PlacementGuest *g) {
         return (unsigned)emulator + (unsigned)iothreads;
 }
 
+static uint64_t thread_demand(const GuestThread *t) {
+        uint64_t demand = t->busy_permyriad == UNKNOWN_PERMYRIAD ? 0 : t->busy_permyriad;
+
+        if (t->wait_permyriad != UNKNOWN_PERMYRIAD)
+                demand += t->wait_permyriad;
+        return MIN(demand, (uint64_t)PERMYRIAD_FULL);
+}
+
+/* What its emulator, iothreads and vhost threads want, for a guest of many packets more than its vCPUs. */
+static uint64_t helpers_demand(const Guest *g) {
+        uint64_t demand = g->emulator_busy_permyriad;
+
+        if (demand == UNKNOWN_PERMYRIAD)
+                demand = thread_demand(&g->emulator);
+        for (size_t i = 0; i < g->n_iothreads; i++)
+                demand += thread_demand(&g->iothreads[i]);
+        return demand;
+}
+
 static void guest_measure(PlacementGuest *g) {
         const Guest *guest = g->guest;
 
         g->movable = is_movable(guest);
         for (size_t i = 0; i < guest->n_vcpus; i++) {
-                const GuestThread *t = &guest->vcpus[i];
-                uint64_t demand = 0;
-
-                if (!t->online)
+                if (!guest->vcpus[i].online)
                         continue;
                 g->n_vcpus++;
-                if (t->busy_permyriad != UNKNOWN_PERMYRIAD)
-                        demand = t->busy_permyriad;
-                if (t->wait_permyriad != UNKNOWN_PERMYRIAD)
-                        demand += t->wait_permyriad;
-                g->demand_permyriad += MIN(demand, (uint64_t)PERMYRIAD_FULL);
+                g->demand_permyriad += thread_demand(&guest->vcpus[i]);
         }
+        g->helpers_permyriad = helpers_demand(guest);
+        g->demand_permyriad += g->helpers_permyriad;
         g->n_wanted = g->n_vcpus + isolated_helpers(g);
         g->resident_bytes = guest->n_node_memory > 0 ? 0 : UNKNOWN_U64;
         for (size_t i = 0; i < guest->n_node_memory; i++)
@@ -268,9 +306,9 @@ static void promise(Placement *p, const Guest *g, uint64_t bytes) {
                         total = u64_add(total, placement_room(&p->nodes[i], g));
         for (size_t i = 0; i < p->n_nodes; i++) {
                 PlacementNode *n = &p->nodes[i];
-                uint64_t *room = g->hugepages ? &n->huge_room_bytes : &n->room_bytes;
+                uint64_t *room = room_of(n, g);
 
-                if (p->weights[i] > 0 && n->memory_known)
+                if (p->weights[i] > 0 && n->memory_known && room)
                         *room = u64_sub(*room, u64_muldiv(bytes, *room, total));
         }
 }

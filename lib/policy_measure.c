@@ -63,7 +63,7 @@ void placement_measure_guests(Placement *p) {
                 if (g->memo->measured_usec == 0)
                         continue;
                 g->load_known = true;
-                g->demand_permyriad = MIN(g->memo->demand_permyriad, most);
+                g->demand_permyriad = MIN(g->memo->demand_permyriad, u64_add(most, g->helpers_permyriad));
                 g->wait_permyriad = MIN(g->memo->wait_permyriad, most);
         }
 }

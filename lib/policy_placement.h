@@ -32,6 +32,14 @@
 
 #define PLACEMENT_MILLI 1000U   /* commitments are in thousandths of a vCPU */
 
+/* Sizes of huge pages; the kernel's HUGE_MAX_HSTATE is at most 4 on any architecture. */
+#define PLACEMENT_POOLS_MAX 8U
+
+typedef struct PlacementPool {
+        uint64_t page_bytes;
+        uint64_t room_bytes;            /* free pages, less promises */
+} PlacementPool;
+
 typedef struct PlacementNode {
         unsigned id;
         size_t index;                   /* in topology->nodes */
@@ -50,7 +58,9 @@ typedef struct PlacementNode {
         uint64_t busy_permyriad;        /* of one CPU: measured load of the node's CPUs, whatever it is */
         bool memory_known;
         uint64_t room_bytes;            /* free, less the host's reserve, less promises to starting guests */
-        uint64_t huge_room_bytes;       /* free huge pages, less promises */
+        PlacementPool pools[PLACEMENT_POOLS_MAX];
+        size_t n_pools;
+        uint64_t hugepage_bytes;        /* the host's default size */
         uint64_t pending_bytes;         /* memory of guests placed here that is still elsewhere */
         uint64_t short_bytes;           /* free memory that is missing from its share of the host's reserve */
         uint64_t variance;              /* of demand_permyriad, squared: see policy_move_cost.c */
@@ -72,6 +82,7 @@ typedef struct PlacementGuest {
         unsigned n_vcpus;               /* online */
         unsigned n_wanted;              /* CPUs it needs: n_vcpus, and one more for isolated helpers of a dedicated one */
         uint64_t demand_permyriad;      /* of one CPU, smoothed; 0 when not measured */
+        uint64_t helpers_permyriad;     /* of that in the last interval: emulator, iothreads, vhost threads */
         uint64_t wait_permyriad;        /* of it: runnable, waiting for a CPU */
         uint64_t wait_sample_permyriad; /* the same in the last interval alone */
         bool load_known;
