@@ -15,6 +15,9 @@
  *   every=SEC            period of the counter line (5)
  * Orders, one a line on ttyS1:
  *   hold MB              hold MB of unique pages from now on, in steps of 4 MB
+ *   busy N               N busy threads from now on, free to run on every CPU
+ *
+ * CPUs that are plugged in are brought online, as a distribution's udev rule does.
  *
  * Taking memory waits whenever the guest has less than MARGIN left: without
  * swap and with this as the only process the kernel would panic. So a guest
@@ -24,6 +27,7 @@
  *   GUEST-UP vcpus=2 total_kb=157852
  *   GUEST-READY t=3.1                     fill is populated
  *   GUEST-HOLDS t=20.5 mb=100             an order or grow= was carried out
+ *   GUEST-CPUS t=31.0 online=0-1          at the start, and when CPUs came or went
  *   GUEST t=12.3 fill=64 hold=0 avail_kb=.. free_kb=.. total_kb=..
  */
 #define _GNU_SOURCE
@@ -46,6 +50,8 @@
 #define MIB (1024L * 1024)
 #define MARGIN_KB (10L * 1024)
 #define HOLD_MAX_MB 4096L
+#define SPINNERS_MAX 16L
+#define CPUS_MAX 16
 
 typedef struct Options {
         long load, fill, every;
@@ -55,6 +61,7 @@ typedef struct Options {
 typedef struct Guest {
         Options options;
         long cpus;
+        volatile long busy;             /* threads that are asked for */
         unsigned char *memory;          /* HOLD_MAX_MB of address space */
         volatile long target, step, pause, held;        /* MB, MB, seconds, MB */
 } Guest;
@@ -158,11 +165,13 @@ static void *grow_thread(void *arg) {
         return NULL;
 }
 
+static void busy_order(Guest *g, long n);
+
 static void *order_thread(void *arg) {
         Guest *g = arg;
         struct termios t;
         char line[64];
-        long mb;
+        long mb, n;
         FILE *f = fopen("/dev/ttyS1", "re");
 
         if (!f)
@@ -171,9 +180,12 @@ static void *order_thread(void *arg) {
                 t.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
                 (void)tcsetattr(fileno(f), TCSANOW, &t);
         }
-        while (fgets(line, sizeof(line), f))
+        while (fgets(line, sizeof(line), f)) {
                 if (sscanf(line, "hold %ld", &mb) == 1)
                         order(g, mb, 4, 0);
+                if (sscanf(line, "busy %ld", &n) == 1)
+                        busy_order(g, n);
+        }
         (void)fclose(f);
         return NULL;
 }
@@ -195,6 +207,81 @@ static void spawn(void *(*function)(void *), void *arg) {
 
         if (pthread_create(&thread, NULL, function, arg) != 0)
                 printf("GUEST-ERROR cannot start a thread\n");
+}
+
+typedef struct Spinner {
+        Guest *guest;
+        long index;
+} Spinner;
+
+static void *spinner_thread(void *arg) {
+        const Spinner *s = arg;
+        volatile uint64_t x = 1;
+
+        for (;;) {
+                if (s->index >= s->guest->busy) {
+                        nap(0.2);
+                        continue;
+                }
+                for (long i = 0; i < 100000; i++)
+                        x = x * 6364136223846793005ULL + 1442695040888963407ULL;
+        }
+        return NULL;
+}
+
+static void busy_order(Guest *g, long n) {
+        static Spinner spinners[SPINNERS_MAX];
+        static long started;
+
+        if (n < 0 || n > SPINNERS_MAX)
+                return;
+        g->busy = n;
+        for (; started < n; started++) {
+                spinners[started] = (Spinner){ g, started };
+                spawn(spinner_thread, &spinners[started]);
+        }
+}
+
+static void online_text(char text[static 64]) {
+        FILE *f = fopen("/sys/devices/system/cpu/online", "re");
+
+        text[0] = 0;
+        if (f && fgets(text, 64, f))
+                text[strcspn(text, "\n")] = 0;
+        if (f)
+                (void)fclose(f);
+}
+
+/* A CPU that was plugged in is there, but not used before somebody writes 1. */
+static void bring_online(void) {
+        char path[64], value = '1';
+
+        for (int i = 1; i < CPUS_MAX; i++) {
+                int fd;
+
+                (void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", i);
+                fd = open(path, O_RDWR | O_CLOEXEC);
+                if (fd < 0)
+                        continue;
+                if (read(fd, &value, 1) == 1 && value == '0' && pwrite(fd, "1", 1, 0) != 1)
+                        printf("GUEST-ERROR CPU %d does not come online: %s\n", i, strerror(errno));
+                (void)close(fd);
+        }
+}
+
+static void *cpus_thread(void *arg) {
+        char before[64] = "", online[64];
+
+        (void)arg;
+        for (;;) {
+                bring_online();
+                online_text(online);
+                if (strcmp(online, before) != 0)
+                        printf("GUEST-CPUS t=%.1f online=%s\n", now(), online);
+                memcpy(before, online, sizeof(before));
+                nap(0.5);
+        }
+        return NULL;
 }
 
 static void insmod(const char *name) {
@@ -245,7 +332,9 @@ static void set_up_files(void) {
 
         (void)mkdir("/proc", 0555);
         (void)mkdir("/dev", 0755);
+        (void)mkdir("/sys", 0555);
         (void)mount("proc", "/proc", "proc", 0, NULL);
+        (void)mount("sysfs", "/sys", "sysfs", 0, NULL);
         (void)mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
         /* PID 1 of an initramfs has no open files unless /dev/console existed. */
         fd = open("/dev/console", O_RDWR);
@@ -283,6 +372,7 @@ int main(void) {
         if (g.memory)
                 spawn(hold_thread, &g);
         spawn(order_thread, &g);
+        spawn(cpus_thread, NULL);
         if (g.options.grow > 0)
                 spawn(grow_thread, &g);
         for (long i = 0; i < g.options.load; i++)
