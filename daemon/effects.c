@@ -217,6 +217,12 @@ static void note_success(Manager *m, const Action *a) {
                 (void)virt_refresh(m->virt, a->uuid);
 }
 
+/* libvirt announces no vCPUs that come or go, and one that was refused may still have changed something. */
+static void look_again(Manager *m, const Action *a) {
+        if (a->kind == ACTION_SET_VCPUS && snapshot_find_guest(m->snapshot, a->uuid))
+                (void)virt_refresh(m->virt, a->uuid);
+}
+
 /* The call was sent, and nobody knows whether it was carried out: it stays on record. */
 static bool is_uncertain(int result) {
         return result == -ETIMEDOUT || result == -ECANCELED;
@@ -240,6 +246,7 @@ static void finish(Manager *m, const Action *a, uint64_t cycle, bool recorded, i
                 note_success(m, a);
         else
                 note_failure(m, a, result, recorded);
+        look_again(m, a);
         effects_log_action(m, a, cycle, result, text, false);
 }
 
@@ -314,15 +321,19 @@ static int to_call(const Action *a, VirtCall *ret) {
                 [ACTION_PIN_VCPU] = VIRT_PIN_VCPU,         [ACTION_PIN_EMULATOR] = VIRT_PIN_EMULATOR,
                 [ACTION_PIN_IOTHREAD] = VIRT_PIN_IOTHREAD, [ACTION_SET_NODESET] = VIRT_SET_NODESET,
                 [ACTION_SET_BALLOON] = VIRT_SET_MEMORY,    [ACTION_SET_STATS_PERIOD] = VIRT_SET_STATS_PERIOD,
+                [ACTION_SET_VCPUS] = VIRT_SET_VCPUS,
         };
         VirtCall call = { .type = types[a->kind], .index = a->index };
         int r;
 
         memcpy(call.uuid, a->uuid, sizeof(call.uuid));
-        if (a->kind == ACTION_SET_BALLOON || a->kind == ACTION_SET_STATS_PERIOD)
+        if (a->kind == ACTION_SET_BALLOON || a->kind == ACTION_SET_STATS_PERIOD || a->kind == ACTION_SET_VCPUS)
                 r = parse_u64(a->new_value, &call.value);
         else
                 r = idset_parse(a->new_value, &call.set);
+        /* The number it has by what we know: libvirt may know better. */
+        if (r >= 0 && a->kind == ACTION_SET_VCPUS)
+                r = parse_unsigned(a->old_value, &call.index);
         if (r < 0)
                 return r;
         *ret = call;

@@ -28,6 +28,8 @@ static int describe_what(const Action *a, char **ret) {
                 return strprintf_to(ret, "balloon");
         case ACTION_SET_STATS_PERIOD:
                 return strprintf_to(ret, "balloon statistics period");
+        case ACTION_SET_VCPUS:
+                return strprintf_to(ret, "vCPUs online");
         case ACTION_SET_KSM:
                 return strprintf_to(ret, "KSM %s", ksm_knob_to_string((KsmKnob)a->index));
         case _ACTION_KIND_MAX:
@@ -140,6 +142,8 @@ static int skip_level(SkipReason why) {
         case SKIP_COOLDOWN:
         case SKIP_NO_GAIN:
         case SKIP_AT_MINIMUM:
+        case SKIP_AT_MAXIMUM:
+        case SKIP_HOST_BUSY:
         case SKIP_STALE_STATS:
         case SKIP_UNKNOWN:
         case SKIP_NOT_RUNNING:

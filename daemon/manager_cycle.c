@@ -50,11 +50,18 @@ static void note_observation(Manager *m, int r, const char *area) {
         m->observation_failed = r < 0;
 }
 
-/* No event tells of every end of a migration; asking costs one call while one is under way. */
-static void ask_for_migrating(Manager *m) {
-        for (size_t i = 0; m->listed && i < m->snapshot->n_guests; i++)
-                if (m->snapshot->guests[i]->migrating)
-                        (void)virt_refresh(m->virt, m->snapshot->guests[i]->uuid);
+/*
+ * What no event tells: every end of a migration, and vCPUs that somebody else plugs, or that a guest lets go of
+ * late. Asking costs one call, which libvirt answers from its memory, while it matters.
+ */
+static void ask_for_silent(Manager *m) {
+        for (size_t i = 0; m->listed && i < m->snapshot->n_guests; i++) {
+                const Guest *g = m->snapshot->guests[i];
+                const GuestMemo *memo = state_find_guest(m->state, g->uuid);
+
+                if (g->migrating || (memo && memo->vcpus_watched))
+                        (void)virt_refresh(m->virt, g->uuid);
+        }
 }
 
 static void observe_guests(Manager *m, uint64_t now) {
@@ -204,7 +211,7 @@ void manager_cycle(Manager *m, const char *only_uuid) {
                 m->stats_waiting = m->look_at_all = false;
                 (void)sd_event_source_set_enabled(m->stats_timer, SD_EVENT_OFF);
                 m->cycle++;
-                ask_for_migrating(m);
+                ask_for_silent(m);
                 manager_observe(m);
         }
         manager_take_reservations(m);

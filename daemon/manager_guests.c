@@ -178,6 +178,7 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
         Guest *known = snapshot_find_guest(m->snapshot, message->guest->uuid);
         const char *event = message->text ? message->text : "";
         uint64_t now = manager_now(m);
+        size_t online = known ? guest_online_vcpus(known) : 0;
         GuestSlot *slot;
         Guest *g;
         int r;
@@ -203,9 +204,11 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
                 return r;
         g = TAKE_PTR(message->guest);
         guest_devices_observe(m->root_fd, m->snapshot->topology, g);
-        manager_slot_observe(m, slot, g, now, true);
+        manager_slot_observe(m, slot, g, now, !known || !streq(event, "refreshed"));
         if (!known || slot->started_usec == now || !streq(event, "refreshed"))
                 ask_for_decision(b, g->uuid);
+        else if (guest_online_vcpus(g) != online)
+                b->cycle = true;
         return 0;
 }
 

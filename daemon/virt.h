@@ -102,6 +102,9 @@ typedef enum VirtCallType {
         VIRT_SET_MEMORY,        /* uuid, value: bytes (live only) */
         VIRT_SET_NODESET,       /* uuid, set (live only) */
         VIRT_SET_STATS_PERIOD,  /* uuid, value: seconds (live only) */
+        VIRT_SET_VCPUS,         /* uuid, index: number online now, value: then (live only). -ESTALE: it is not what
+                                 * index says. Fewer: waits for the guest, -ETIMEDOUT after some seconds, and it
+                                 * may still let go later */
         _VIRT_CALL_TYPE_MAX,
 } VirtCallType;
 

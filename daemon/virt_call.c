@@ -104,6 +104,21 @@ static int set_stats_period(VirtSession *s _unused_, virDomainPtr domain, const 
         return 0;
 }
 
+static int set_vcpus(VirtSession *s _unused_, virDomainPtr domain, const VirtCall *call, char **text) {
+        int online;
+
+        if (call->value < 1 || call->value > INT_MAX)
+                return -ERANGE;
+        online = virDomainGetVcpusFlags(domain, VIR_DOMAIN_AFFECT_LIVE);
+        if (online < 0)
+                return virt_error_take(text);
+        if ((unsigned)online != call->index)
+                return strprintf_to(text, "it has %d vCPUs meanwhile", online) < 0 ? -ENOMEM : -ESTALE;
+        if (virDomainSetVcpusFlags(domain, (unsigned)call->value, VIR_DOMAIN_AFFECT_LIVE) < 0)
+                return virt_error_take(text);
+        return 0;
+}
+
 /* libvirt has one code for "it does not run" and for what it refuses a running guest. */
 static int refused(virDomainPtr domain) {
         _cleanup_free_ char *text = NULL;
@@ -123,6 +138,7 @@ int virt_call_execute(VirtSession *s, const VirtCall *call, char **text) {
                 [VIRT_SET_MEMORY] = set_memory,
                 [VIRT_SET_NODESET] = set_nodeset,
                 [VIRT_SET_STATS_PERIOD] = set_stats_period,
+                [VIRT_SET_VCPUS] = set_vcpus,
         };
         _cleanup_(virt_domain_freep) virDomainPtr domain = NULL;
         int r;

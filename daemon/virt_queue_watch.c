@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Hung calls. A call is overdue after VIRT_CALL_TIMEOUT_USEC. Whether the guest
+ * Hung calls. A call is overdue after VIRT_CALL_TIMEOUT_USEC (twice that for VIRT_SET_VCPUS). Whether the guest
  * or libvirtd itself hangs, only another call can tell: so the replacement
  * worker asks libvirtd what each suspect is doing (virDomainGetControlInfo(3)
  * needs neither monitor nor job) and blames those that are stuck. When libvirtd
@@ -15,8 +15,15 @@
 
 _Static_assert(VIRT_STATS_CHUNK <= 32, "VirtWorker.blamed has a bit for each guest of a request");
 
+/* libvirt itself gives a guest 5 s to let go of a vCPU. */
+static uint64_t deadline(const VirtWorker *w) {
+        const VirtCall *call = w->request->call;
+
+        return u64_add(w->started_usec, VIRT_CALL_TIMEOUT_USEC * (call && call->type == VIRT_SET_VCPUS ? 2 : 1));
+}
+
 static bool overdue(const VirtWorker *w, uint64_t now_usec) {
-        return w && w->request && now_usec >= u64_add(w->started_usec, VIRT_CALL_TIMEOUT_USEC);
+        return w && w->request && now_usec >= deadline(w);
 }
 
 static bool is_unresponsive(const VirtQueue *q, const char *uuid) {
@@ -42,7 +49,8 @@ uint32_t virt_queue_unresponsive(const VirtQueue *q, const VirtRequest *r) {
 static bool needs_monitor(const VirtRequest *r) {
         if (r->type == VIRT_REQUEST_STATS)
                 return true;
-        return r->call && (r->call->type == VIRT_SET_MEMORY || r->call->type == VIRT_SET_STATS_PERIOD);
+        return r->call && (r->call->type == VIRT_SET_MEMORY || r->call->type == VIRT_SET_STATS_PERIOD ||
+                           r->call->type == VIRT_SET_VCPUS);
 }
 
 /* The XML needs neither monitor nor job: a refresh may always run. */
@@ -135,7 +143,7 @@ uint64_t virt_queue_watch(VirtQueue *q, uint64_t now_usec) {
         if (overdue(q->worker, now_usec))
                 wait = watch_overdue(q);
         else if (q->worker && q->worker->request)
-                wait = u64_sub(u64_add(q->worker->started_usec, VIRT_CALL_TIMEOUT_USEC), now_usec);
+                wait = u64_sub(deadline(q->worker), now_usec);
         else if (q->connecting_usec != 0 && !q->failing)
                 wait = VIRT_CALL_TIMEOUT_USEC;
         q->watching = wait != VIRT_WATCH_IDLE;

@@ -24,6 +24,28 @@ static int read_count(const xmlNode *node, unsigned max, unsigned *ret) {
         return 0;
 }
 
+/* vCPUs of one hotpluggable entity (a core, on some architectures) have the same order of plugging in. */
+static uint64_t read_group(const xmlNode *vcpus) {
+        unsigned order, other, previous = 0;
+        uint64_t n, most = 1;
+
+        XML_FOREACH(first, vcpus, "vcpu") {
+                /* Those of one entity stand together. */
+                if (xml_attribute_unsigned(first, "order", &order) < 0 || order == previous)
+                        continue;
+                previous = order;
+                n = 0;
+                for (const xmlNode *next = first; next; next = next->next)
+                        if (xml_attribute_unsigned(next, "order", &other) >= 0) {
+                                if (other != order)
+                                        break;
+                                n++;
+                        }
+                most = MAX(most, n);
+        }
+        return most;
+}
+
 /* <vcpus> names each; without it the first "current" are plugged in. */
 static int read_online(const xmlNode *domain, const xmlNode *vcpu, Guest *g) {
         unsigned online = (unsigned)g->n_vcpus;
@@ -37,9 +59,12 @@ static int read_online(const xmlNode *domain, const xmlNode *vcpu, Guest *g) {
         XML_FOREACH(n, xml_child(domain, "vcpus"), "vcpu") {
                 unsigned id;
 
-                if (xml_attribute_unsigned(n, "id", &id) >= 0 && id < g->n_vcpus)
-                        g->vcpus[id].online = xml_attribute_is(n, "enabled", "yes");
+                if (xml_attribute_unsigned(n, "id", &id) < 0 || id >= g->n_vcpus)
+                        continue;
+                g->vcpus[id].online = xml_attribute_is(n, "enabled", "yes");
+                g->vcpus[id].hotpluggable = xml_attribute_is(n, "hotpluggable", "yes");
         }
+        g->vcpu_group = read_group(xml_child(domain, "vcpus"));
         return 0;
 }
 

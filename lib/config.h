@@ -44,6 +44,14 @@ typedef enum Key {
         KEY_BALLOON_STOP,               /* available host memory, permyriad of total */
         KEY_BALLOON_RESERVE,            /* usable in the guest, permyriad of its current memory */
         KEY_BALLOON_STATS_PERIOD,       /* usec; whole seconds */
+        KEY_VCPUS_MODE,                 /* VcpusMode */
+        KEY_VCPUS_COUNT,                /* vCPUs; 0: the guest's maximum */
+        KEY_VCPUS_MINIMUM,              /* vCPUs; 0: what the guest had */
+        KEY_VCPUS_START,                /* load of a guest's vCPUs, permyriad */
+        KEY_VCPUS_STOP,                 /* load of a guest's vCPUs, permyriad */
+        KEY_VCPUS_DWELL,                /* usec */
+        KEY_VCPUS_COOLDOWN,             /* usec */
+        KEY_VCPUS_HOST_IDLE,            /* permyriad of the CPUs a guest may use */
         _KEY_MAX,
         _KEY_INVALID = -EINVAL,
 } Key;
@@ -55,6 +63,8 @@ typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, FOLLOW_ISOLATE, _FOLLOW_MAX } 
 typedef enum NumaPolicy { NUMA_NONE, NUMA_AUTO, _NUMA_POLICY_MAX } NumaPolicy;
 typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, _KSM_MODE_MAX } KsmMode;
 typedef enum BalloonMode { BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, _BALLOON_MODE_MAX } BalloonMode;
+
+typedef enum VcpusMode { VCPUS_OFF, VCPUS_AUTO, VCPUS_FIXED, _VCPUS_MODE_MAX } VcpusMode;
 
 typedef enum KeyType {
         TYPE_BOOL,

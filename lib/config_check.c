@@ -240,13 +240,17 @@ static int check_layer(Loader *l, const SettingLayer *layer) {
         int r;
 
         r = check_order(l, layer, KEY_KSM_START, KEY_KSM_STOP);
-        return r < 0 ? r : check_order(l, layer, KEY_BALLOON_START, KEY_BALLOON_STOP);
+        if (r >= 0)
+                r = check_order(l, layer, KEY_BALLOON_START, KEY_BALLOON_STOP);
+        return r < 0 ? r : check_order(l, layer, KEY_VCPUS_STOP, KEY_VCPUS_START);
 }
 
 int check_limits(Loader *l) {
         int r;
 
         r = check_layer(l, NULL);
+        for (size_t i = 0; r >= 0 && i < l->config->n_guests; i++)
+                r = check_layer(l, &l->config->guests[i].set);
         for (size_t i = 0; r >= 0 && i < l->config->n_rules; i++)
                 r = check_layer(l, &l->config->rules[i].set);
         return r;

@@ -15,10 +15,13 @@ static const char *const follow_names[] = { "none", "follow", NULL };
 static const char *const numa_policy_names[] = { "none", "auto", NULL };
 static const char *const ksm_mode_names[] = { "keep", "off", "on", "auto", "ksmtuned", NULL };
 static const char *const balloon_mode_names[] = { "off", "target", "auto", NULL };
+static const char *const vcpus_mode_names[] = { "off", "auto", "fixed", NULL };
 
 #define KEY(g, n, t, s, d) .group = g, .name = n, .type = t, .scope = s, .default_text = d
 #define ENUM_KEY(g, n, s, d, names) KEY(g, n, TYPE_ENUM, s, d), .choices = names
 #define PERCENT_RANGE .minimum = 0, .maximum = PERMYRIAD_FULL
+/* libvirt and QEMU allow no more by far. */
+#define VCPUS_MAXIMUM 4096
 #define SIZE_MAXIMUM (1024 * (1024 * GIB))
 
 const KeyInfo config_keys[_KEY_MAX] = {
@@ -70,6 +73,16 @@ const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_BALLOON_STATS_PERIOD] = { KEY("balloon", "stats_period", TYPE_DURATION, SCOPE_GUEST, "10 s"),
                                        .minimum = USEC_PER_SEC, .maximum = USEC_PER_HOUR,
                                        .multiple = USEC_PER_SEC },
+
+        [KEY_VCPUS_MODE] = { ENUM_KEY("vcpus", "mode", SCOPE_GUEST, "off", vcpus_mode_names) },
+        [KEY_VCPUS_COUNT] = { KEY("vcpus", "count", TYPE_UINT, SCOPE_GUEST, "0"), .maximum = VCPUS_MAXIMUM },
+        [KEY_VCPUS_MINIMUM] = { KEY("vcpus", "minimum", TYPE_UINT, SCOPE_GUEST, "0"), .maximum = VCPUS_MAXIMUM },
+        [KEY_VCPUS_START] = { KEY("vcpus", "start", TYPE_PERMYRIAD, SCOPE_GUEST, "85 %"), PERCENT_RANGE },
+        [KEY_VCPUS_STOP] = { KEY("vcpus", "stop", TYPE_PERMYRIAD, SCOPE_GUEST, "40 %"), PERCENT_RANGE },
+        [KEY_VCPUS_DWELL] = { KEY("vcpus", "dwell", TYPE_DURATION, SCOPE_GUEST, "30 s"), .maximum = USEC_PER_DAY },
+        [KEY_VCPUS_COOLDOWN] = { KEY("vcpus", "cooldown", TYPE_DURATION, SCOPE_GUEST, "2 min"),
+                                 .maximum = USEC_PER_DAY },
+        [KEY_VCPUS_HOST_IDLE] = { KEY("vcpus", "host_idle", TYPE_PERMYRIAD, SCOPE_GUEST, "20 %"), PERCENT_RANGE },
 };
 
 Key config_key_find(const char *group, const char *name) {

@@ -11,6 +11,7 @@ static const char *const action_kind_table[_ACTION_KIND_MAX] = {
         [ACTION_MOVE_MEMORY] = "move-memory",
         [ACTION_SET_BALLOON] = "set-balloon",
         [ACTION_SET_STATS_PERIOD] = "set-stats-period",
+        [ACTION_SET_VCPUS] = "set-vcpus",
         [ACTION_SET_KSM] = "set-ksm",
 };
 DEFINE_STRING_TABLE(action_kind, ActionKind, action_kind_table)
@@ -34,12 +35,14 @@ static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
         [SKIP_IMPLAUSIBLE_STATS] = "implausible-stats",
         [SKIP_DISTRESS] = "distress",
         [SKIP_AT_MINIMUM] = "at-minimum",
+        [SKIP_AT_MAXIMUM] = "at-maximum",
         [SKIP_STUCK] = "stuck",
         [SKIP_HUGEPAGES] = "hugepages",
         [SKIP_LOCKED] = "locked",
         [SKIP_VFIO] = "vfio",
         [SKIP_NO_CAPACITY] = "no-capacity",
         [SKIP_NOT_EXCLUSIVE] = "not-exclusive",
+        [SKIP_HOST_BUSY] = "host-busy",
         [SKIP_COOLDOWN] = "cooldown",
         [SKIP_NO_GAIN] = "no-gain",
         [SKIP_UNAVAILABLE] = "unavailable",

@@ -18,6 +18,7 @@ typedef enum ActionKind {
         ACTION_MOVE_MEMORY,     /* guest;                   values: node list it is on, node list it goes to */
         ACTION_SET_BALLOON,     /* guest;                   values: bytes */
         ACTION_SET_STATS_PERIOD,/* guest;                   values: seconds */
+        ACTION_SET_VCPUS,       /* guest;                   values: number of online vCPUs */
         ACTION_SET_KSM,         /* index = KsmKnob;         values: number */
         _ACTION_KIND_MAX,
         _ACTION_KIND_INVALID = -EINVAL,
@@ -46,12 +47,14 @@ typedef enum SkipReason {
         SKIP_IMPLAUSIBLE_STATS,
         SKIP_DISTRESS,          /* the guest is short of memory itself */
         SKIP_AT_MINIMUM,
-        SKIP_STUCK,             /* the balloon makes no progress */
+        SKIP_AT_MAXIMUM,
+        SKIP_STUCK,             /* the balloon makes no progress; the guest does not let go of a vCPU */
         SKIP_HUGEPAGES,
         SKIP_LOCKED,
         SKIP_VFIO,
         SKIP_NO_CAPACITY,       /* no node or CPU can take it */
         SKIP_NOT_EXCLUSIVE,     /* others that kvmtuned does not manage may run on dedicated CPUs */
+        SKIP_HOST_BUSY,         /* the host's CPUs have too little idle time */
         SKIP_COOLDOWN,
         SKIP_NO_GAIN,
         SKIP_UNAVAILABLE,       /* the host has no such knob, or it is read-only */

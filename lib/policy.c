@@ -5,7 +5,8 @@
  * host and of each guest; a memo for each guest, and no memo for guests that
  * are gone; then each controller in turn, appending to one plan. Placement
  * comes first: where a guest's memory belongs does not depend on how much of
- * it there is. KSM comes before the balloon: it costs the guests nothing.
+ * it there is. The number of vCPUs comes after it: it looks at the load of the
+ * CPUs a guest may use. KSM comes before the balloon: it costs the guests nothing.
  */
 
 #include "policy.h"
@@ -68,7 +69,8 @@ static int remember_guests(const Snapshot *snapshot, State *state) {
 }
 
 static int run_controllers(PolicyContext *c) {
-        static int (*const controllers[])(PolicyContext *) = { policy_placement, policy_ksm, policy_balloon };
+        static int (*const controllers[])(PolicyContext *) = { policy_placement, policy_vcpus, policy_ksm,
+                                                            policy_balloon };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(controllers); i++) {

@@ -81,6 +81,7 @@ int policy_want_stats(PolicyContext *c);
 int policy_placement(PolicyContext *c);         /* vCPU, emulator, iothread pins and memory: one decision */
 int policy_ksm(PolicyContext *c);
 int policy_balloon(PolicyContext *c);
+int policy_vcpus(PolicyContext *c);
 
 /*
  * What to do to give everything back: for each owned knob that still holds our
@@ -120,3 +121,10 @@ bool policy_still_ours(const Snapshot *snapshot, const Owned *owned, const char 
  * an Owned remembers; then this still tells that it is our doing.
  */
 bool policy_balloon_on_its_way(const GuestMemo *memo, uint64_t current_bytes);
+
+/*
+ * Whether @online vCPUs are our doing: what was set, or something on the way
+ * to what was asked for. @memo may be NULL. Of a number at rest the controller
+ * itself knows better.
+ */
+bool policy_vcpus_hold(const GuestMemo *memo, const Owned *owned, unsigned online);

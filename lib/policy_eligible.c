@@ -64,6 +64,15 @@ static bool blocked_balloon(const Guest *g, SkipReason *ret_why, const char **re
         return first_obstacle(obstacles, ELEMENTSOF(obstacles), ret_why, ret_detail);
 }
 
+static bool blocked_vcpus(const Guest *g, SkipReason *ret_why, const char **ret_detail) {
+        const Obstacle obstacles[] = {
+                { g->state != GUEST_RUNNING, SKIP_NOT_RUNNING, "the guest is paused; it cannot take or give a vCPU" },
+                { g->starting, SKIP_NOT_RUNNING, "the guest has just started; its firmware counts its vCPUs" },
+        };
+
+        return first_obstacle(obstacles, ELEMENTSOF(obstacles), ret_why, ret_detail);
+}
+
 bool policy_eligible(const Guest *g, ActionKind kind, SkipReason *ret_why, const char **ret_detail) {
         if (blocked_always(g, ret_why, ret_detail))
                 return false;
@@ -74,6 +83,8 @@ bool policy_eligible(const Guest *g, ActionKind kind, SkipReason *ret_why, const
                 return !blocked_nodeset(g, ret_why, ret_detail);
         case ACTION_SET_BALLOON:
                 return !blocked_balloon(g, ret_why, ret_detail);
+        case ACTION_SET_VCPUS:
+                return !blocked_vcpus(g, ret_why, ret_detail);
         default:
                 return true;
         }

@@ -6,8 +6,9 @@
  *
  * Order of giving back: memory policy before the pins that run on it; balloons
  * that grow before those that shrink (a guest waits for memory, the host does
- * not); then statistics periods; KSM last, its rate before its switch, so that
- * it never runs at a rate nobody asked for.
+ * not); then statistics periods; then vCPU counts, for a guest that does not
+ * let go of a vCPU keeps what comes after it waiting; KSM last, its rate before
+ * its switch, so that it never runs at a rate nobody asked for.
  */
 
 #include <inttypes.h>
@@ -107,6 +108,8 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
                 return format_number(g->current_bytes, ret);
         case ACTION_SET_STATS_PERIOD:
                 return format_number(g->stats_period_sec, ret);
+        case ACTION_SET_VCPUS:
+                return format_number(guest_online_vcpus(g), ret);
         default:
                 return -ENODATA;
         }
@@ -199,14 +202,18 @@ static bool holds_original(const Snapshot *snapshot, const Owned *owned, const c
 }
 
 /*
- * As policy_still_ours(), with what the memo knows of a balloon: one that had
+ * As policy_still_ours(), with what the memo knows of vCPUs that were asked for
+ * and not seen yet, and of a balloon: one that had
  * reached our value and is elsewhere now was moved by somebody else, even when
  * it lies between our value and the original.
  */
 static bool holds_our_value(const Snapshot *snapshot, const State *state, const Owned *owned, const char *current) {
         const GuestMemo *memo = state_find_guest(state, owned->uuid);
         uint64_t now, ours;
+        unsigned online;
 
+        if (owned->kind == ACTION_SET_VCPUS)
+                return parse_unsigned(current, &online) >= 0 && policy_vcpus_hold(memo, owned, online);
         if (owned->kind != ACTION_SET_BALLOON || !memo || memo->balloon_set_usec == 0)
                 return policy_still_ours(snapshot, owned, current);
         if (parse_u64(current, &now) < 0 || parse_u64(owned->ours, &ours) < 0)
@@ -260,14 +267,16 @@ static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
                 return balloon_grows(snapshot, owned) ? 2 : 3;
         case ACTION_SET_STATS_PERIOD:
                 return 4;
+        case ACTION_SET_VCPUS:
+                return 5;
         case ACTION_SET_KSM:
-                return owned->index == KSM_KNOB_RUN ? 6 : 5;
+                return owned->index == KSM_KNOB_RUN ? 7 : 6;
         default:
                 return 1;
         }
 }
 
-#define RESTORE_RANKS 7
+#define RESTORE_RANKS 8
 
 int policy_restore(const Snapshot *snapshot, const State *state, Plan **ret) {
         _cleanup_(plan_freep) Plan *plan = NULL;

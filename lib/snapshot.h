@@ -131,6 +131,7 @@ DECLARE_STRING_TABLE(numatune_mode, NumatuneMode);
 typedef struct GuestThread {
         unsigned id;                    /* vCPU or iothread number; 0 for the emulator */
         bool online;                    /* vCPU is plugged in */
+        bool hotpluggable;              /* vCPU was plugged in while the guest ran (or could have been): it can go again */
         bool pinned;                    /* libvirt's XML holds a pin of its own for it */
         IdSet pin;                      /* that pin, as libvirt has it */
         int32_t tid;                    /* 0: not known */
@@ -184,6 +185,7 @@ typedef struct Guest {
                                                  * than 10,000); UNKNOWN_PERMYRIAD */
         GuestThread *iothreads;
         size_t n_iothreads;
+        uint64_t vcpu_group;            /* vCPUs that are plugged in and out together; 1 on x86 */
         bool vcpu_placement_auto;       /* <vcpu placement='auto'> */
         bool vcpu_cpuset_set;           /* <vcpu cpuset=...> */
         IdSet vcpu_cpuset;

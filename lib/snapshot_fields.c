@@ -101,6 +101,7 @@ static const SnapField guest_fields[] = {
         FIELD("unreachable", SNAP_BOOL, Guest, unreachable),
         FIELD("persistent", SNAP_BOOL, Guest, persistent, .fallback = true),
         FIELD("pid", SNAP_ID, Guest, pid),
+        FIELD("vcpu_group", SNAP_COUNT, Guest, vcpu_group, .fallback = 1),
         FIELD("vcpu_placement_auto", SNAP_BOOL, Guest, vcpu_placement_auto),
         FIELD("advised_nodes", SNAP_SET, Guest, advised_nodes),
         FIELD("emulator_busy", SNAP_SHARE, Guest, emulator_busy_permyriad, UNKNOWN_SHARE),
@@ -123,6 +124,7 @@ TABLE(snap_guest, guest_fields);
 
 static const SnapField thread_fields[] = {
         FIELD("online", SNAP_BOOL, GuestThread, online, .fallback = true),
+        FIELD("hotpluggable", SNAP_BOOL, GuestThread, hotpluggable),
         FIELD("tid", SNAP_ID, GuestThread, tid),
         FIELD("busy", SNAP_SHARE, GuestThread, busy_permyriad, UNKNOWN_SHARE),
         FIELD("wait", SNAP_SHARE, GuestThread, wait_permyriad, UNKNOWN_SHARE),

@@ -110,7 +110,7 @@ static bool affinity_is_default(const Topology *t, const Guest *g, const GuestTh
 }
 
 static bool thread_is_default(const Topology *t, const Guest *g, const GuestThread *thread, bool vcpu) {
-        return !thread->pinned && thread->online && thread->tid == 0 &&
+        return !thread->pinned && thread->online && !thread->hotpluggable && thread->tid == 0 &&
                thread->busy_permyriad == UNKNOWN_PERMYRIAD && thread->wait_permyriad == UNKNOWN_PERMYRIAD &&
                affinity_is_default(t, g, thread, vcpu);
 }

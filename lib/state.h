@@ -68,6 +68,18 @@ typedef struct GuestMemo {
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
+        bool vcpus_watched;             /* decisions go by their number; never written */
+        bool vcpus_taken;               /* the number of vCPUs was changed by somebody else */
+        unsigned vcpus_target;          /* number of vCPUs asked for and not seen yet; 0: nothing is open */
+        unsigned vcpus_from;            /* when it was asked for */
+        bool vcpus_back;                /* what was asked for is the number from before our first change */
+        uint64_t vcpus_asked_usec;      /* last time we asked for a number; 0: never */
+        uint64_t vcpus_changed_usec;    /* last time a number asked for was seen */
+        unsigned vcpus_trend;           /* VcpusTrend: what their load asks for */
+        uint64_t vcpus_since_usec;      /* since when it does */
+        unsigned vcpus_late;            /* asked to go, given up on: the guest may still let go of so many */
+        unsigned vcpus_tries;           /* without success, in a row */
+        uint64_t vcpus_retry_usec;      /* not tried again before */
         uint64_t major_faults, swap_in_bytes; /* last seen, UNKNOWN_U64: never */
 } GuestMemo;
 

@@ -151,14 +151,16 @@ END_TEST
 static void assert_round_trip(Key key, SettingValue v) {
         const KeyInfo *info = &config_keys[key];
         const char *quote = info->type == TYPE_BOOL ? "" : "\"";
+        bool of_load = streq(info->group, "vcpus");
         _cleanup_(config_freep) Config *c = NULL;
         _cleanup_free_ char *value = NULL, *text = NULL, *again = NULL;
 
         ck_assert_int_eq(config_value_format(key, &v, &value), 0);
-        /* The limits must keep their order. */
+        /* The limits must keep their order; vcpus acts above its start, the others below theirs. */
         ck_assert_int_eq(strprintf_to(&text, "%s: { %s%s = %s%s%s; };", info->group,
-                                      streq(info->name, "start") ? "stop = \"100 %\"; "
-                                      : streq(info->name, "stop") ? "start = \"0 %\"; " : "",
+                                      streq(info->name, "start") ? of_load ? "stop = \"0 %\"; " : "stop = \"100 %\"; "
+                                      : streq(info->name, "stop") ? of_load ? "start = \"100 %\"; " : "start = \"0 %\"; "
+                                      : "",
                                       info->name, quote, value, quote), 0);
         c = load(text);
         ck_assert_msg(c->base.values[key].number == v.number, "%s", text);

@@ -47,6 +47,7 @@ static const struct { ActionKind kind; unsigned index; int r; const char *want; 
         { ACTION_MOVE_MEMORY, 0, -ENODATA, NULL },
         { ACTION_SET_BALLOON, 0, 0, "2147483648" },
         { ACTION_SET_STATS_PERIOD, 0, 0, "10" },
+        { ACTION_SET_VCPUS, 0, 0, "2" },
         { ACTION_SET_KSM, KSM_KNOB_RUN, 0, "1" },
         { ACTION_SET_KSM, KSM_KNOB_PAGES_TO_SCAN, 0, "500" },
         { ACTION_SET_KSM, KSM_KNOB_SLEEP_MILLISECS, 0, "50" },
@@ -154,7 +155,7 @@ END_TEST
 START_TEST(everything_of_ours_is_given_back_in_a_safe_order) {
         static const ActionKind order[] = {
                 ACTION_SET_NODESET, ACTION_PIN_VCPU, ACTION_SET_BALLOON, ACTION_SET_BALLOON,
-                ACTION_SET_STATS_PERIOD, ACTION_SET_KSM, ACTION_SET_KSM, ACTION_SET_KSM,
+                ACTION_SET_STATS_PERIOD, ACTION_SET_VCPUS, ACTION_SET_KSM, ACTION_SET_KSM, ACTION_SET_KSM,
         };
         Guest *grown = world_add_guest(&world, "a-grown", 4 * GIB, 4 * GIB);
 
@@ -167,6 +168,7 @@ START_TEST(everything_of_ours_is_given_back_in_a_safe_order) {
         own(ACTION_SET_BALLOON, guest->uuid, 0, "4294967296", "2147483648", NULL);
         own(ACTION_SET_BALLOON, grown->uuid, 0, "2147483648", "4294967296", NULL);
         own(ACTION_SET_STATS_PERIOD, guest->uuid, 0, "0", "10", NULL);
+        own(ACTION_SET_VCPUS, guest->uuid, 0, "1", "2", NULL);
         restore();
         ck_assert_uint_eq(world.plan->n_actions, ELEMENTSOF(order));
         ck_assert_uint_eq(world.plan->n_skips, 0);
@@ -175,8 +177,8 @@ START_TEST(everything_of_ours_is_given_back_in_a_safe_order) {
         ck_assert_str_eq(world.plan->actions[2].new_value, "4294967296");
         ck_assert_str_eq(world.plan->actions[2].old_value, "2147483648");
         ck_assert_str_eq(world.plan->actions[3].guest, "a-grown");
-        ck_assert_uint_eq(world.plan->actions[7].index, KSM_KNOB_RUN);
-        ck_assert_str_eq(world.plan->actions[7].new_value, "0");
+        ck_assert_uint_eq(world.plan->actions[8].index, KSM_KNOB_RUN);
+        ck_assert_str_eq(world.plan->actions[8].new_value, "0");
         ck_assert_uint_eq(world.state->n_owned, ELEMENTSOF(order));
 }
 END_TEST

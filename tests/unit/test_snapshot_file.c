@@ -169,6 +169,7 @@ static char *random_text(uint64_t *state) {
 
 static void random_thread(uint64_t *state, GuestThread *t, bool vcpu) {
         t->online = !vcpu || pick(state, 4) > 0;
+        t->hotpluggable = vcpu && pick(state, 2);
         t->pinned = pick(state, 2) == 0;
         if (t->pinned)
                 t->pin = random_set(state, IDSET_MAX);
@@ -237,6 +238,7 @@ static Guest *random_guest(uint64_t *state, const Topology *t) {
                 random_thread(state, &g->iothreads[i], false);
                 g->iothreads[i].id = (unsigned)i * 2 + 1;
         }
+        g->vcpu_group = 1 + pick(state, 2);
         g->vcpu_placement_auto = pick(state, 2);
         g->vcpu_cpuset_set = pick(state, 2);
         if (g->vcpu_cpuset_set)

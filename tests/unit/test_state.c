@@ -155,6 +155,11 @@ static State *full_state(void) {
         memo->placed_usec = UINT64_MAX - 1;
         memo->moves = UINT32_MAX;
         memo->user_pinned = true;
+        memo->vcpus_watched = true;
+        memo->vcpus_target = 3;
+        memo->vcpus_from = 4;
+        memo->vcpus_asked_usec = 88;
+        memo->vcpus_late = 2;
         memo->major_faults = 0;
         ck_assert_int_eq(state_set_thresholds(s, 2), 0);
         s->thresholds[1] = (ThresholdMemo){ .raw = true, .raw_since_usec = 7, .active = true };
@@ -170,7 +175,7 @@ static const char full_text[] =
         "own set-nodeset " UUID_A " 0 original= ours=0\n"
         "own set-ksm - 0 original=0 ours=a%20b%25%0A%7F\n"
         "guest " UUID_A " nodes=2-3 start_time=123456 placed_usec=18446744073709551614 moves=4294967295"
-        " user_pinned=1 major_faults=0\n"
+        " user_pinned=1 vcpus_target=3 vcpus_from=4 vcpus_asked_usec=88 vcpus_late=2 major_faults=0\n"
         "threshold 0\n"
         "threshold 1 raw=1 raw_since_usec=7 active=1\n"
         "host ksm_on=1 ksm_pages=1250 reclaiming=1\n"

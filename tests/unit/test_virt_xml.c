@@ -56,6 +56,7 @@ START_TEST(test_full_domain_cpus) {
         for (size_t i = 0; i < 6; i++) {
                 ck_assert_uint_eq(g->vcpus[i].id, i);
                 ck_assert_msg(g->vcpus[i].online == online[i], "vCPU %zu", i);
+                ck_assert_msg(g->vcpus[i].hotpluggable == (i > 0), "vCPU %zu", i);
         }
         ck_assert(g->vcpu_cpuset_set && !g->vcpu_placement_auto);
         ck_set(&g->vcpu_cpuset, "0-2,4-7");
@@ -365,6 +366,35 @@ START_TEST(test_current_vcpus_without_a_list) {
         ck_assert_int_eq(parse("<vcpu current='2'>3</vcpu>", &g), 0);
         ck_assert_uint_eq(g->n_vcpus, 3);
         ck_assert(g->vcpus[1].online && !g->vcpus[2].online);
+        ck_assert(!g->vcpus[1].hotpluggable);
+        ck_assert_uint_eq(g->vcpu_group, 1);
+}
+END_TEST
+
+/* Cores of two threads that are plugged as one, as on POWER: one order each. */
+static const struct { const char *order[6]; uint64_t want; } group_rows[] = {
+        { { "1", "2", "3", NULL, NULL, NULL }, 1 },
+        { { "1", "1", "2", "2", NULL, NULL }, 2 },
+        { { "1", "1", NULL, NULL, "2", "2" }, 2 },
+        { { "1", "1", "1", NULL, NULL, NULL }, 3 },
+        { { NULL, NULL, NULL, NULL, NULL, NULL }, 1 },
+};
+
+START_TEST(test_vcpus_plugged_together_have_one_order) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(strprintf_to(&text, "<vcpu>6</vcpu><vcpus>"), 0);
+        for (int i = 0; i < 6; i++) {
+                const char *order = group_rows[_i].order[i];
+
+                ck_assert_int_eq(strprintf_to(&text, "%s<vcpu id='%d' enabled='%s' hotpluggable='yes'%s%s%s/>", text, i,
+                                              order ? "yes" : "no", order ? " order='" : "", order ?: "",
+                                              order ? "'" : ""), 0);
+        }
+        ck_assert_int_eq(strprintf_to(&text, "%s</vcpus>", text), 0);
+        ck_assert_int_eq(parse(text, &g), 0);
+        ck_assert_uint_eq(g->vcpu_group, group_rows[_i].want);
 }
 END_TEST
 
@@ -446,6 +476,7 @@ int main(void) {
         tcase_add_test(tc, test_every_truncation_is_refused);
         tcase_add_test(tc, test_current_vcpus_without_a_list);
         tcase_add_loop_test(tc, test_status_file_has_process_state_and_advice, 0, (int)ELEMENTSOF(status_rows));
+        tcase_add_loop_test(tc, test_vcpus_plugged_together_have_one_order, 0, (int)ELEMENTSOF(group_rows));
         suite_add_tcase(s, tc);
         sr = srunner_create(s);
         srunner_run_all(sr, CK_NORMAL);
