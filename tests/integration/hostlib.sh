@@ -107,7 +107,8 @@ host_fakeguest_file() {
 }
 
 # host_guest_xml NAME [KEY=VALUE]... - the domain's XML on stdout. Keys:
-#   mem=MIB (128)  vcpus=N (1)  cmd="words for guest-init"
+#   mem=MIB (128)  cmd="words for guest-init"
+#   vcpus=N[/MAX] (1)     how many it starts with, and may have
 #   fake=1                the BIOS guest of tests/fakeguest instead of Linux
 #   pin="0:0-1 1:1"       vCPU:CPUs, separated by spaces
 #   emupin=CPUS           emulator threads
@@ -132,7 +133,7 @@ host_guest_xml() {
         esac
     done
     echo "<domain type='$(host_virt_type)'><name>$name</name>"
-    echo "<memory unit='MiB'>$mem</memory><vcpu>$vcpus</vcpu>"
+    echo "<memory unit='MiB'>$mem</memory><vcpu current='${vcpus%/*}'>${vcpus#*/}</vcpu>"
     [ -z "$class" ] || echo "<metadata><kvmtuned:guest xmlns:kvmtuned='https://kvmtuned.org/xmlns/guest/1' class='$class'/></metadata>"
     [ -z "$iothreads" ] || echo "<iothreads>$iothreads</iothreads>"
     if [ -n "$pin$emupin" ]; then
