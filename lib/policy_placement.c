@@ -2,6 +2,7 @@
 #include "policy_placement.h"
 
 #include "policy_eligible.h"
+#include "policy_improve.h"
 
 /*
  * One decision about CPUs and memory of all guests, in this order:
@@ -11,7 +12,8 @@
  *      a place, or that nobody places;
  *   3. CPUs for dedicated guests that wait for theirs, then a place for the
  *      other guests that have none; in both, the largest first, so that the
- *      small ones fill what is left;
+ *      small ones fill what is left; then exchanges among the latter that
+ *      serve all of them better (policy_improve.h);
  *   4. whether earlier moves did any good;
  *   5. one move of a guest that runs, if one pays;
  *   6. pins, as they follow from the places;
@@ -150,6 +152,25 @@ static int unpin_without_pool(Placement *p) {
         return 0;
 }
 
+static int place_homeless(Placement *p, Queue *homeless) {
+        _cleanup_free_ PlacementNode *before = improve_begin(p);
+        size_t n = 0;
+        int r;
+
+        if (!before)
+                return -ENOMEM;
+        qsort(homeless->guests, homeless->n, sizeof(PlacementGuest *), compare_size);
+        for (size_t i = 0; i < homeless->n; i++) {
+                if (!homeless->guests[i]->managed)
+                        continue;
+                r = placement_choose(p, homeless->guests[i]);
+                if (r < 0)
+                        return r;
+                homeless->guests[n++] = homeless->guests[i];
+        }
+        return improve_placements(p, before, homeless->guests, n);
+}
+
 static int place_guests(Placement *p) {
         _cleanup_(queue_done) Queue waiting = { 0 }, homeless = { 0 };
         int r;
@@ -175,15 +196,7 @@ static int place_guests(Placement *p) {
                 r = unpin_without_pool(p);
         if (r < 0)
                 return r;
-        qsort(homeless.guests, homeless.n, sizeof(PlacementGuest *), compare_size);
-        for (size_t i = 0; i < homeless.n; i++) {
-                if (!homeless.guests[i]->managed)
-                        continue;
-                r = placement_choose(p, homeless.guests[i]);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return place_homeless(p, &homeless);
 }
 
 static int pin_guests(Placement *p) {

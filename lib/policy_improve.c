@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy_improve.h"
+
+#include <inttypes.h>
+
+/*
+ * A local search over sets of nodes that are listed once: each node, each node
+ * with its nearest ones, and on hosts of up to four nodes every set. Costs are
+ * in millionths of a CPU (micro).
+ *
+ * Memory of a guest on several nodes goes where there is room among them: what
+ * has none is the largest excess of what must fit into a set over its room
+ * (P. Hall's condition), over the listed sets.
+ *
+ * Only what is better by a thousandth of a CPU is taken: ties stay as the
+ * search has broken them.
+ */
+
+#define MICRO UINT64_C(1000000)
+#define WAIT_DIVISOR 4U                 /* u = 1/4, see policy_improve.h */
+#define LEAST_GAIN ((int64_t)MICRO / 1000)
+#define SET_NODES_MAX 4U                /* nodes of a listed set */
+#define EVERY_SET_NODES 4U              /* on hosts of so many nodes every set is listed */
+#define PASSES_MAX 4U
+#define STARTS_MAX 8U
+/* Trials, each some ten nanoseconds: so many a guest, and at least so many in all, most starts of seven guests. */
+#define TRIALS_EACH 16U
+#define TRIALS_LEAST 12000U
+
+typedef struct NodeList {
+        uint16_t nodes[SET_NODES_MAX];
+        unsigned n, n_cpus;
+        uint64_t spread_distance;       /* x MICRO / 10: between a vCPU and a page, both spread over it */
+        int64_t wanted_mib, room_mib;   /* of guests on it or a part of it */
+        size_t above;                   /* in Improve.above: the sets that it is a part of, itself too */
+        size_t n_above;
+} NodeList;
+
+typedef struct Fresh {
+        PlacementGuest *guest;
+        size_t set, first, best;        /* in sets: now, as searched, and in the best assignment so far */
+        uint64_t mib;                   /* that its nodes have to take */
+        uint64_t overcommit_permyriad;  /* cpu.overcommit */
+        bool free;                      /* to get other nodes */
+} Fresh;
+
+typedef struct Improve {
+        Placement *p;
+        const PlacementNode *before;
+        NodeList *sets;
+        size_t n_sets, sets_capacity;
+        Fresh *fresh;
+        size_t n_fresh;
+        size_t *order;                  /* of the free ones, for the next start */
+        size_t n_order;
+        uint16_t *above;
+        size_t n_above, above_capacity;
+        int64_t *commit_milli, *searched_milli; /* by node: now, and as the search left it */
+        int64_t homeless_micro;         /* cost of a MiB without room */
+        bool tight;                     /* there can be such */
+        size_t trials, budget;
+        unsigned spare;                 /* nodes that all have fewer than the search gave them */
+} Improve;
+
+PlacementNode *improve_begin(const Placement *p) {
+        PlacementNode *before = malloc(MAX(p->n_nodes, (size_t)1) * sizeof(*before));
+
+        if (before && p->n_nodes > 0)
+                memcpy(before, p->nodes, p->n_nodes * sizeof(*before));
+        return before;
+}
+
+/* ---- the cost ---- */
+
+static int64_t node_cost(const Improve *m, size_t node) {
+        int64_t milli = m->commit_milli[node], cpus = (int64_t)m->p->nodes[node].n_cpus * PLACEMENT_MILLI;
+
+        if (cpus == 0 || milli <= cpus)
+                return 0;
+        return milli * (milli - cpus) / cpus * (int64_t)(MICRO / PLACEMENT_MILLI) / WAIT_DIVISOR;
+}
+
+static int64_t homeless_cost(const Improve *m) {
+        int64_t single = 0, most = 0;
+
+        for (size_t i = 0; m->tight && i < m->n_sets; i++) {
+                int64_t excess = m->sets[i].wanted_mib - m->sets[i].room_mib;
+
+                if (excess > 0 && m->sets[i].n == 1)
+                        single += excess;
+                most = MAX(most, excess);
+        }
+        return MAX(single, most) * m->homeless_micro;
+}
+
+static uint64_t resident_on(const Guest *g, unsigned id) {
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < g->n_node_memory; i++)
+                if (g->node_memory[i].node == id)
+                        bytes = u64_add(bytes, g->node_memory[i].bytes);
+        return bytes;
+}
+
+/* Of the pages of a running guest, where they are; else over @set. */
+static int64_t guest_cost(const Improve *m, const Fresh *f, const NodeList *set) {
+        const Guest *g = f->guest->guest;
+        uint64_t sum = 0;
+
+        if (g->starting || f->guest->resident_bytes == UNKNOWN_U64 || f->guest->resident_bytes / MIB == 0)
+                return (int64_t)(f->guest->n_vcpus * set->spread_distance);
+        for (unsigned i = 0; i < set->n; i++) {
+                const PlacementNode *n = &m->p->nodes[set->nodes[i]];
+
+                for (size_t k = 0; k < m->p->n_nodes; k++)
+                        sum += topology_distance(m->p->topology, n->index, k) * n->n_cpus *
+                               (resident_on(g, m->p->nodes[k].id) / MIB);
+        }
+        return (int64_t)(f->guest->n_vcpus *
+                         u64_muldiv(sum, MICRO / 10, (uint64_t)set->n_cpus * (f->guest->resident_bytes / MIB)));
+}
+
+/* Puts @f on a set, or with @sign -1 takes it off. */
+static void put(Improve *m, const Fresh *f, size_t set, int sign) {
+        const NodeList *s = &m->sets[set];
+
+        for (unsigned i = 0; i < s->n; i++)
+                m->commit_milli[s->nodes[i]] += sign * ((int64_t)f->guest->n_vcpus * PLACEMENT_MILLI *
+                                                        m->p->nodes[s->nodes[i]].n_cpus / s->n_cpus);
+        for (size_t i = 0; m->tight && i < s->n_above; i++)
+                m->sets[m->above[s->above + i]].wanted_mib += sign * (int64_t)f->mib;
+}
+
+static int64_t cost_of_nodes(const Improve *m, const NodeList *s) {
+        int64_t cost = 0;
+
+        for (unsigned i = 0; i < s->n; i++)
+                cost += node_cost(m, s->nodes[i]);
+        return cost;
+}
+
+/* What it costs more to have @f on @set, with all others as they are. @f is on none. Memory without room: in all. */
+static int64_t cost_of_putting(Improve *m, const Fresh *f, size_t set, bool with_memory) {
+        int64_t before = cost_of_nodes(m, &m->sets[set]), after;
+
+        put(m, f, set, 1);
+        after = cost_of_nodes(m, &m->sets[set]) + (with_memory ? homeless_cost(m) : 0);
+        put(m, f, set, -1);
+        m->trials++;
+        return after - before + guest_cost(m, f, &m->sets[set]);
+}
+
+static int64_t whole_cost(const Improve *m) {
+        int64_t cost = homeless_cost(m);
+
+        for (size_t i = 0; i < m->p->n_nodes; i++)
+                cost += node_cost(m, i);
+        for (size_t i = 0; i < m->n_fresh; i++)
+                if (m->fresh[i].set != SIZE_MAX)
+                        cost += guest_cost(m, &m->fresh[i], &m->sets[m->fresh[i].set]);
+        return cost;
+}
+
+/* ---- the sets ---- */
+
+static uint64_t spread_distance(const Placement *p, const NodeList *s) {
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < s->n; i++)
+                for (unsigned k = 0; k < s->n; k++)
+                        sum += (uint64_t)p->nodes[s->nodes[i]].n_cpus * p->nodes[s->nodes[k]].n_cpus *
+                               topology_distance(p->topology, s->nodes[i], s->nodes[k]);
+        return u64_muldiv(sum, MICRO / 10, (uint64_t)s->n_cpus * s->n_cpus);
+}
+
+static bool is_part(const NodeList *a, const NodeList *b) {
+        if (a->n > b->n)
+                return false;
+        for (unsigned i = 0; i < a->n; i++) {
+                unsigned k = 0;
+
+                while (k < b->n && b->nodes[k] != a->nodes[i])
+                        k++;
+                if (k == b->n)
+                        return false;
+        }
+        return true;
+}
+
+static size_t find_set(const Improve *m, const NodeList *s) {
+        for (size_t i = 0; i < m->n_sets; i++)
+                if (m->sets[i].n == s->n && is_part(&m->sets[i], s))
+                        return i;
+        return SIZE_MAX;
+}
+
+static int add_set(Improve *m, const NodeList *s) {
+        int r;
+
+        if (find_set(m, s) != SIZE_MAX)
+                return 0;
+        r = GROW_ARRAY(m->sets, m->sets_capacity, m->n_sets);
+        if (r < 0)
+                return r;
+        m->sets[m->n_sets] = *s;
+        m->sets[m->n_sets].spread_distance = spread_distance(m->p, s);
+        m->n_sets++;
+        return 0;
+}
+
+static void append_node(const Improve *m, NodeList *s, size_t node) {
+        s->nodes[s->n++] = (uint16_t)node;
+        s->n_cpus += m->p->nodes[node].n_cpus;
+}
+
+static bool has_node(const NodeList *s, size_t node) {
+        for (unsigned i = 0; i < s->n; i++)
+                if (s->nodes[i] == node)
+                        return true;
+        return false;
+}
+
+static size_t nearest(const Improve *m, const NodeList *s) {
+        size_t best = SIZE_MAX;
+
+        for (size_t i = 0; i < m->p->n_nodes; i++) {
+                if (m->p->nodes[i].n_cpus == 0 || has_node(s, i))
+                        continue;
+                if (best == SIZE_MAX || topology_distance(m->p->topology, s->nodes[0], i) <
+                                                topology_distance(m->p->topology, s->nodes[0], best))
+                        best = i;
+        }
+        return best;
+}
+
+/* A node, and with its nearest ones. */
+static int add_chain(Improve *m, size_t node) {
+        NodeList s = { 0 };
+        int r;
+
+        append_node(m, &s, node);
+        for (;;) {
+                size_t next;
+
+                r = add_set(m, &s);
+                if (r < 0 || s.n == SET_NODES_MAX)
+                        return r;
+                next = nearest(m, &s);
+                if (next == SIZE_MAX)
+                        return 0;
+                append_node(m, &s, next);
+        }
+}
+
+static int add_every_set(Improve *m) {
+        for (unsigned bits = 1; bits < 1U << m->p->n_nodes; bits++) {
+                NodeList s = { 0 };
+                bool good = true;
+                int r;
+
+                for (unsigned i = 0; i < m->p->n_nodes; i++) {
+                        if (!(bits >> i & 1))
+                                continue;
+                        good = good && m->p->nodes[i].n_cpus > 0;
+                        append_node(m, &s, i);
+                }
+                r = good ? add_set(m, &s) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int relate_sets(Improve *m) {
+        int r;
+
+        for (size_t i = 0; i < m->n_sets; i++) {
+                m->sets[i].above = m->n_above;
+                for (size_t k = 0; k < m->n_sets; k++) {
+                        if (!is_part(&m->sets[i], &m->sets[k]))
+                                continue;
+                        r = GROW_ARRAY(m->above, m->above_capacity, m->n_above);
+                        if (r < 0)
+                                return r;
+                        m->above[m->n_above++] = (uint16_t)k;
+                }
+                m->sets[i].n_above = m->n_above - m->sets[i].above;
+        }
+        return 0;
+}
+
+static int list_sets(Improve *m) {
+        int r;
+
+        for (size_t i = 0; i < m->p->n_nodes; i++) {
+                r = m->p->nodes[i].n_cpus > 0 ? add_chain(m, i) : 0;
+                if (r < 0)
+                        return r;
+        }
+        r = m->p->n_nodes <= EVERY_SET_NODES ? add_every_set(m) : 0;
+        return r < 0 ? r : relate_sets(m);
+}
+
+/* ---- the search ---- */
+
+/* Enough CPUs, and within cpu.overcommit or where the search went beyond it already. @f is on none. */
+static bool suits(const Improve *m, const Fresh *f, size_t set) {
+        const NodeList *s = &m->sets[set];
+
+        if (s->n_cpus < f->guest->n_vcpus)
+                return false;
+        for (unsigned i = 0; i < s->n; i++) {
+                size_t n = s->nodes[i];
+                int64_t cpus = m->p->nodes[n].n_cpus;
+                int64_t milli = m->commit_milli[n] + (int64_t)f->guest->n_vcpus * PLACEMENT_MILLI * cpus / s->n_cpus;
+
+                if (milli > m->searched_milli[n] &&
+                    milli > (int64_t)permyriad_of((uint64_t)cpus * PLACEMENT_MILLI, f->overcommit_permyriad))
+                        return false;
+        }
+        return true;
+}
+
+/* Takes @f off and puts it where it costs least. true: that is elsewhere. */
+static bool move_one(Improve *m, Fresh *f) {
+        unsigned most = m->sets[f->set].n + m->spare;
+        size_t best = f->set;
+        int64_t least;
+
+        put(m, f, f->set, -1);
+        least = cost_of_putting(m, f, f->set, true) - LEAST_GAIN;
+        for (size_t i = 0; i < m->n_sets; i++) {
+                int64_t cost;
+
+                if (i == f->set || m->sets[i].n > most || !suits(m, f, i))
+                        continue;
+                cost = cost_of_putting(m, f, i, true);
+                if (cost >= least)
+                        continue;
+                best = i;
+                least = cost;
+        }
+        put(m, f, best, 1);
+        if (best == f->set)
+                return false;
+        f->set = best;
+        m->spare = most - m->sets[best].n;
+        return true;
+}
+
+typedef struct Pair {
+        Fresh *f, *g;
+        unsigned most;                  /* nodes of both together */
+        size_t best_f, best_g;
+        int64_t least;
+} Pair;
+
+/* Both are off; @f goes to @set: where does @g go? */
+static void try_second(Improve *m, Pair *pair, size_t set) {
+        int64_t first = cost_of_putting(m, pair->f, set, false);
+
+        put(m, pair->f, set, 1);
+        for (size_t i = 0; i < m->n_sets; i++) {
+                int64_t cost;
+
+                if (m->sets[set].n + m->sets[i].n > pair->most || !suits(m, pair->g, i))
+                        continue;
+                cost = first + cost_of_putting(m, pair->g, i, true);
+                if (cost >= pair->least)
+                        continue;
+                pair->best_f = set;
+                pair->best_g = i;
+                pair->least = cost;
+        }
+        put(m, pair->f, set, -1);
+}
+
+/* The same for two. */
+static bool move_two(Improve *m, Fresh *f, Fresh *g) {
+        Pair pair = { .f = f, .g = g, .best_f = f->set, .best_g = g->set };
+
+        pair.most = m->sets[f->set].n + m->sets[g->set].n + m->spare;
+        put(m, g, g->set, -1);
+        put(m, f, f->set, -1);
+        pair.least = cost_of_putting(m, f, f->set, false) - LEAST_GAIN;
+        put(m, f, f->set, 1);
+        pair.least += cost_of_putting(m, g, g->set, true);
+        put(m, f, f->set, -1);
+        for (size_t i = 0; i < m->n_sets; i++)
+                if (suits(m, f, i))
+                        try_second(m, &pair, i);
+        put(m, f, pair.best_f, 1);
+        put(m, g, pair.best_g, 1);
+        if (pair.best_f == f->set && pair.best_g == g->set)
+                return false;
+        f->set = pair.best_f;
+        g->set = pair.best_g;
+        m->spare = pair.most - m->sets[f->set].n - m->sets[g->set].n;
+        return true;
+}
+
+static bool pass_ones(Improve *m) {
+        bool better = false;
+
+        for (size_t i = 0; i < m->n_order && m->trials <= m->budget; i++)
+                better = move_one(m, &m->fresh[m->order[i]]) || better;
+        return better;
+}
+
+static bool pass_twos(Improve *m) {
+        bool better = false;
+
+        for (size_t i = 0; i < m->n_order; i++)
+                for (size_t k = i + 1; k < m->n_order; k++) {
+                        if (m->trials > m->budget)
+                                return false;
+                        better = move_two(m, &m->fresh[m->order[i]], &m->fresh[m->order[k]]) || better;
+                }
+        return better;
+}
+
+static void descend(Improve *m) {
+        for (unsigned pass = 0; pass < PASSES_MAX; pass++)
+                if (!pass_ones(m) && !pass_twos(m))
+                        return;
+}
+
+/* The same for the same number: no two starts alike, and no chance in it (xorshift32, G. Marsaglia). */
+static void shuffle(Improve *m, uint32_t number) {
+        uint32_t x = number * 2654435761U;
+
+        for (size_t i = m->n_order; i > 1; i--) {
+                size_t k, swapped;
+
+                x ^= x << 13;
+                x ^= x >> 17;
+                x ^= x << 5;
+                k = x % i;
+                swapped = m->order[i - 1];
+                m->order[i - 1] = m->order[k];
+                m->order[k] = swapped;
+        }
+}
+
+/* All anew, one after the other, each where it costs least. */
+static void start_again(Improve *m, unsigned number) {
+        shuffle(m, number);
+        for (size_t i = 0; i < m->n_order; i++)
+                put(m, &m->fresh[m->order[i]], m->fresh[m->order[i]].set, -1);
+        m->spare = 0;
+        for (size_t i = 0; i < m->n_order; i++) {
+                Fresh *f = &m->fresh[m->order[i]];
+
+                f->set = f->first;
+                put(m, f, f->set, 1);
+                (void)move_one(m, f);
+        }
+}
+
+/* The first descent is from what the search found. Returns the least cost, and leaves that assignment in best. */
+static int64_t search(Improve *m) {
+        int64_t least = INT64_MAX;
+
+        for (unsigned i = 0; i < STARTS_MAX && m->trials <= m->budget; i++) {
+                int64_t cost;
+
+                if (i > 0)
+                        start_again(m, i);
+                descend(m);
+                cost = whole_cost(m);
+                if (least != INT64_MAX && cost > least - LEAST_GAIN)
+                        continue;
+                least = cost;
+                for (size_t k = 0; k < m->n_fresh; k++)
+                        m->fresh[k].best = m->fresh[k].set;
+        }
+        return least;
+}
+
+/* ---- from the search's result, and back ---- */
+
+static size_t set_of(const Improve *m, const IdSet *nodes) {
+        NodeList s = { 0 };
+
+        if (idset_count(nodes) > SET_NODES_MAX)
+                return SIZE_MAX;
+        for (size_t i = 0; i < m->p->n_nodes; i++)
+                if (m->p->nodes[i].n_cpus > 0 && idset_contains(nodes, m->p->nodes[i].id))
+                        append_node(m, &s, i);
+        return find_set(m, &s);
+}
+
+static IdSet ids_of(const Improve *m, size_t set) {
+        IdSet ids = IDSET_EMPTY;
+
+        for (unsigned i = 0; i < m->sets[set].n; i++)
+                (void)idset_add(&ids, m->p->nodes[m->sets[set].nodes[i]].id);
+        return ids;
+}
+
+static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
+        IdSet unused;
+
+        *f = (Fresh){ .guest = g, .set = set_of(m, &g->memo->nodes) };
+        f->first = f->set;
+        f->overcommit_permyriad = setting(g->settings, KEY_CPU_OVERCOMMIT);
+        f->mib = placement_need(g, &g->memo->nodes) / MIB;
+        f->free = f->set != SIZE_MAX && g->n_vcpus > 0 && !g->dedicated && !g->guest->hugepages &&
+                  !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g->guest, &unused);
+}
+
+static void init_rooms(Improve *m, int64_t mib) {
+        for (size_t i = 0; i < m->n_sets; i++) {
+                NodeList *s = &m->sets[i];
+
+                for (unsigned k = 0; k < s->n; k++) {
+                        const PlacementNode *n = &m->before[s->nodes[k]];
+
+                        s->room_mib += n->memory_known ? (int64_t)(u64_sub(n->room_bytes, n->pending_bytes) / MIB) : mib;
+                }
+                m->tight = m->tight || s->room_mib < mib;
+        }
+}
+
+static int improve_init(Improve *m, PlacementGuest *const *fresh, size_t n) {
+        uint64_t vcpus = 0, mib = 0;
+        unsigned farthest = 10;
+        int r;
+
+        r = list_sets(m);
+        if (r < 0)
+                return r;
+        m->fresh = calloc(n, sizeof(*m->fresh));
+        m->order = calloc(n, sizeof(*m->order));
+        m->commit_milli = calloc(2 * m->p->n_nodes, sizeof(*m->commit_milli));
+        if (!m->fresh || !m->order || !m->commit_milli)
+                return -ENOMEM;
+        m->searched_milli = m->commit_milli + m->p->n_nodes;
+        for (size_t i = 0; i < m->p->n_nodes; i++) {
+                m->commit_milli[i] = (int64_t)m->before[i].commit_milli;
+                for (size_t k = 0; k < m->p->n_nodes; k++)
+                        farthest = MAX(farthest, topology_distance(m->p->topology, i, k));
+        }
+        for (size_t i = 0; i < n; i++) {
+                init_fresh(m, &m->fresh[i], fresh[i]);
+                if (m->fresh[i].free)
+                        m->order[m->n_order++] = i;
+                vcpus += fresh[i]->n_vcpus;
+                mib += m->fresh[i].mib;
+        }
+        m->n_fresh = n;
+        m->budget = MAX(n * TRIALS_EACH, (size_t)TRIALS_LEAST);
+        init_rooms(m, (int64_t)mib);
+        m->homeless_micro = (int64_t)u64_muldiv(vcpus * (farthest - 10), MICRO / 10, MAX(mib, UINT64_C(1)));
+        for (size_t i = 0; i < n; i++)
+                if (m->fresh[i].set != SIZE_MAX)
+                        put(m, &m->fresh[i], m->fresh[i].set, 1);
+        memcpy(m->searched_milli, m->commit_milli, m->p->n_nodes * sizeof(*m->commit_milli));
+        return 0;
+}
+
+static void improve_done(Improve *m) {
+        free(m->sets);
+        free(m->above);
+        free(m->fresh);
+        free(m->order);
+        free(m->commit_milli);
+}
+
+static int explain(const Improve *m, Fresh *f, int64_t before, int64_t after) {
+        IdSet first = ids_of(m, f->first), now = ids_of(m, f->best);
+        _cleanup_free_ char *a = NULL, *b = NULL;
+        int r;
+
+        r = idset_format(&now, &a);
+        if (r >= 0)
+                r = idset_format(&first, &b);
+        if (r < 0)
+                return r;
+        return strprintf_to(&f->guest->reason,
+                            "node%s %s: alone it would be on node%s %s; chosen together with the %zu other new guest%s, "
+                            "for an expected cost of %" PRId64 ".%02" PRId64 " CPUs instead of %" PRId64 ".%02" PRId64,
+                            idset_count(&now) == 1 ? "" : "s", a, idset_count(&first) == 1 ? "" : "s", b,
+                            m->n_fresh - 1, m->n_fresh == 2 ? "" : "s", after / (int64_t)MICRO,
+                            after % (int64_t)MICRO / 10000, before / (int64_t)MICRO,
+                            before % (int64_t)MICRO / 10000);
+}
+
+static int apply(Improve *m, int64_t before, int64_t after) {
+        int r;
+
+        memcpy(m->p->nodes, m->before, m->p->n_nodes * sizeof(*m->before));
+        for (size_t i = 0; i < m->n_fresh; i++) {
+                Fresh *f = &m->fresh[i];
+
+                if (f->best != f->first) {
+                        r = explain(m, f, before, after);
+                        if (r < 0)
+                                return r;
+                        f->guest->memo->nodes = ids_of(m, f->best);
+                }
+                placement_account_nodes(m->p, f->guest, &f->guest->memo->nodes);
+        }
+        return 0;
+}
+
+int improve_placements(Placement *p, const PlacementNode *before, PlacementGuest *const *fresh, size_t n) {
+        _cleanup_(improve_done) Improve m = { .p = p, .before = before };
+        int64_t searched, improved;
+        int r;
+
+        if (n < 2 || p->n_nodes < 2)
+                return 0;
+        r = improve_init(&m, fresh, n);
+        if (r < 0)
+                return r;
+        if (m.n_order < 2)
+                return 0;
+        searched = whole_cost(&m);
+        improved = search(&m);
+        return improved + LEAST_GAIN <= searched ? apply(&m, searched, improved) : 0;
+}
