@@ -501,11 +501,11 @@ static IdSet ids_of(const Improve *m, size_t set) {
 static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
         IdSet unused;
 
-        *f = (Fresh){ .guest = g, .set = set_of(m, &g->memo->nodes) };
+        *f = (Fresh){ .guest = g, .set = g->dedicated ? SIZE_MAX : set_of(m, &g->memo->nodes) };
         f->first = f->set;
         f->overcommit_permyriad = setting(g->settings, KEY_CPU_OVERCOMMIT);
         f->mib = placement_need(g, &g->memo->nodes) / MIB;
-        f->free = f->set != SIZE_MAX && g->n_vcpus > 0 && !g->dedicated && !g->guest->hugepages &&
+        f->free = f->set != SIZE_MAX && g->n_vcpus > 0 && !g->guest->hugepages &&
                   !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g->guest, &unused);
 }
 

@@ -204,6 +204,20 @@ static void note_places(Sim *s) {
         }
 }
 
+void engine_move_ended(Sim *s, const SimGuest *g, uint64_t failed_bytes, int result) {
+        policy_move_ended(s->engine.state, g->uuid, s->snapshot->now_usec, failed_bytes, result);
+}
+
+static void give_up_move(Sim *s, const Plan *plan) {
+        const SimGuest *g = &s->guests[s->mover.guest];
+
+        if (!plan->cancel_move || !s->mover.busy)
+                return;
+        sim_story(s, "  the move of %s is given up: %s", g->name, plan->cancel_move);
+        s->mover = (SimMover){ 0 };
+        engine_move_ended(s, g, 0, -ECANCELED);
+}
+
 static unsigned users_guests(const Sim *s) {
         unsigned n = 0;
 
@@ -214,7 +228,8 @@ static unsigned users_guests(const Sim *s) {
 
 static void decide(Sim *s, const char *only_uuid) {
         PolicyInput in = { .config = s->engine.config, .snapshot = s->snapshot, .only_uuid = only_uuid,
-                           .mover_busy = s->mover.busy };
+                           .mover_busy = s->mover.busy,
+                           .moving_uuid = s->mover.busy ? s->guests[s->mover.guest].uuid : NULL };
         _cleanup_(plan_freep) Plan *plan = NULL;
         IdSet usable = usable_cpus(s);
         unsigned relocations = s->metrics.relocations, users = users_guests(s);
@@ -227,6 +242,7 @@ static void decide(Sim *s, const char *only_uuid) {
                 return;
         if (plan->n_actions > 0)
                 s->engine.last_action_cycle = s->cycle;
+        give_up_move(s, plan);
         apply(s, plan);
         note_places(s);
         if (!s->violation && !only_uuid)
@@ -238,7 +254,7 @@ static void decide(Sim *s, const char *only_uuid) {
         if (!s->violation && s->engine.exact && !only_uuid && s->metrics.relocations == relocations &&
             users_guests(s) == users &&
             (plan->n_actions > 0 || s->cycle % 8 == 0))
-                check_quiet(s);
+                check_quiet(s, plan);
 }
 
 void engine_begin(Sim *s) {

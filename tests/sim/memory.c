@@ -15,6 +15,8 @@
 #define WATERMARK_SHARE 100U
 /* What one CPU copies: migration of 4 KiB pages runs at about 1 GiB/s on a current machine. */
 #define COPY_BYTES_PER_SEC ((double)GIB)
+/* After each slice the mover looks which target has the most free memory. */
+#define SLICE_BYTES (64 * MIB)
 
 double sim_farness(const Sim *s, const SimGuest *g, size_t node) {
         double sum = 0, bytes = 0;
@@ -122,13 +124,16 @@ void sim_mover_run(Sim *s) {
                 while (left > 0 && g->node_bytes[i] > 0) {
                         size_t to = emptiest(s, &s->mover.targets);
 
-                        moved = to == SIZE_MAX ? 0 : sim_move(s, g, i, to, left);
+                        moved = to == SIZE_MAX ? 0 : sim_move(s, g, i, to, MIN(left, SLICE_BYTES));
                         if (moved == 0)
                                 break;
                         left -= moved;
                 }
         }
         elsewhere = sim_resident(s, g) - sim_resident_on(s, g, &s->mover.targets);
-        if (elsewhere <= keep || emptiest(s, &s->mover.targets) == SIZE_MAX)
-                s->mover = (SimMover){ 0 };
+        if (elsewhere > keep && emptiest(s, &s->mover.targets) != SIZE_MAX)
+                return;
+        s->mover = (SimMover){ 0 };
+        if (s->tuner == TUNER_KVMTUNED)
+                engine_move_ended(s, g, elsewhere <= keep ? elsewhere : 0, elsewhere <= keep ? 0 : -ENOMEM);
 }

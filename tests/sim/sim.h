@@ -141,7 +141,7 @@ const char *tuner_name(TunerKind kind);
 typedef struct SimMetrics {
         double busy, wanted, wait, remote, work;
         double moved_bytes, guest_hours;
-        unsigned moves, relocations, returns, pins;
+        unsigned moves, relocations, returns, pins, late;
 } SimMetrics;
 
 typedef struct SimPending {
@@ -255,6 +255,8 @@ int sim_day(Sim *s, const char *path, char **ret_error);
 void engine_begin(Sim *s);
 void engine_started(Sim *s, SimGuest *g);
 void engine_cycle(Sim *s);
+/* As the mover reports it: pages that the kernel would not move, and 0 or -errno. */
+void engine_move_ended(Sim *s, const SimGuest *g, uint64_t failed_bytes, int result);
 /* What was under way is done. */
 void engine_finish_pending(Sim *s);
 void engine_restart(Sim *s);
@@ -269,7 +271,8 @@ void peer_cycle(Sim *s);
 /* check.c */
 void check_plan(Sim *s, const Plan *plan, const IdSet *usable);
 void check_ownership(Sim *s);
-void check_quiet(Sim *s);
+/* @first was just carried out. */
+void check_quiet(Sim *s, const Plan *first);
 /* After @t got back what it had. */
 void check_given_back(Sim *s, const SimGuest *g, SimThread *t);
 void check_restored(Sim *s);
