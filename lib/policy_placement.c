@@ -212,6 +212,20 @@ static int pin_guests(Placement *p) {
         return 0;
 }
 
+/* For the number of vCPUs: each needs a CPU of its own. */
+static void note_spare_cpus(Placement *p) {
+        for (size_t i = 0; i < p->n_guests; i++) {
+                PlacementGuest *g = &p->guests[i];
+
+                if (!g->memo || setting(g->settings, KEY_VCPUS_MODE) == VCPUS_OFF)
+                        continue;
+                g->memo->cpus_spare = 0;
+                if (g->managed && g->dedicated)
+                        g->memo->cpus_spare = placement_capacity_of(
+                                p, g, idset_is_empty(&g->memo->nodes) ? NULL : &g->memo->nodes);
+        }
+}
+
 static int decide(Placement *p) {
         int r;
 
@@ -232,6 +246,7 @@ static int decide(Placement *p) {
         r = placement_rebalance(p);
         if (r < 0)
                 return r;
+        note_spare_cpus(p);
         r = pin_guests(p);
         if (r < 0)
                 return r;

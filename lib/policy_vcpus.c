@@ -13,6 +13,9 @@
  *      waits some seconds for a guest that does not let go, and everything
  *      else that it is to do waits behind.
  *
+ * A guest of cpu.policy dedicated gets no vCPU for which there is no CPU of its
+ * own: GuestMemo.cpus_spare, counted by the placement.
+ *
  * Only what was plugged in while the guest ran can go again (the others are
  * not "hotpluggable" in libvirt's XML), and only when the guest's kernel lets
  * go. The guest agent is not used: what it takes offline stays plugged in, so
@@ -94,6 +97,16 @@ static int add_action(const VcpuDecision *d, const VcpuGuest *v, unsigned count,
         return plan_add_action(d->context->plan, ACTION_SET_VCPUS, v->guest, 0, old, new, source, "%s", reason);
 }
 
+/* A dedicated guest has a CPU of its own for each vCPU, or keeps what it has. */
+static bool has_cpus_for(const VcpuDecision *d, const VcpuGuest *v, unsigned *count) {
+        unsigned spare = v->memo->cpus_spare > d->granted ? v->memo->cpus_spare - d->granted : 0;
+
+        if (setting(v->settings, KEY_CPU_POLICY) != CPU_DEDICATED || v->memo->user_pinned)
+                return true;
+        *count = MIN(*count, v->online + spare / v->group * v->group);
+        return *count > v->online;
+}
+
 int vcpus_ask(VcpuDecision *d, VcpuGuest *v, unsigned count, Key key, const char *reason) {
         uint64_t now = d->context->snapshot->now_usec;
         bool less = count < v->online;
@@ -107,6 +120,8 @@ int vcpus_ask(VcpuDecision *d, VcpuGuest *v, unsigned count, Key key, const char
         /* One that does not let go of a vCPU may still take one. */
         if (now < m->vcpus_retry_usec && (less || m->vcpus_late == 0))
                 return skip_retry(d, v, less);
+        if (!less && !has_cpus_for(d, v, &count))
+                return vcpus_skip(d, v, SKIP_NO_CAPACITY, "no CPU where it may be could become its own");
         if (less && d->removing)
                 return vcpus_skip(d, v, SKIP_COOLDOWN,
                                   "another guest is being asked to let go of a vCPU; one at a time");

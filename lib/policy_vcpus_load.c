@@ -128,8 +128,8 @@ static int add(VcpuDecision *d, VcpuGuest *v, uint64_t demand) {
                                percent(wanted));
                 return vcpus_skip(d, v, SKIP_HOST_BUSY, text);
         }
-        (void)snprintf(text, sizeof(text), "its %u vCPU%s %u %% busy or waiting (starts at %u %%); the CPUs it may use "
-                       "are %u %% idle", v->online, plural(v->online), load,
+        (void)snprintf(text, sizeof(text), "its %u vCPU%s %u %% busy or waiting (starts at %u %%); the CPUs it may "
+                       "use are %u %% idle", v->online, plural(v->online), load,
                        percent(setting(v->settings, KEY_VCPUS_START)), percent(idle));
         return vcpus_ask(d, v, v->online + v->group, KEY_VCPUS_START, text);
 }

@@ -62,8 +62,8 @@ static int taken_over(VcpuDecision *d, VcpuGuest *v) {
         char detail[TEXT_MAX];
 
         (void)snprintf(detail, sizeof(detail),
-                       "its vCPUs are %u, not %u as set by kvmtuned: somebody else changed them, they stay", v->online,
-                       v->ours);
+                       "its vCPUs are %u, not %u as set by kvmtuned: somebody else changed them, they stay",
+                       v->online, v->ours);
         v->memo->vcpus_taken = true;
         v->memo->vcpus_target = 0;
         v->memo->vcpus_late = 0;

@@ -68,6 +68,7 @@ typedef struct GuestMemo {
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
+        unsigned cpus_spare;            /* how many more CPUs of its own it could have; never written */
         bool vcpus_watched;             /* decisions go by their number; never written */
         bool vcpus_taken;               /* the number of vCPUs was changed by somebody else */
         unsigned vcpus_target;          /* number of vCPUs asked for and not seen yet; 0: nothing is open */

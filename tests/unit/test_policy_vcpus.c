@@ -302,6 +302,36 @@ START_TEST(one_guest_is_asked_to_let_go_at_a_time) {
 }
 END_TEST
 
+/* Eight CPUs on two nodes; a neighbour on the same node holds some. */
+static const struct { const char *name; unsigned neighbour, count; unsigned want; int why; } dedicated_rows[] = {
+        { "a CPU of its own for each", 0, 4, 4, -1 },
+        { "as far as there are any", 1, 4, 3, -1 },
+        { "one is left", 2, 4, 2, -1 },
+        { "none is left", 3, 2, 0, SKIP_NO_CAPACITY },
+};
+
+START_TEST(a_dedicated_guest_gets_no_vcpu_without_a_cpu_of_its_own) {
+        Guest *g = add_guest("g", 1, 4), *other;
+        _cleanup_free_ char *text = NULL;
+
+        if (dedicated_rows[_i].neighbour > 0) {
+                other = add_guest("other", dedicated_rows[_i].neighbour, 4);
+                other->numatune_mode = NUMATUNE_STRICT;
+                other->numatune_nodes = idset_of(0);
+        }
+        g->numatune_mode = NUMATUNE_STRICT;
+        g->numatune_nodes = idset_of(0);
+        ck_assert_int_eq(strprintf_to(&text, "cpu: { policy = \"dedicated\"; };\n"
+                                      "guests = ( { match = { name = \"g\"; };"
+                                      " vcpus = { mode = \"fixed\"; count = %u; }; } );",
+                                      dedicated_rows[_i].count), 0);
+        world_configure(&world, text);
+        decide();
+        ck_assert_msg(asked(g) == dedicated_rows[_i].want, "%s: %u", dedicated_rows[_i].name, asked(g));
+        ck_assert_msg(why_not(g) == dedicated_rows[_i].why, "%s: %d", dedicated_rows[_i].name, why_not(g));
+}
+END_TEST
+
 /* ---- what becomes of a request ---- */
 
 /* A guest with two of four vCPUs that is to have one, and does not let go. */
@@ -639,6 +669,8 @@ static void add_tests(TCase *t) {
         tcase_add_loop_test(t, fixed_goes_to_its_number, 0, ELEMENTSOF(fixed_rows));
         tcase_add_loop_test(t, what_cannot_be_done_now_is_said, 0, ELEMENTSOF(blocked_rows));
         tcase_add_test(t, one_guest_is_asked_to_let_go_at_a_time);
+        tcase_add_loop_test(t, a_dedicated_guest_gets_no_vcpu_without_a_cpu_of_its_own, 0,
+                            ELEMENTSOF(dedicated_rows));
         tcase_add_test(t, a_guest_that_does_not_let_go_is_asked_less_and_less_often);
         tcase_add_test(t, between_the_tries_it_is_said);
         tcase_add_test(t, a_vcpu_that_goes_late_is_our_doing);
