@@ -58,6 +58,14 @@ static void account_present(Placement *p) {
         placement_account_reservations(p);
 }
 
+/* Every node with CPUs that are not reserved, dedicated or not: nothing else is left. */
+static int choose_anywhere(const Placement *p, PlacementGuest *g) {
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->nodes[i].n_usable > 0)
+                        (void)idset_add(&g->memo->nodes, p->nodes[i].id);
+        return strdup_to(&g->reason, "every usable CPU is dedicated to another guest: anywhere");
+}
+
 static bool has_memory(const Placement *p, const PlacementNode *n) {
         const Host *host = &p->context->snapshot->host;
         const NodeMemory *m = host_node(host, n->id);
@@ -100,12 +108,13 @@ static int choose(PolicyContext *c, IdSet *ret_nodes, char **ret_reason) {
         r = placement_new(c, &p);
         if (r < 0)
                 return r;
-        placement_hold(p);
         if (idset_is_empty(&p->usable))
                 return -ENOSPC;
+        placement_hold(p);
         account_present(p);
         g = &p->guests[p->n_guests - 1];
-        r = placement_choose(p, g);
+        nodes = placement_cpu_nodes(p);
+        r = idset_is_empty(&nodes) ? choose_anywhere(p, g) : placement_choose(p, g);
         if (r < 0)
                 return r;
         nodes = g->memo->nodes;

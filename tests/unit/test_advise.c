@@ -279,6 +279,34 @@ START_TEST(memory_nobody_measured_is_where_it_belongs) {
 }
 END_TEST
 
+static Guest *dedicated(World *w, const char *name, size_t vcpus, const char *node, const char *cpus) {
+        Guest *g = world_guest(w, name, vcpus, GIB);
+        GuestMemo *memo;
+
+        ck_assert_int_eq(state_guest(w->state, g->uuid, &memo), 0);
+        memo->nodes = set_of(node);
+        memo->cpus = set_of(cpus);
+        return g;
+}
+
+START_TEST(cpus_of_other_guests_own_are_not_there) {
+        World w;
+        Guest *g;
+
+        world_init(&w, "numa:2 core:4 pu:1", NO_RESERVE "cpu: { policy = \"dedicated\"; };");
+        dedicated(&w, "own", 3, "0", "0-2");
+        g = world_guest(&w, "shared", 4, GIB);
+        g->advised_nodes = set_of("1");
+        /* Fewer vCPUs on node 0, but a single CPU. */
+        assert_advice(&w, 2, GIB, false, "1");
+        /* None is left: anywhere, so that the guest can start. */
+        dedicated(&w, "more", 1, "0", "3");
+        dedicated(&w, "most", 4, "1", "4-7");
+        assert_advice(&w, 2, GIB, false, "0-1");
+        world_done(&w);
+}
+END_TEST
+
 START_TEST(asking_changes_nothing) {
         _cleanup_free_ char *before = NULL, *after = NULL;
         World w;
@@ -357,6 +385,7 @@ int main(void) {
         tcase_add_test(tc, guests_count_where_they_are);
         tcase_add_test(tc, a_starting_guest_counts_with_what_it_has_not_touched);
         tcase_add_test(tc, memory_nobody_measured_is_where_it_belongs);
+        tcase_add_test(tc, cpus_of_other_guests_own_are_not_there);
         tcase_add_test(tc, asking_changes_nothing);
         tcase_add_test(tc, without_cpus_or_topology_there_is_no_advice);
         tcase_add_test(tc, any_request_is_answered_with_nodes_of_the_host);
