@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Time limit: 600 s
 # vCPUs of real guests: plugged in by load and by schedule, used by the guest's
 # kernel, pinned like the others; taken back, or kept by a guest that cannot let go.
 #

@@ -470,6 +470,23 @@ START_TEST(test_full_queue_refuses_all_or_nothing) {
 }
 END_TEST
 
+/* libvirt itself waits as long as other calls may take. */
+START_TEST(test_a_guest_has_time_to_let_go_of_a_vcpu) {
+        VirtWorker w;
+        uint64_t g;
+        VirtQueue *q = connected(&w, &g);
+        const VirtRequest *r;
+        bool arm;
+
+        push_call(q, VIRT_SET_VCPUS, A, 0);
+        ck_assert_int_eq(virt_queue_next(q, &w, &r, &arm), 0);
+        ck_assert_uint_eq(virt_queue_watch(q, w.started_usec + VIRT_CALL_TIMEOUT_USEC), VIRT_CALL_TIMEOUT_USEC);
+        ck_assert_uint_eq(virt_queue_watch(q, w.started_usec + 2 * VIRT_CALL_TIMEOUT_USEC), 0);
+        virt_queue_done_result(q, &w, 0, NULL);
+        virt_queue_unref(q);
+}
+END_TEST
+
 START_TEST(test_timer_is_armed_once_and_rests_when_idle) {
         VirtWorker w;
         uint64_t g;
@@ -840,6 +857,7 @@ int main(void) {
         tcase_add_test(tc, test_attempt_that_hangs_is_a_failure);
         tcase_add_test(tc, test_listing_or_replacement_that_libvirt_does_not_answer_ends_the_connection);
         tcase_add_test(tc, test_full_queue_refuses_all_or_nothing);
+        tcase_add_test(tc, test_a_guest_has_time_to_let_go_of_a_vcpu);
         tcase_add_test(tc, test_timer_is_armed_once_and_rests_when_idle);
         tcase_add_test(tc, test_hung_guest_is_busy_and_others_are_served);
         tcase_add_test(tc, test_nobody_is_blamed_when_the_call_returned_meanwhile);
