@@ -128,7 +128,8 @@ static int record_ownership(Manager *m, const Plan *plan, Choice *choices) {
                         continue;
                 r = own(m, &plan->actions[i]);
                 choices[i].recorded = r > 0;
-                changed = changed || r > 0;
+                /* A restart must know of the move: when it began, and what to measure. */
+                changed = changed || r > 0 || plan->actions[i].kind == ACTION_MOVE_MEMORY;
         }
         if (r >= 0 && changed)
                 r = effects_save_state(m);
@@ -398,6 +399,8 @@ void effects_apply(Manager *m, const Plan *plan, const char *only_uuid) {
         size_t n = 0;
 
         effects_log_skips(m, plan, only_uuid);
+        effects_log_verdicts(m, plan);
+        effects_cancel_move(m, plan);
         if (manager_dry_run(m)) {
                 effects_log_dry_run(m, plan);
                 return;
@@ -479,23 +482,4 @@ void effects_fail_all(Manager *m, int result) {
                 } else
                         i++;
         all_answered(m);
-}
-
-int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        Manager *m = userdata;
-        MoverReport report;
-        char moved[FORMAT_BYTES_MAX], failed[FORMAT_BYTES_MAX];
-        _cleanup_free_ char *text = NULL;
-
-        (void)s;
-        (void)fd;
-        (void)revents;
-        if (mover_take_report(m->mover, &report) < 0)
-                return 0;
-        (void)strprintf_to(&text, "%s moved, %s could not be moved, in %llu ms",
-                           format_bytes_short(report.moved_bytes, moved),
-                           format_bytes_short(report.failed_bytes, failed),
-                           (unsigned long long)(report.usec / USEC_PER_MSEC));
-        effects_done(m, MOVER_COOKIE, report.result, text);
-        return 0;
 }

@@ -11,5 +11,9 @@
 /* A move that waits until the guest's nodeset is set. */
 #define WAITING_MOVE_COOKIE (UINT64_MAX - 2)
 
+/* What became of earlier moves. */
+void effects_log_verdicts(Manager *m, const Plan *plan);
+/* Gives up the move under way when the plan says so. */
+void effects_cancel_move(Manager *m, const Plan *plan);
 /* What would be done, once for each change of it. */
 void effects_log_dry_run(Manager *m, const Plan *plan);

@@ -88,6 +88,9 @@ void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result,
         else if ((result == -ESRCH || result == -ENOENT) && !snapshot_find_guest(m->snapshot, a->uuid))
                 log_struct(LOG_INFO, MESSAGE_ACTION_FAILED, fields, ELEMENTSOF(fields),
                            "%s: not done, it is gone meanwhile", what);
+        else if (a->kind == ACTION_MOVE_MEMORY && (result == -ECANCELED || result == -ENOMEM))
+                log_struct(LOG_NOTICE, MESSAGE_MOVE_ABANDONED, fields, ELEMENTSOF(fields), "%s: given up: %s", what,
+                           result_text(result, text));
         else if (result == -ECANCELED)
                 log_struct(LOG_INFO, MESSAGE_ACTION_FAILED, fields, ELEMENTSOF(fields), "%s: broken off: %s", what,
                            result_text(result, text));

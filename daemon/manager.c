@@ -342,6 +342,7 @@ Manager *manager_free(Manager *m) {
         free(m->wanted);
         free(m->rules_active);
         free(m->dry_plan);
+        free(m->cancel_reason);
         sd_event_source_unref(m->cycle_timer);
         sd_event_source_unref(m->edge_timer);
         sd_event_source_unref(m->stats_timer);

@@ -94,6 +94,7 @@ typedef struct Manager {
         bool *rules_active;             /* as logged last; config->n_rules */
         GuestSlot host_slot;            /* the same book-keeping for the host's own knobs */
         char *dry_plan;                 /* last plan printed in a dry run */
+        char *cancel_reason;            /* why the move under way is being given up */
         int lock_fd;                    /* beside the state file: one writer at a time */
         int psi_fd;
         uint64_t pressure_usec;         /* last cycle that memory pressure started */

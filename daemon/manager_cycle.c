@@ -64,6 +64,13 @@ static void ask_for_silent(Manager *m) {
         }
 }
 
+/* What a move did to its memory is measured in each cycle until it is known. */
+static bool is_verified(const Manager *m, const Guest *g) {
+        const GuestMemo *memo = state_find_guest(m->state, g->uuid);
+
+        return !memo || memo->move_cause == MOVE_NONE;
+}
+
 static void observe_guests(Manager *m, uint64_t now) {
         bool everything = m->options.mode == RUN_RECORD;
 
@@ -76,7 +83,8 @@ static void observe_guests(Manager *m, uint64_t now) {
                         g->stats.age_usec = u64_sub(now, slot->reported_usec);
                 if (slot)
                         manager_slot_observe(m, slot, g, now,
-                                             everything || (i + m->cycle) % GUEST_ROTATION == 0);
+                                             everything || !is_verified(m, g) ||
+                                                     (i + m->cycle) % GUEST_ROTATION == 0);
         }
 }
 
@@ -199,7 +207,7 @@ void manager_cycle(Manager *m, const char *only_uuid) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         PolicyInput input = { .snapshot = m->snapshot, .config = m->config, .only_uuid = only_uuid,
                               .guests_incomplete = !m->listed || m->guests_unreadable,
-                              .mover_busy = mover_busy(m->mover) };
+                              .mover_busy = mover_busy(m->mover), .moving_uuid = mover_uuid(m->mover) };
         int r;
 
         if (m->stopping)

@@ -125,6 +125,10 @@ bool mover_busy(const Mover *m) {
         return get_state(m) != MOVER_IDLE;
 }
 
+const char *mover_uuid(const Mover *m) {
+        return mover_busy(m) ? m->report.uuid : NULL;
+}
+
 void mover_cancel(Mover *m) {
         (void)pthread_mutex_lock(&m->lock);
         m->cancelled = true;

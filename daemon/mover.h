@@ -40,5 +40,7 @@ int mover_start(Mover *m, const char *uuid, int32_t pid, const IdSet *targets, u
 void mover_cancel(Mover *m);
 /* A move runs, or its report was not taken yet. */
 bool mover_busy(const Mover *m);
+/* The guest of that move; NULL when there is none. Valid until the report is taken. */
+const char *mover_uuid(const Mover *m);
 /* -EAGAIN when none has ended. */
 int mover_take_report(Mover *m, MoverReport *ret);

@@ -131,6 +131,15 @@ static void put_json_skip(FILE *f, const Skip *s) {
         (void)fputc('}', f);
 }
 
+static void put_json_verdict(FILE *f, const Verdict *v) {
+        (void)fprintf(f, "{\"cause\": \"%s\"", move_cause_to_string(v->cause));
+        put_json_member(f, "guest", v->guest);
+        put_json_member(f, "uuid", v->uuid);
+        (void)fprintf(f, ", \"gained\": %s", v->gained ? "true" : "false");
+        put_json_member(f, "detail", v->text);
+        (void)fputc('}', f);
+}
+
 static void put_json_wanted(FILE *f, const Plan *p, size_t i) {
         (void)fputs("{\"guest\": ", f);
         put_json(f, p->wanted_names[i]);
@@ -159,6 +168,14 @@ static void put_plan_json(FILE *f, const Plan *p) {
                 put_json_skip(f, &p->skips[i]);
         }
         put_json_separator(f, p->n_skips, p->n_skips);
+        if (p->n_verdicts > 0)
+                (void)fputs(",\n  \"verified\": [", f);
+        for (size_t i = 0; i < p->n_verdicts; i++) {
+                put_json_separator(f, i, p->n_verdicts);
+                put_json_verdict(f, &p->verdicts[i]);
+        }
+        if (p->n_verdicts > 0)
+                put_json_separator(f, p->n_verdicts, p->n_verdicts);
         (void)fputs(",\n  \"statistics_wanted\": [", f);
         for (size_t i = 0; i < p->n_wanted_stats; i++) {
                 put_json_separator(f, i, p->n_wanted_stats);
@@ -335,6 +352,26 @@ static int put_skips(FILE *f, const Plan *p) {
         return 0;
 }
 
+static int put_verdicts(FILE *f, const Plan *p) {
+        if (p->n_verdicts > 0)
+                (void)fprintf(f, "Earlier moves (%zu):\n", p->n_verdicts);
+        for (size_t i = 0; i < p->n_verdicts; i++) {
+                const Verdict *v = &p->verdicts[i];
+                _cleanup_free_ char *guest = NULL;
+                int r;
+
+                r = clean_text(v->guest, &guest);
+                if (r < 0)
+                        return r;
+                (void)fputs("  ", f);
+                put_padded(f, move_cause_to_string(v->cause), KIND_WIDTH);
+                (void)fprintf(f, "%s %s: ", guest, v->gained ? "gained" : "not gained");
+                put_clean(f, v->text, put_text_ascii);
+                (void)fputc('\n', f);
+        }
+        return 0;
+}
+
 static int put_plan_text(FILE *f, const Plan *p) {
         int r;
 
@@ -350,6 +387,9 @@ static int put_plan_text(FILE *f, const Plan *p) {
                 if (r < 0)
                         return r;
         }
+        r = put_verdicts(f, p);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < p->n_wanted_stats; i++) {
                 (void)fputs(i == 0 ? "Statistics wanted: " : ", ", f);
                 put_clean(f, p->wanted_names[i], put_text_ascii);

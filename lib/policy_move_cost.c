@@ -11,7 +11,9 @@
  *              d each, the number R of runnable ones has mean m = sum(d) and variance v = sum(d (1 - d)); with c
  *              CPUs E[max(R - c, 0)] <= (sqrt(v + (m - c)^2) + m - c) / 2, tight among all distributions with
  *              that mean and variance (H. Scarf, "A min-max solution of an inventory problem", 1958). No vCPU
- *              waits where each has a CPU. The measured waiting is scaled, or added to, as the model changes.
+ *              waits where each has a CPU. The measured waiting is scaled as the model changes. It counts more the
+ *              more of its time a vCPU waits, once again in proportion: two nodes without an idle CPU lose the same
+ *              time in sum whoever is where, but not each guest of them.
  *   remote     A vCPU is held to lose a quarter of its time when all its memory is twice as far as local memory
  *              (SLIT 20), in proportion to the share that is remote and to the distance beyond local; 20 % were
  *              measured on real hosts without any balancing.
@@ -26,6 +28,9 @@
 #define SHORTAGE_PERMYRIAD 10000
 #define PAYBACK_USEC USEC_PER_HOUR
 #define SCORE_STEP_PERMYRIAD 100
+/* A move for load gains 5 % of a CPU, and a tenth of what its guest wants. */
+#define LEAST_GAIN_PERMYRIAD 500
+#define LEAST_GAIN_SHARE 1000U
 
 /* Remote memory up to this is left: the guest would not notice, and QEMU's own pages always lie about a little. */
 #define REMOTE_PERMYRIAD 500U
@@ -89,22 +94,39 @@ static Part part_of(const PlacementGuest *g, uint64_t n_cpus, uint64_t of_cpus) 
         };
 }
 
-/* Less waiting on @n when @out leaves and @in comes. */
-static int64_t wait_gain(const PlacementNode *n, const Part *out, const Part *in) {
-        uint64_t model = model_wait(n->n_cpus, n->demand_permyriad, n->variance, n->commit_milli);
-        uint64_t before = MAX(model, n->wait_permyriad);
+uint64_t move_wait_cost(uint64_t wait, uint64_t demand) {
+        return u64_add(wait, u64_muldiv(wait, wait, MAX(demand, wait)));
+}
+
+/*
+ * What waits on @n after @out has left and @in has come. What is measured is
+ * scaled as the model changes, but a guest that goes takes no more with it, and
+ * one that comes brings no more, than all its demand.
+ */
+static uint64_t wait_after(const PlacementNode *n, uint64_t before, const Part *out, const Part *in) {
+        uint64_t model = model_wait(n->n_cpus, n->demand_permyriad, n->variance, n->commit_milli), change;
         uint64_t after = model_wait(n->n_cpus, u64_sub(n->demand_permyriad, out->demand) + in->demand,
                                     u64_sub(n->variance, out->variance) + in->variance,
                                     u64_sub(n->commit_milli, out->commit_milli) + in->commit_milli);
 
+        change = MAX(after, model) - MIN(after, model);
+        if (model > 0)
+                change = MAX(change, u64_muldiv(before, change, model));
         if (after > model)
-                return -(int64_t)(after - model);
-        /* No change in the model: what is measured has another cause, or is in proportion to the demand. */
-        if (model == 0)
-                after = out->demand > in->demand ? 0 : before;
-        else
-                after = u64_muldiv(before, after, model);
-        return (int64_t)before - (int64_t)after;
+                return before + MIN(change, in->demand);
+        /* Waiting that the model does not explain goes with the demand. */
+        if (model == 0 && out->demand > in->demand)
+                change = before;
+        return u64_sub(before, MIN(change, u64_sub(out->demand, in->demand)));
+}
+
+/* Less waiting on @n when @out leaves and @in comes. */
+static int64_t wait_gain(const PlacementNode *n, const Part *out, const Part *in) {
+        uint64_t model = model_wait(n->n_cpus, n->demand_permyriad, n->variance, n->commit_milli);
+        uint64_t before = MAX(model, n->wait_permyriad), after = wait_after(n, before, out, in);
+
+        return (int64_t)move_wait_cost(before, n->demand_permyriad) -
+               (int64_t)move_wait_cost(after, u64_sub(n->demand_permyriad, out->demand) + in->demand);
 }
 
 static uint64_t cpus_of(const Placement *p, const NodeList *list) {
@@ -267,6 +289,12 @@ MoveValue move_value_of_swap(const Placement *p, const PlacementGuest *a, const 
         v.remote += w.remote;
         v.shortage += w.shortage;
         return v;
+}
+
+int64_t move_least_gain(const PlacementGuest *g, bool back) {
+        uint64_t least = MAX(permyriad_of(g->demand_permyriad, LEAST_GAIN_SHARE), (uint64_t)LEAST_GAIN_PERMYRIAD);
+
+        return (int64_t)(back ? 2 * least : least);
 }
 
 int move_value_order(const MoveValue *a, const MoveValue *b) {

@@ -10,7 +10,7 @@
  * moved, memory, all to other nodes. What asks for one:
  *
  *   load       the guests placed on a node want 85 % of its CPUs or more (busy time and time spent waiting for a
- *              CPU, as measured): one of them goes to where there is less to do; where no move helps, two guests
+ *              CPU, as measured), and some node has been so for 30 s: one of them goes to where there is less to do; where no move helps, two guests
  *              change places (policy_swap.c);
  *   shortage   a node's free memory is below its share of the host's reserve, and others have room;
  *   to memory  a guest's memory is remote, and going there copies less than bringing it home, or it cannot be
@@ -21,13 +21,14 @@
  * memory is moving or an earlier move is not verified yet.
  *
  * As in irqbalance, a move must not reverse an imbalance: afterwards the
- * target may not be more loaded than the source. A move for load must also
- * lower the source's by 5 points; the other moves may not overload their
- * target. The time since the guest was placed and the cool-down since its last
- * move must be over.
+ * target may not be more loaded than the source. A move for load must gain 5 %
+ * of a CPU and a tenth of what its guest wants, and twice as much when the
+ * guest goes back to the node it left last; the other moves may not overload
+ * their target. The time since the guest was placed and the cool-down since
+ * its last move must be over.
  */
 
-#define GAIN_PERMYRIAD 500U
+#define OVERLOAD_DWELL_USEC (30 * USEC_PER_SEC)
 /* Below 1 % of a CPU nobody is moved. */
 #define SCORE_PERMYRIAD 100
 
@@ -37,7 +38,8 @@ typedef struct Rebalance {
         uint16_t *near;                 /* row i: CPU nodes by distance from the i-th CPU node, itself first */
         uint16_t *cpu_nodes;            /* indices into p->nodes */
         size_t n;
-        bool in_need;                   /* a node is overloaded or short of memory */
+        bool overloaded;                /* a node is, and for long enough */
+        bool short_of_memory;           /* a node is */
         Move move;
 } Rebalance;
 
@@ -63,7 +65,18 @@ static int compare_distance(const void *a, const void *b, void *userdata) {
         return (x > y) - (x < y);
 }
 
+/* A time after now was noted before a reboot. */
+static bool has_lasted(State *s, bool overloaded, uint64_t now_usec) {
+        if (!overloaded)
+                s->overload_usec = 0;
+        else if (s->overload_usec == 0 || s->overload_usec > now_usec)
+                s->overload_usec = now_usec;
+        return overloaded && now_usec - s->overload_usec >= OVERLOAD_DWELL_USEC;
+}
+
 static int rebalance_init(Rebalance *r, Placement *p) {
+        bool overloaded = false;
+
         *r = (Rebalance){ .p = p };
         r->cpu_nodes = calloc(MAX(p->n_nodes, (size_t)1), sizeof(*r->cpu_nodes));
         if (!r->cpu_nodes)
@@ -73,8 +86,10 @@ static int rebalance_init(Rebalance *r, Placement *p) {
 
                 if (n->n_cpus > 0)
                         r->cpu_nodes[r->n++] = (uint16_t)i;
-                r->in_need = r->in_need || n->short_bytes > 0 || placement_load(n) >= MOVE_OVERLOAD_PERMYRIAD;
+                r->short_of_memory = r->short_of_memory || n->short_bytes > 0;
+                overloaded = overloaded || placement_load(n) >= MOVE_OVERLOAD_PERMYRIAD;
         }
+        r->overloaded = has_lasted(p->context->state, overloaded, p->now_usec);
         return 0;
 }
 
@@ -201,14 +216,13 @@ typedef struct Candidate {
 /* Nothing gets worse by it: see the head of this file. */
 static bool is_allowed(const Placement *p, Candidate *c) {
         int64_t demand = (int64_t)c->guest->demand_permyriad;
-        uint64_t now = load_of(p, &c->home, &c->to, 0);
         uint64_t target = load_of(p, &c->to, &c->home, demand);
 
         if (c->guest->n_vcpus > cpus_of(p, &c->to))
                 return false;
         c->load_after = load_of(p, &c->home, &c->to, -demand);
         if (c->cause == MOVE_LOAD)
-                return target <= c->load_after && u64_sub(now, c->load_after) >= GAIN_PERMYRIAD;
+                return target <= c->load_after;
         for (size_t i = 0; c->cause == MOVE_SHORTAGE && i < c->to.n; i++)
                 if (p->nodes[c->to.at[i]].short_bytes > 0)
                         return false;
@@ -221,6 +235,19 @@ static bool is_better(const MoveValue *v, uint64_t load_after, const MoveValue *
         return order < 0 || (order == 0 && load_after < than_load);
 }
 
+bool placement_goes_back(const Placement *p, const PlacementGuest *g, const NodeList *to) {
+        for (size_t i = 0; i < to->n; i++)
+                if (p->nodes[to->at[i]].id + 1 == g->memo->move_from)
+                        return true;
+        return false;
+}
+
+static bool pays(const Placement *p, const Candidate *c, const MoveValue *v) {
+        if (c->cause == MOVE_LOAD && v->wait < move_least_gain(c->guest, placement_goes_back(p, c->guest, &c->to)))
+                return false;
+        return v->score >= SCORE_PERMYRIAD;
+}
+
 static void offer(Rebalance *r, Candidate *c) {
         const char *detail = NULL;
         Move *m = &r->move;
@@ -230,7 +257,7 @@ static void offer(Rebalance *r, Candidate *c) {
         if (!is_allowed(r->p, c))
                 return;
         v = move_value(r->p, c->guest, &c->home, &c->to);
-        if (v.score < SCORE_PERMYRIAD)
+        if (!pays(r->p, c, &v))
                 return;
         if (may_go(r->p, c->guest, &c->to, &v, &why, &detail)) {
                 if (m->guest && !is_better(&v, c->load_after, &m->value, m->load_after))
@@ -254,11 +281,12 @@ static void offer(Rebalance *r, Candidate *c) {
 }
 
 /* The node of @home that asks for relief, if one does, and of what. */
-static const PlacementNode *node_in_need(const Placement *p, const PlacementGuest *g, const NodeList *home,
+static const PlacementNode *node_in_need(const Rebalance *r, const PlacementGuest *g, const NodeList *home,
                                          MoveCause *ret) {
         const PlacementNode *worst = NULL;
+        const Placement *p = r->p;
 
-        for (size_t i = 0; i < home->n; i++) {
+        for (size_t i = 0; r->overloaded && i < home->n; i++) {
                 const PlacementNode *n = &p->nodes[home->at[i]];
 
                 if (placement_load(n) >= MOVE_OVERLOAD_PERMYRIAD && (!worst || placement_load(n) > placement_load(worst)))
@@ -329,10 +357,10 @@ static int consider(Rebalance *r, PlacementGuest *g) {
         size_t seed;
         int x;
 
-        if ((!r->in_need && !remote) || !placement_is_candidate(r->p, g))
+        if ((!r->overloaded && !r->short_of_memory && !remote) || !placement_is_candidate(r->p, g))
                 return 0;
         c.home = move_node_list(r->p, &g->memo->nodes, r->p->home);
-        c.from = node_in_need(r->p, g, &c.home, &c.cause);
+        c.from = node_in_need(r, g, &c.home, &c.cause);
         seed = remote ? seed_at_memory(r, g) : r->n;
         if (c.home.n == 0 || (!c.from && seed == r->n))
                 return 0;
@@ -358,17 +386,18 @@ static int consider(Rebalance *r, PlacementGuest *g) {
 
 /* Where no single move helps: the most and the least loaded node. */
 static int consider_swap(Rebalance *r) {
-        const PlacementNode *from = NULL, *to = NULL;
+        const PlacementNode *from = NULL;
+        const uint16_t *to = NULL;
 
         for (size_t i = 0; i < r->n; i++) {
                 const PlacementNode *n = &r->p->nodes[r->cpu_nodes[i]];
 
                 if (!from || placement_load(n) > placement_load(from))
                         from = n;
-                if (!to || placement_load(n) < placement_load(to))
-                        to = n;
+                if (!to || placement_load(n) < placement_load(&r->p->nodes[*to]))
+                        to = &r->cpu_nodes[i];
         }
-        if (!from || from == to || placement_load(from) < MOVE_OVERLOAD_PERMYRIAD)
+        if (!r->overloaded || from == &r->p->nodes[*to] || placement_load(from) < MOVE_OVERLOAD_PERMYRIAD)
                 return 0;
         return placement_swap(r->p, from, to, &r->move);
 }
@@ -432,7 +461,7 @@ static void leave_nodes(Placement *p, const PlacementGuest *g) {
 }
 
 /* Pins and memory follow from the new nodes. */
-static void apply(Placement *p, const Move *m, PlacementGuest *g, const IdSet *nodes) {
+static void apply(Placement *p, const Move *m, PlacementGuest *g, const PlacementNode *from, const IdSet *nodes) {
         uint64_t remote = placement_remote_permyriad(g, &g->memo->nodes);
 
         leave_nodes(p, g);
@@ -441,7 +470,7 @@ static void apply(Placement *p, const Move *m, PlacementGuest *g, const IdSet *n
         placement_account_nodes(p, g, nodes);
         g->memo->placed_usec = p->now_usec;
         g->moving = true;
-        placement_begin_move(p, g, m->cause, m->from, &m->value, remote);
+        placement_begin_move(p, g, m->cause, from, &m->value, remote);
         g->memo->move_waits = placement_follows_memory(g) && g->movable && g->resident_bytes != UNKNOWN_U64 &&
                               move_is_remote(g, move_remote_bytes(g, nodes));
 }
@@ -451,12 +480,10 @@ static int carry_out(Placement *p, const Move *m) {
 
         for (size_t i = 0; i < m->to.n; i++)
                 (void)idset_add(&to, p->nodes[m->to.at[i]].id);
-        if (m->other)
-                to = m->other->memo->nodes;
-        apply(p, m, m->guest, &to);
+        apply(p, m, m->guest, m->from, m->other ? &m->other->memo->nodes : &to);
         if (!m->other)
                 return 0;
-        apply(p, m, m->other, &home);
+        apply(p, m, m->other, &p->nodes[m->to.at[0]], &home);
         return strdup_to(&m->other->reason, m->guest->reason);
 }
 
@@ -499,11 +526,10 @@ int placement_rebalance(Placement *p) {
         Rebalance r;
         int x;
 
-        if (p->context->only_uuid || p->context->snapshot->interval_usec == 0 || placement_move_under_way(p) ||
-            placement_unverified(p))
+        if (p->context->only_uuid || p->context->snapshot->interval_usec == 0)
                 return 0;
         x = rebalance_init(&r, p);
-        if (x >= 0)
+        if (x >= 0 && !placement_move_under_way(p) && !placement_unverified(p))
                 x = rebalance(&r);
         rebalance_done(&r);
         return x;

@@ -15,13 +15,13 @@
  * room before the other has left.
  */
 
-#define GAIN_PERMYRIAD 500U
 #define SCORE_PERMYRIAD 100
 
 typedef struct Swap {
         Placement *p;
         const PlacementNode *from, *to;
         uint16_t from_index, to_index;
+        const uint16_t *to_list;        /* to_index, in the caller's list */
         PlacementGuest **guests;        /* of @to, by demand */
         size_t n;
         Move *move;
@@ -70,16 +70,17 @@ static void offer(Swap *s, PlacementGuest *a, PlacementGuest *b) {
         Move *m = s->move;
         MoveValue v;
 
-        if (right > left || u64_sub(placement_load(s->from), left) < GAIN_PERMYRIAD ||
-            a->n_vcpus > s->to->n_cpus || b->n_vcpus > s->from->n_cpus || !have_room(s, a, b))
+        if (right > left || a->n_vcpus > s->to->n_cpus || b->n_vcpus > s->from->n_cpus || !have_room(s, a, b))
                 return;
         v = move_value_of_swap(s->p, a, b, &from, &to);
-        if (v.score < SCORE_PERMYRIAD || (m->guest && move_value_order(&v, &m->value) >= 0))
+        if (v.score < SCORE_PERMYRIAD || v.wait < move_least_gain(a, placement_goes_back(s->p, a, &to)) ||
+            v.wait < move_least_gain(b, placement_goes_back(s->p, b, &from)) || (m->guest && move_value_order(&v, &m->value) >= 0))
                 return;
         m->cause = MOVE_SWAP;
         m->guest = a;
         m->other = b;
         m->from = s->from;
+        m->to = (NodeList){ .at = s->to_list, .n = 1 };
         m->value = v;
         m->load_after = left;
 }
@@ -126,8 +127,9 @@ static int describe(const Swap *s, char **ret) {
                             m->other->demand_permyriad / 100, m->load_after / 100, value);
 }
 
-int placement_swap(Placement *p, const PlacementNode *from, const PlacementNode *to, Move *m) {
-        Swap s = { .p = p, .from = from, .to = to, .move = m };
+int placement_swap(Placement *p, const PlacementNode *from, const uint16_t *to_list, Move *m) {
+        const PlacementNode *to = &p->nodes[*to_list];
+        Swap s = { .p = p, .from = from, .to = to, .to_list = to_list, .move = m };
         uint64_t more = surplus(from, to);
         int r = 0;
 

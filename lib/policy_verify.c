@@ -42,8 +42,9 @@ static uint64_t measure_wait(const Placement *p, const PlacementGuest *g, bool s
         for (size_t i = 0; i < p->n_nodes; i++) {
                 const PlacementNode *n = &p->nodes[i];
 
-                if (n->id == g->memo->move_from || idset_contains(&g->memo->nodes, n->id))
-                        wait += sample ? n->wait_sample_permyriad : n->wait_permyriad;
+                if (n->id + 1 == g->memo->move_from || idset_contains(&g->memo->nodes, n->id))
+                        wait += move_wait_cost(sample ? n->wait_sample_permyriad : n->wait_permyriad,
+                                               n->demand_permyriad);
         }
         return wait;
 }
@@ -56,7 +57,7 @@ static uint64_t measure(const Placement *p, const PlacementGuest *g) {
         if (cause != MOVE_SHORTAGE)
                 return placement_remote_permyriad(g, &g->memo->nodes);
         for (size_t i = 0; i < p->n_nodes; i++)
-                if (p->nodes[i].id == g->memo->move_from)
+                if (p->nodes[i].id + 1 == g->memo->move_from)
                         return p->nodes[i].short_bytes;
         return 0;
 }
@@ -67,7 +68,8 @@ void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause
 
         m->moved_usec = p->now_usec;
         m->move_cause = cause;
-        m->move_from = from ? from->id : 0;
+        if (from)
+                m->move_from = from->id + 1;
         m->move_samples = 0;
         m->move_sum = m->move_predicted = 0;
         m->move_before = remote_before;
@@ -100,8 +102,8 @@ static int format_measured(MoveCause cause, uint64_t value, char **ret) {
 
 static const char *subject(MoveCause cause) {
         if (is_of_load(cause))
-                return "vCPUs waited for a CPU on the nodes concerned, in one CPU's time";
-        return cause == MOVE_SHORTAGE ? "the node was short of" : "its memory was remote by";
+                return "waiting on the nodes concerned, in time of one CPU, was";
+        return cause == MOVE_SHORTAGE ? "what the node was short of was" : "its remote memory was";
 }
 
 static int describe(const Verdict *v, char **ret) {
@@ -115,7 +117,7 @@ static int describe(const Verdict *v, char **ret) {
                 r = format_measured(v->cause, v->after, &after);
         if (r < 0)
                 return r;
-        return strprintf_to(ret, "%s %s before the move and %s after it; %s were expected", subject(v->cause), before,
+        return strprintf_to(ret, "%s %s before the move and is %s after it, %s expected", subject(v->cause), before,
                             after, predicted);
 }
 

@@ -49,7 +49,7 @@ typedef struct GuestMemo {
         unsigned moves;                 /* in a row that did not help: each doubles the cool-down */
         uint64_t move_ended_usec;       /* its memory arrived, or the move was given up; before moved_usec: neither */
         unsigned move_cause;            /* MoveCause of the last move, until it is verified; 0: nothing to verify */
-        unsigned move_from;             /* the node it was to relieve */
+        unsigned move_from;             /* the node its vCPUs left last, plus 1; 0: none */
         bool move_waits;                /* its memory is yet to be sent after it */
         uint64_t move_before;           /* measured before the move; see Verdict */
         uint64_t move_predicted;        /* after it */
@@ -118,6 +118,7 @@ typedef struct State {
         bool ksm_taken;                 /* changed by somebody else: left alone until reload */
         bool ksm_adopted;               /* as GuestMemo.adopted, for the knobs of KSM */
         bool reclaiming;                /* balloon: host is short, taking from guests */
+        uint64_t overload_usec;         /* since when a node has been overloaded; 0: none is */
 } State;
 
 int state_new(State **ret);

@@ -111,6 +111,7 @@ static const Field host_fields[] = {
         { "ksm_stepped_usec", offsetof(State, ksm_stepped_usec), FIELD_U64, 0 },
         { "ksm_taken", offsetof(State, ksm_taken), FIELD_BOOL, 0 },
         { "reclaiming", offsetof(State, reclaiming), FIELD_BOOL, 0 },
+        { "overload_usec", offsetof(State, overload_usec), FIELD_U64, 0 },
 };
 
 static uint64_t field_get(const Field *field, const void *record) {

@@ -275,7 +275,7 @@ START_TEST(an_overloaded_node_loses_the_guest_that_helps_most) {
                 if (_i == 0)
                         ck_assert_str_eq(world_action(&w, g, ACTION_PIN_VCPU, 0)->reason,
                                          "node 0 at 100 % of its 2 CPUs, node 1 at 10 % of its 2: moving g0-0 "
-                                         "(80 % of one CPU) brings the larger to 60 %; gains 74.7 % of one CPU for 2 GiB to copy");
+                                         "(80 % of one CPU) brings the larger to 60 %; gains 88.6 % of one CPU for 2 GiB to copy");
         }
         ck_assert_uint_eq(moved, row->want[0] ? 1 : 0);
         if (!moved)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Memory moves, beyond starting one: how it ended, giving one up because the
+ * plan says so, and what became of it. What the mover reports goes into the
+ * state, where the next decisions measure from it.
+ */
+
+#include <errno.h>
+
+#include "effects_internal.h"
+#include "log.h"
+#include "messages.h"
+
+static int describe_end(const Manager *m, const MoverReport *report, char **ret) {
+        char moved[FORMAT_BYTES_MAX], failed[FORMAT_BYTES_MAX];
+        const char *why = "";
+
+        if (report->result == -ECANCELED)
+                why = m->cancel_reason ? m->cancel_reason : "kvmtuned stops";
+        else if (report->result == -ENOMEM)
+                why = "the target has no room left";
+        return strprintf_to(ret, "%s moved, %s could not be moved, in %llu ms%s%s",
+                            format_bytes_short(report->moved_bytes, moved),
+                            format_bytes_short(report->failed_bytes, failed),
+                            (unsigned long long)(report->usec / USEC_PER_MSEC), why[0] ? "; " : "", why);
+}
+
+int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        _cleanup_free_ char *text = NULL;
+        Manager *m = userdata;
+        MoverReport report;
+
+        (void)s;
+        (void)fd;
+        (void)revents;
+        if (mover_take_report(m->mover, &report) < 0)
+                return 0;
+        (void)describe_end(m, &report, &text);
+        free(TAKE_PTR(m->cancel_reason));
+        policy_move_ended(m->state, report.uuid, manager_now(m), report.failed_bytes, report.result);
+        m->state_dirty = true;
+        effects_done(m, MOVER_COOKIE, report.result, text);
+        return 0;
+}
+
+/* Said when it has ended, with what was moved until then. */
+void effects_cancel_move(Manager *m, const Plan *plan) {
+        if (!plan->cancel_move || m->cancel_reason || !mover_busy(m->mover))
+                return;
+        if (strdup_to(&m->cancel_reason, plan->cancel_move) < 0)
+                return;
+        mover_cancel(m->mover);
+}
+
+static void log_verdict(const Verdict *v) {
+        LogField fields[] = {
+                { "KVMTUNED_GUEST", v->guest },
+                { "KVMTUNED_GUEST_UUID", v->uuid },
+                { "KVMTUNED_CAUSE", move_cause_to_string(v->cause) },
+                { "KVMTUNED_RESULT", v->text },
+        };
+
+        log_struct(LOG_INFO, v->gained ? MESSAGE_MOVE_GAINED : MESSAGE_MOVE_NOT_GAINED, fields, ELEMENTSOF(fields),
+                   "%s: its move (%s) has %s: %s", v->guest, move_cause_to_string(v->cause),
+                   v->gained ? "gained" : "not gained what was expected", v->text);
+}
+
+void effects_log_verdicts(Manager *m, const Plan *plan) {
+        for (size_t i = 0; i < plan->n_verdicts; i++)
+                log_verdict(&plan->verdicts[i]);
+        m->state_dirty = m->state_dirty || plan->n_verdicts > 0;
+}
