@@ -186,6 +186,8 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(PARTS) $(LIB)
 install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 	$(INSTALL) -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/kvmtuned
 	$(INSTALL) -D -m 644 $(BUILD)/kvmtuned.service $(DESTDIR)$(UNITDIR)/kvmtuned.service
+	$(INSTALL) -D -m 644 systemd/kvmtuned-numa-balancing@.service \
+		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service
 	$(INSTALL) -D -m 644 systemd/kvmtuned.catalog $(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog
 	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/kvmtuned/conf.d
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf ]; then \
@@ -214,6 +216,7 @@ install-numad: install ## and answer libvirt's placement='auto'; a numad that is
 .PHONY: uninstall
 uninstall: ## remove what install put there; the policy and the state stay
 	rm -f $(DESTDIR)$(PREFIX)/sbin/kvmtuned $(DESTDIR)$(UNITDIR)/kvmtuned.service \
+		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service \
 		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(numad_link)
 	@if [ "$$(readlink $(DESTDIR)$(NUMAD))" = $(numad_link) ]; then rm -f $(DESTDIR)$(NUMAD); fi
 	@[ ! -d $(DESTDIR)$(dir $(numad_link)) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(dir $(numad_link))

@@ -142,7 +142,7 @@ static int record_ownership(Manager *m, const Plan *plan, Choice *choices) {
         return r;
 }
 
-static int add_pending(Manager *m, const Action *a, uint64_t cookie, bool recorded) {
+int effects_add_pending(Manager *m, const Action *a, uint64_t cookie, bool recorded) {
         int r;
 
         r = GROW_ARRAY(m->pending, m->pending_capacity, m->n_pending);
@@ -305,7 +305,7 @@ static int execute_move(Manager *m, const Plan *plan, const Choice *choices, con
         bool waits = waits_for_nodeset(plan, choices, a);
         int r;
 
-        r = add_pending(m, a, waits ? WAITING_MOVE_COOKIE : MOVER_COOKIE, false);
+        r = effects_add_pending(m, a, waits ? WAITING_MOVE_COOKIE : MOVER_COOKIE, false);
         if (r < 0 || waits)
                 return r;
         r = start_move(m, a);
@@ -350,13 +350,15 @@ static int execute(Manager *m, const Plan *plan, const Choice *choices, size_t i
                 r = ksm_write(m, a);
                 return r < 0 ? r : 1;
         }
+        if (a->kind == ACTION_SET_KERNEL)
+                return effects_set_kernel(m, a, choices[i].recorded);
         if (a->kind == ACTION_MOVE_MEMORY)
                 return execute_move(m, plan, choices, a);
         r = to_call(a, &calls[*n_calls]);
         if (r < 0)
                 return r;
         calls[*n_calls].cookie = m->next_cookie;
-        r = add_pending(m, a, m->next_cookie, choices[i].recorded);
+        r = effects_add_pending(m, a, m->next_cookie, choices[i].recorded);
         if (r < 0)
                 return r;
         m->next_cookie++;
@@ -467,9 +469,9 @@ void effects_done(Manager *m, uint64_t cookie, int result, const char *text) {
         all_answered(m);
 }
 
-/* The mover works without libvirt; what waits for libvirt ends with what it waits for. */
+/* The mover works without libvirt, and so does the kernel; what waits for libvirt ends with what it waits for. */
 static bool is_at_libvirt(const Pending *p) {
-        return p->cookie != MOVER_COOKIE && p->cookie != WAITING_MOVE_COOKIE;
+        return p->cookie != MOVER_COOKIE && p->cookie != WAITING_MOVE_COOKIE && p->cookie != KERNEL_COOKIE;
 }
 
 void effects_fail_all(Manager *m, int result) {

@@ -11,6 +11,13 @@
 /* A move that waits until the guest's nodeset is set. */
 #define WAITING_MOVE_COOKIE (UINT64_MAX - 2)
 
+/* A kernel switch that systemd was asked to set. */
+#define KERNEL_COOKIE (UINT64_MAX - 3)
+
+int effects_add_pending(Manager *m, const Action *a, uint64_t cookie, bool recorded);
+/* As execute(): 1 done, 0 its end will be told, -errno. */
+int effects_set_kernel(Manager *m, const Action *a, bool recorded);
+void effects_on_kernel(void *userdata, int result, const char *text);
 /* What became of earlier moves. */
 void effects_log_verdicts(Manager *m, const Plan *plan);
 /* Gives up the move under way when the plan says so. */

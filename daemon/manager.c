@@ -12,6 +12,7 @@
 #include "../lib/rules.h"
 #include "../lib/sysfs.h"
 #include "competitors.h"
+#include "effects_internal.h"
 #include "log.h"
 #include "messages.h"
 #include "reload.h"
@@ -272,6 +273,9 @@ static int start_workers(Manager *m) {
         r = mover_new(m->root_fd, &m->mover);
         if (r < 0)
                 return r;
+        r = kernel_knob_new(m->event, m->root_fd, effects_on_kernel, m, &m->kernel_knob);
+        if (r < 0)
+                return r;
         return add_io(m, mover_get_fd(m->mover), effects_on_mover, EPOLLIN, "memory mover");
 }
 
@@ -332,6 +336,7 @@ Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
         mover_free(m->mover);
+        kernel_knob_free(m->kernel_knob);
         virt_free(m->virt);
         for (size_t i = 0; i < m->n_pending; i++)
                 action_done(&m->pending[i].action);

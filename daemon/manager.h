@@ -28,6 +28,7 @@
 #include "../lib/observe.h"
 #include "../lib/policy.h"
 #include "../lib/state.h"
+#include "kernel_knob.h"
 #include "mover.h"
 #include "virt.h"
 
@@ -82,6 +83,7 @@ typedef struct Manager {
         HostShape shape;                /* what the topology was read for; no CPUs: at the start */
         Virt *virt;
         Mover *mover;
+        KernelKnobWriter *kernel_knob;
         GuestSlot *slots;               /* sorted by uuid */
         size_t n_slots, slots_capacity;
         Pending *pending;

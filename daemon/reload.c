@@ -35,7 +35,7 @@ static void forget_slot(GuestSlot *slot) {
 /* What the old policy had remembered and the new one must learn afresh. */
 static void forget_verdicts(Manager *m) {
         state_reset_thresholds(m->state);
-        m->state->ksm_taken = false;
+        m->state->ksm_taken = m->state->kernel_taken = false;
         for (size_t i = 0; i < m->state->n_guests; i++)
                 m->state->guests[i].balloon_taken = false;
         forget_slot(&m->host_slot);

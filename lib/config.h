@@ -52,6 +52,7 @@ typedef enum Key {
         KEY_VCPUS_DWELL,                /* usec */
         KEY_VCPUS_COOLDOWN,             /* usec */
         KEY_VCPUS_HOST_IDLE,            /* permyriad of the CPUs a guest may use */
+        KEY_KERNEL_NUMA_BALANCING,      /* KernelMode */
         _KEY_MAX,
         _KEY_INVALID = -EINVAL,
 } Key;
@@ -62,6 +63,7 @@ typedef enum CpuThreads { THREADS_PREFER, THREADS_ISOLATE, THREADS_REQUIRE, _CPU
 typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, FOLLOW_ISOLATE, _FOLLOW_MAX } Follow;
 typedef enum NumaPolicy { NUMA_NONE, NUMA_AUTO, _NUMA_POLICY_MAX } NumaPolicy;
 typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, _KSM_MODE_MAX } KsmMode;
+typedef enum KernelMode { KERNEL_KEEP, KERNEL_ON, KERNEL_OFF, KERNEL_AUTO, _KERNEL_MODE_MAX } KernelMode;
 typedef enum BalloonMode { BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, _BALLOON_MODE_MAX } BalloonMode;
 
 typedef enum VcpusMode { VCPUS_OFF, VCPUS_AUTO, VCPUS_FIXED, _VCPUS_MODE_MAX } VcpusMode;

@@ -14,6 +14,7 @@ static const char *const helper_names[] = { "none", "follow", "isolate", NULL };
 static const char *const follow_names[] = { "none", "follow", NULL };
 static const char *const numa_policy_names[] = { "none", "auto", NULL };
 static const char *const ksm_mode_names[] = { "keep", "off", "on", "auto", "ksmtuned", NULL };
+static const char *const kernel_mode_names[] = { "keep", "on", "off", "auto", NULL };
 static const char *const balloon_mode_names[] = { "off", "target", "auto", NULL };
 static const char *const vcpus_mode_names[] = { "off", "auto", "fixed", NULL };
 
@@ -83,6 +84,8 @@ const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_VCPUS_COOLDOWN] = { KEY("vcpus", "cooldown", TYPE_DURATION, SCOPE_GUEST, "2 min"),
                                  .maximum = USEC_PER_DAY },
         [KEY_VCPUS_HOST_IDLE] = { KEY("vcpus", "host_idle", TYPE_PERMYRIAD, SCOPE_GUEST, "20 %"), PERCENT_RANGE },
+
+        [KEY_KERNEL_NUMA_BALANCING] = { ENUM_KEY("kernel", "numa_balancing", SCOPE_HOST, "keep", kernel_mode_names) },
 };
 
 Key config_key_find(const char *group, const char *name) {

@@ -62,6 +62,12 @@ int thp_observer_new(ThpObserver **ret);
 ThpObserver *thp_observer_free(ThpObserver *o);
 int thp_observe(ThpObserver *o, int root_fd, Host *host);
 
+/* The kernel's NUMA balancing at work, from /proc/vmstat; after the nodes: it looks only where there are several. */
+typedef struct VmstatObserver VmstatObserver;
+int vmstat_observer_new(VmstatObserver **ret);
+VmstatObserver *vmstat_observer_free(VmstatObserver *o);
+int vmstat_observe(VmstatObserver *o, int root_fd, uint64_t now_usec, Host *host);
+
 /* All of the above in one. */
 typedef struct HostObserver HostObserver;
 int host_observer_new(int root_fd, const Topology *topology, HostObserver **ret);

@@ -11,6 +11,7 @@ struct HostObserver {
         KsmObserver *ksm;
         ThpObserver *thp;
         IsolatedObserver *isolated;
+        VmstatObserver *vmstat;
 };
 
 HostObserver *host_observer_free(HostObserver *o) {
@@ -22,6 +23,7 @@ HostObserver *host_observer_free(HostObserver *o) {
         (void)ksm_observer_free(o->ksm);
         (void)thp_observer_free(o->thp);
         (void)isolated_observer_free(o->isolated);
+        (void)vmstat_observer_free(o->vmstat);
         free(o);
         return NULL;
 }
@@ -35,7 +37,8 @@ int host_observer_new(int root_fd, const Topology *topology, HostObserver **ret)
         o->root_fd = root_fd;
         if (memory_observer_new(&o->memory) < 0 || cpu_observer_new(&o->cpu) < 0 ||
             node_observer_new(topology, &o->node) < 0 || ksm_observer_new(&o->ksm) < 0 ||
-            thp_observer_new(&o->thp) < 0 || isolated_observer_new(&o->isolated) < 0)
+            thp_observer_new(&o->thp) < 0 || isolated_observer_new(&o->isolated) < 0 ||
+            vmstat_observer_new(&o->vmstat) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(o);
         return 0;
@@ -58,6 +61,7 @@ int host_observe(HostObserver *o, uint64_t now_usec, Host *host, const char **re
         note("nodes", node_observe(o->node, o->root_fd, host), &area, &r);
         note("ksm", ksm_observe(o->ksm, o->root_fd, now_usec, host), &area, &r);
         note("thp", thp_observe(o->thp, o->root_fd, host), &area, &r);
+        note("vmstat", vmstat_observe(o->vmstat, o->root_fd, now_usec, host), &area, &r);
         if (r < 0 && ret_area)
                 *ret_area = area;
         return r;

@@ -13,6 +13,7 @@ static const char *const action_kind_table[_ACTION_KIND_MAX] = {
         [ACTION_SET_STATS_PERIOD] = "set-stats-period",
         [ACTION_SET_VCPUS] = "set-vcpus",
         [ACTION_SET_KSM] = "set-ksm",
+        [ACTION_SET_KERNEL] = "set-kernel",
 };
 DEFINE_STRING_TABLE(action_kind, ActionKind, action_kind_table)
 
@@ -22,6 +23,11 @@ static const char *const ksm_knob_table[_KSM_KNOB_MAX] = {
         [KSM_KNOB_SLEEP_MILLISECS] = "sleep_millisecs",
 };
 DEFINE_STRING_TABLE(ksm_knob, KsmKnob, ksm_knob_table)
+
+static const char *const kernel_knob_table[_KERNEL_KNOB_MAX] = {
+        [KERNEL_KNOB_NUMA_BALANCING] = "numa_balancing",
+};
+DEFINE_STRING_TABLE(kernel_knob, KernelKnob, kernel_knob_table)
 
 static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
         [SKIP_NOT_RUNNING] = "not-running",

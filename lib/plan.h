@@ -20,6 +20,7 @@ typedef enum ActionKind {
         ACTION_SET_STATS_PERIOD,/* guest;                   values: seconds */
         ACTION_SET_VCPUS,       /* guest;                   values: number of online vCPUs */
         ACTION_SET_KSM,         /* index = KsmKnob;         values: number */
+        ACTION_SET_KERNEL,      /* index = KernelKnob;      values: number */
         _ACTION_KIND_MAX,
         _ACTION_KIND_INVALID = -EINVAL,
 } ActionKind;
@@ -34,6 +35,14 @@ typedef enum KsmKnob {
         _KSM_KNOB_INVALID = -EINVAL,
 } KsmKnob;
 DECLARE_STRING_TABLE(ksm_knob, KsmKnob);        /* the file's name */
+
+/* Files below /proc/sys/kernel that kvmtuned writes. */
+typedef enum KernelKnob {
+        KERNEL_KNOB_NUMA_BALANCING,
+        _KERNEL_KNOB_MAX,
+        _KERNEL_KNOB_INVALID = -EINVAL,
+} KernelKnob;
+DECLARE_STRING_TABLE(kernel_knob, KernelKnob);  /* the file's name */
 
 typedef enum SkipReason {
         SKIP_NOT_RUNNING,       /* paused, crashed, shutting down */

@@ -113,6 +113,8 @@ static void put_json_action(FILE *f, const Action *a) {
         put_json_member(f, "uuid", a->uuid[0] ? a->uuid : NULL);
         if (a->kind == ACTION_SET_KSM)
                 put_json_member(f, "knob", ksm_knob_to_string((KsmKnob)a->index));
+        else if (a->kind == ACTION_SET_KERNEL)
+                put_json_member(f, "knob", kernel_knob_to_string((KernelKnob)a->index));
         else
                 (void)fprintf(f, ", \"index\": %u", a->index);
         put_json_member(f, "old", a->old_value);
@@ -207,6 +209,8 @@ static int action_target(const Action *a, char **ret) {
 
         if (a->kind == ACTION_SET_KSM)
                 return strprintf_to(ret, "%s", ksm_knob_to_string((KsmKnob)a->index) ?: "?");
+        if (a->kind == ACTION_SET_KERNEL)
+                return strprintf_to(ret, "%s", kernel_knob_to_string((KernelKnob)a->index) ?: "?");
         r = clean_text(a->guest ?: "host", &text);
         if (r < 0)
                 return r;

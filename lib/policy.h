@@ -80,6 +80,7 @@ int policy_want_stats(PolicyContext *c);
 /* One controller each. Return 0 or -ENOMEM. */
 int policy_placement(PolicyContext *c);         /* vCPU, emulator, iothread pins and memory: one decision */
 int policy_ksm(PolicyContext *c);
+int policy_kernel(PolicyContext *c);             /* switches of the kernel */
 int policy_balloon(PolicyContext *c);
 int policy_vcpus(PolicyContext *c);
 

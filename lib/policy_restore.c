@@ -7,8 +7,9 @@
  * Order of giving back: memory policy before the pins that run on it; balloons
  * that grow before those that shrink (a guest waits for memory, the host does
  * not); then statistics periods; then vCPU counts, for a guest that does not
- * let go of a vCPU keeps what comes after it waiting; KSM last, its rate before
- * its switch, so that it never runs at a rate nobody asked for.
+ * let go of a vCPU keeps what comes after it waiting; the kernel's switches and
+ * KSM last, its rate before its switch, so that it never runs at a rate nobody
+ * asked for.
  */
 
 #include <inttypes.h>
@@ -89,6 +90,8 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
 
         if (kind == ACTION_SET_KSM)
                 return format_ksm(&snapshot->host.ksm, index, ret);
+        if (kind == ACTION_SET_KERNEL)
+                return index == KERNEL_KNOB_NUMA_BALANCING ? format_number(snapshot->host.numa_balancing, ret) : -ENODATA;
 
         g = snapshot_find_guest(snapshot, uuid);
         if (!g)
@@ -269,6 +272,8 @@ static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
                 return 4;
         case ACTION_SET_VCPUS:
                 return 5;
+        case ACTION_SET_KERNEL:
+                return 6;
         case ACTION_SET_KSM:
                 return owned->index == KSM_KNOB_RUN ? 7 : 6;
         default:

@@ -166,8 +166,10 @@ static int verify(Placement *p, PlacementGuest *g) {
         if (m->move_ended_usec < m->moved_usec || m->move_ended_usec > p->now_usec)
                 m->move_ended_usec = p->now_usec;
         /* What was measured until now is of before, or of the way. */
-        if (u64_sub(p->now_usec, m->move_ended_usec) < p->context->snapshot->interval_usec)
+        if (u64_sub(p->now_usec, m->move_ended_usec) < p->context->snapshot->interval_usec ||
+            m->move_sampled_usec == p->now_usec)
                 return 0;
+        m->move_sampled_usec = p->now_usec;
         m->move_sum = u64_add(m->move_sum, measure(p, g));
         m->move_samples++;
         return m->move_samples < VERIFY_SAMPLES ? 0 : conclude(p, g);

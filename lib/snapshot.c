@@ -141,6 +141,7 @@ int snapshot_new(Snapshot **ret) {
         s->host.cpu_busy_permyriad = UNKNOWN_PERMYRIAD;
         s->host.ksm.ksmd_busy_permyriad = UNKNOWN_PERMYRIAD;
         s->host.numa_balancing = UNKNOWN_U64;
+        s->host.numa_faults = NUMA_FAULTS_UNKNOWN;
         *ret = s;
         return 0;
 }

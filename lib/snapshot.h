@@ -90,6 +90,15 @@ typedef struct ThpStatus {
         uint64_t khugepaged_scan_sleep_millisecs;
 } ThpStatus;
 
+/* The kernel's own NUMA balancing, over the last interval. UNKNOWN_U64 each: no rates, or no such counters. */
+typedef struct NumaFaults {
+        uint64_t faults_per_sec;        /* hinting faults */
+        uint64_t local_per_sec;         /* of them: the page was on the CPU's own node */
+        uint64_t migrated_per_sec;      /* pages moved */
+} NumaFaults;
+
+#define NUMA_FAULTS_UNKNOWN ((NumaFaults){ UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64 })
+
 typedef struct Host {
         HostMemory memory;
         Psi psi_memory, psi_cpu, psi_io;
@@ -102,6 +111,7 @@ typedef struct Host {
         ThpStatus thp;
         uint64_t hugepage_bytes;        /* the default size of huge pages; 0: none */
         uint64_t numa_balancing;        /* kernel.numa_balancing; UNKNOWN_U64 = no such switch */
+        NumaFaults numa_faults;
 } Host;
 
 typedef enum GuestState {

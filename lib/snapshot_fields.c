@@ -22,6 +22,9 @@ static const SnapField host_fields[] = {
         FIELD("cpu_busy", SNAP_SHARE, Host, cpu_busy_permyriad, UNKNOWN_SHARE),
         FIELD("hugepage_size", SNAP_SIZE, Host, hugepage_bytes, .fallback = 2 * MIB),
         FIELD("numa_balancing", SNAP_COUNT, Host, numa_balancing, .unknown = true),
+        FIELD("numa_faults", SNAP_COUNT, Host, numa_faults.faults_per_sec, UNKNOWN_SIZE),
+        FIELD("numa_faults_local", SNAP_COUNT, Host, numa_faults.local_per_sec, UNKNOWN_SIZE),
+        FIELD("numa_migrated", SNAP_COUNT, Host, numa_faults.migrated_per_sec, UNKNOWN_SIZE),
 };
 TABLE(snap_host, host_fields);
 

@@ -111,7 +111,13 @@ int state_copy(const State *s, State **ret) {
         copy->ksm_stepped_usec = s->ksm_stepped_usec;
         copy->ksm_taken = s->ksm_taken;
         copy->ksm_adopted = s->ksm_adopted;
+        copy->kernel_wish = s->kernel_wish;
+        copy->kernel_wish_usec = s->kernel_wish_usec;
+        copy->kernel_set_usec = s->kernel_set_usec;
+        copy->kernel_taken = s->kernel_taken;
+        copy->kernel_adopted = s->kernel_adopted;
         copy->reclaiming = s->reclaiming;
+        copy->overload_usec = s->overload_usec;
         *ret = TAKE_PTR(copy);
         return 0;
 }

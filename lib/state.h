@@ -55,6 +55,7 @@ typedef struct GuestMemo {
         uint64_t move_predicted;        /* after it */
         uint64_t move_sum;              /* measured since it ended, of so many decisions */
         unsigned move_samples;
+        uint64_t move_sampled_usec;
         uint64_t unmovable_bytes;       /* remote memory that the kernel would not move */
         uint64_t demand_permyriad;      /* smoothed CPU demand and wait of its vCPUs, as of measured_usec; */
         uint64_t wait_permyriad;        /* never written */
@@ -117,6 +118,11 @@ typedef struct State {
         uint64_t ksm_stepped_usec;
         bool ksm_taken;                 /* changed by somebody else: left alone until reload */
         bool ksm_adopted;               /* as GuestMemo.adopted, for the knobs of KSM */
+        unsigned kernel_wish;           /* auto: 1 numa_balancing off, 2 on, 0 neither; and since when */
+        uint64_t kernel_wish_usec;
+        uint64_t kernel_set_usec;       /* auto has changed it */
+        bool kernel_taken;              /* changed by somebody else: left alone until reload */
+        bool kernel_adopted;            /* as GuestMemo.adopted, for the kernel's switches */
         bool reclaiming;                /* balloon: host is short, taking from guests */
         uint64_t overload_usec;         /* since when a node has been overloaded; 0: none is */
 } State;

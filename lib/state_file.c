@@ -72,6 +72,7 @@ static const Field guest_fields[] = {
         { "move_predicted", offsetof(GuestMemo, move_predicted), FIELD_U64, 0 },
         { "move_sum", offsetof(GuestMemo, move_sum), FIELD_U64, 0 },
         { "move_samples", offsetof(GuestMemo, move_samples), FIELD_UNSIGNED, 0 },
+        { "move_sampled_usec", offsetof(GuestMemo, move_sampled_usec), FIELD_U64, 0 },
         { "unmovable_bytes", offsetof(GuestMemo, unmovable_bytes), FIELD_U64, 0 },
         { "pins_seen", offsetof(GuestMemo, pins_seen), FIELD_BOOL, 0 },
         { "user_pinned", offsetof(GuestMemo, user_pinned), FIELD_BOOL, 0 },
@@ -110,6 +111,10 @@ static const Field host_fields[] = {
         { "ksm_pages", offsetof(State, ksm_pages), FIELD_U64, 0 },
         { "ksm_stepped_usec", offsetof(State, ksm_stepped_usec), FIELD_U64, 0 },
         { "ksm_taken", offsetof(State, ksm_taken), FIELD_BOOL, 0 },
+        { "kernel_wish", offsetof(State, kernel_wish), FIELD_UNSIGNED, 0 },
+        { "kernel_wish_usec", offsetof(State, kernel_wish_usec), FIELD_U64, 0 },
+        { "kernel_set_usec", offsetof(State, kernel_set_usec), FIELD_U64, 0 },
+        { "kernel_taken", offsetof(State, kernel_taken), FIELD_BOOL, 0 },
         { "reclaiming", offsetof(State, reclaiming), FIELD_BOOL, 0 },
         { "overload_usec", offsetof(State, overload_usec), FIELD_U64, 0 },
 };
@@ -398,6 +403,8 @@ static int read_owned(Reader *reader) {
                 return r;
         if (o.kind == ACTION_SET_KSM && o.index >= _KSM_KNOB_MAX)
                 return fault(reader, "there is no KSM setting %u", o.index);
+        if (o.kind == ACTION_SET_KERNEL && o.index >= _KERNEL_KNOB_MAX)
+                return fault(reader, "there is no kernel setting %u", o.index);
         while ((r = next_pair(reader, &key, &value)) > 0) {
                 if (streq(key, "original"))
                         o.original = value;
@@ -541,7 +548,7 @@ static int read_lines(Reader *reader, char *text) {
 }
 
 static void mark_adopted(State *s) {
-        s->ksm_adopted = true;
+        s->ksm_adopted = s->kernel_adopted = true;
         for (size_t i = 0; i < s->n_guests; i++)
                 s->guests[i].adopted = true;
 }

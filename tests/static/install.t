@@ -22,7 +22,8 @@ check() { # check DESCRIPTION COMMAND...
 }
 
 check 'make install' make -s BUILD="$BUILD" install DESTDIR="$tmp/root" PREFIX=/usr
-for file in usr/sbin/kvmtuned usr/lib/systemd/system/kvmtuned.service usr/lib/systemd/catalog/kvmtuned.catalog \
+for file in usr/sbin/kvmtuned usr/lib/systemd/system/kvmtuned.service \
+        'usr/lib/systemd/system/kvmtuned-numa-balancing@.service' usr/lib/systemd/catalog/kvmtuned.catalog \
         etc/kvmtuned/kvmtuned.conf usr/share/man/man8/kvmtuned.8 usr/share/man/man5/kvmtuned.conf.5 \
         usr/share/man/man5/kvmtuned-snapshot.5 usr/share/man/man8/kvmtuned-numad.8; do
         check "$file is there" test -s "$tmp/root/$file"

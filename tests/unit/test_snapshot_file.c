@@ -299,6 +299,7 @@ static void random_host(uint64_t *state, const Topology *t, Host *h) {
         h->thp.khugepaged_pages_to_scan = random_u64(state, false);
         h->hugepage_bytes = random_u64(state, false);
         h->numa_balancing = random_u64(state, true);
+        h->numa_faults = (NumaFaults){ random_u64(state, true), random_u64(state, true), random_u64(state, true) };
 }
 
 static void random_reservations(uint64_t *state, Snapshot *s) {
