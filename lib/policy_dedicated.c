@@ -14,7 +14,9 @@
  *
  * Dedicated guests are served before all others, the largest first. One that
  * cannot have all its CPUs gets none: it shares CPUs like a guest of policy
- * shared, a Skip says what is missing, and it is tried again at every look.
+ * shared, a Skip says what is missing, and it is tried again at every look. One
+ * that had them, and needs more than there are (a vCPU was plugged in, a CPU
+ * went offline), keeps what it has: only the vCPUs without one share.
  *
  * Exclusive means: no guest that kvmtuned manages is pinned there. Others can
  * be anywhere; placement_report_intruders() names them.
@@ -207,18 +209,19 @@ static void bar_user_pins(Placement *p) {
         }
 }
 
-static int refuse(Placement *p, PlacementGuest *g, const IdSet *nodes) {
+static int say_what_is_missing(Placement *p, const PlacementGuest *g, unsigned n_free) {
         static const char *const what[_CPU_THREADS_MAX] = {
                 [THREADS_PREFER] = "CPUs", [THREADS_ISOLATE] = "whole cores",
                 [THREADS_REQUIRE] = "CPUs on whole cores with siblings",
         };
         CpuThreads threads = placement_threads_policy(g);
-        unsigned n_free = placement_capacity_of(p, g, nodes);
+        unsigned n_own = idset_count(&g->memo->cpus);
         bool smt = false;
 
-        release_all(p, g);
-        g->dedicated = false;
-        g->refused = p->sharing = true;
+        if (n_own > 0)
+                return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, SKIP_NO_CAPACITY,
+                                     "it needs %u %s of its own, and has %u of them; no more are free where it may be",
+                                     g->n_wanted, what[threads], n_own);
         for (size_t i = 0; i < p->n_cores; i++)
                 smt = smt || p->cores[i].n_cpus > 1;
         if (threads == THREADS_REQUIRE && !smt)
@@ -228,6 +231,24 @@ static int refuse(Placement *p, PlacementGuest *g, const IdSet *nodes) {
         return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, SKIP_NO_CAPACITY,
                              "it needs %u %s of its own, and %u are free where it may be: it shares CPUs until then",
                              g->n_wanted, what[threads], n_free);
+}
+
+static int refuse(Placement *p, PlacementGuest *g, const IdSet *nodes) {
+        unsigned n_free = placement_capacity_of(p, g, nodes);
+
+        release_all(p, g);
+        g->dedicated = false;
+        g->refused = p->sharing = true;
+        return say_what_is_missing(p, g, n_free);
+}
+
+/* It stays where it is, with the CPUs in @cpus. */
+static int serve_in_part(Placement *p, PlacementGuest *g, const IdSet *cpus) {
+        g->memo->cpus = *cpus;
+        take_all(p, g);
+        p->sharing = true;
+        placement_account(p, g);
+        return say_what_is_missing(p, g, 0);
 }
 
 /* What a decision that gave it CPUs says; @moved: on nodes that were chosen now, and g->reason tells why. */
@@ -249,7 +270,8 @@ static int describe(PlacementGuest *g, bool moved) {
                             idset_count(&g->memo->nodes) == 1 ? "" : "s", nodes);
 }
 
-static int serve_elsewhere(Placement *p, PlacementGuest *g) {
+static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
+        bool stays = had_some && place_is_valid(p, g);
         IdSet bound, before = g->memo->cpus;
         const IdSet *within = NULL;
         int r;
@@ -258,7 +280,7 @@ static int serve_elsewhere(Placement *p, PlacementGuest *g) {
         if (has_nodes(g) && placement_bound_nodes(p, g->guest, &bound))
                 within = &bound;
         if (!has_nodes(g) || placement_capacity_of(p, g, within) < g->n_wanted)
-                return refuse(p, g, within);
+                return stays ? serve_in_part(p, g, &before) : refuse(p, g, within);
         r = placement_choose(p, g);
         if (r < 0)
                 return r;
@@ -271,6 +293,7 @@ static int serve_elsewhere(Placement *p, PlacementGuest *g) {
 }
 
 int placement_dedicate(Placement *p, PlacementGuest *g) {
+        bool had_some = !idset_is_empty(&g->memo->cpus);
         IdSet nodes;
 
         bar_user_pins(p);
@@ -279,7 +302,7 @@ int placement_dedicate(Placement *p, PlacementGuest *g) {
         if (!place_is_valid(p, g) ||
             placement_capacity_of(p, g, &nodes) + idset_count(&g->memo->cpus) < g->n_wanted ||
             complete(p, g, true) > 0)
-                return serve_elsewhere(p, g);
+                return serve_elsewhere(p, g, had_some);
         placement_account(p, g);
         return describe(g, false);
 }

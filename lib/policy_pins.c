@@ -42,6 +42,7 @@ typedef struct Wanted {
         IdSet cpus;             /* the whole set of the guest */
         IdSet *cell_cpus;       /* of each cell with a nodeset of its own, else empty */
         bool single;            /* one CPU a vCPU, in p->picked */
+        bool dedicated;         /* its own; a vCPU for which there is none shares */
         bool emulator, iothreads;
         IdSet emulator_cpus, iothread_cpus;
 } Wanted;
@@ -84,6 +85,7 @@ static int wanted_init(Placement *p, const PlacementGuest *g, Wanted *w) {
         if (r < 0)
                 return r;
         w->single = g->dedicated || placement_policy(g) == CPU_PINNED;
+        w->dedicated = g->dedicated;
         if (g->dedicated) {
                 wanted_dedicated(p, g, w);
                 return 0;
@@ -102,9 +104,11 @@ static void wanted_done(Wanted *w) {
 static bool wanted_of(const Placement *p, const Guest *g, const Wanted *w, size_t i, const ThreadRef *ref,
                       IdSet *ret) {
         if (ref->kind == ACTION_PIN_VCPU) {
-                if (!ref->thread->online || (w->single && p->picked[i] < 0))
+                bool has_one = w->single && p->picked[i] >= 0;
+
+                if (!ref->thread->online || (w->single && !has_one && !w->dedicated))
                         return false;
-                *ret = w->single ? idset_of((unsigned)p->picked[i])
+                *ret = has_one ? idset_of((unsigned)p->picked[i])
                                  : *placement_vcpu_cpus(g, w->cell_cpus, &w->cpus, ref->index);
         } else if (ref->kind == ACTION_PIN_EMULATOR && w->emulator)
                 *ret = w->emulator_cpus;

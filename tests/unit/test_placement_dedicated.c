@@ -430,6 +430,37 @@ START_TEST(a_vcpu_keeps_its_cpu) {
 }
 END_TEST
 
+START_TEST(one_that_lacks_a_cpu_keeps_the_others) {
+        Guest *d;
+        World w;
+
+        world_init(&w, "numa:1 core:4 pu:1", policy_text);
+        (void)world_guest(&w, "s-1", 1, 64 * MIB);
+        d = world_guest(&w, "d-1", 4, 64 * MIB);
+        d->vcpus[3].online = false;
+        decide_and_apply(&w);
+        assert_own(&w, d, "0-2");
+        /* The fourth vCPU is plugged in; one CPU stays with those that share, and it goes there. */
+        d->vcpus[3].online = true;
+        world_decide(&w, NULL);
+        ck_assert(world_skips(&w, d, ACTION_PIN_VCPU, SKIP_NO_CAPACITY));
+        ck_assert_uint_eq(w.plan->n_actions, 1);
+        assert_action(&w, d, ACTION_PIN_VCPU, 3, "3");
+        world_apply(&w);
+        assert_own(&w, d, "0-2");
+        world_decide(&w, NULL);
+        assert_quiet(&w);
+        /* One of its CPUs goes offline. */
+        take_offline(&w, 1);
+        d->vcpus[1].affinity = w.snapshot->topology->online;
+        world_decide(&w, NULL);
+        assert_own(&w, d, "0,2");
+        ck_assert_uint_eq(w.plan->n_actions, 1);
+        assert_action(&w, d, ACTION_PIN_VCPU, 1, "3");
+        world_done(&w);
+}
+END_TEST
+
 START_TEST(one_that_waits_is_served_when_cpus_come_free) {
         Guest *a, *b;
         World w;
@@ -536,6 +567,7 @@ int main(void) {
         tcase_add_test(tc, a_guest_that_starts_concerns_the_others);
         tcase_add_test(tc, cpus_are_taken_though_the_pins_are_still_on_their_way);
         tcase_add_test(tc, a_vcpu_keeps_its_cpu);
+        tcase_add_test(tc, one_that_lacks_a_cpu_keeps_the_others);
         tcase_add_test(tc, one_that_waits_is_served_when_cpus_come_free);
         tcase_add_test(tc, a_pin_somebody_else_changes_ends_it);
         tcase_add_test(tc, nodes_beyond_the_ratio_do_not_fit);
