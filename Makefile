@@ -172,7 +172,7 @@ lab: ## the installed service on a machine with four NUMA nodes, in a VM (as roo
 .PHONY: bench
 bench: deps ## costs: decisions, start to pinned, the daemon with 10 to 200 guests (as root, half an hour)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
-	@$(MAKE) --no-print-directory $(BENCH_BIN)
+	@$(MAKE) --no-print-directory $(BENCH_BIN) $(SIM_BIN)
 	@tests/bench/run
 
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))

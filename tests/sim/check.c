@@ -249,9 +249,9 @@ void check_restored(Sim *s) {
         }
 }
 
-/* A place that CPU hot-plug or a pin of the user's made invalid may be left at any time. */
+/* A place that CPU hot-plug or a pin of the user's made invalid may be left at any time. Peers may do as they like. */
 static bool is_forced(const Sim *s, const SimGuest *g) {
-        return g->forced_usec > 0 && s->snapshot->now_usec - g->forced_usec <= 3 * s->step_usec;
+        return s->tuner != TUNER_KVMTUNED || (g->forced_usec > 0 && s->snapshot->now_usec - g->forced_usec <= 3 * s->step_usec);
 }
 
 void check_place(Sim *s, SimGuest *g, const IdSet *nodes) {

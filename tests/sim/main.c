@@ -3,6 +3,7 @@
 /*
  * sim [--seeds N] [--first SEED] [--jobs N]   that many random scenarios, as TAP
  * sim --seed N [-v]                           one of them; -v tells the story
+ * sim --day FILE...                           days, with each tuner, as a table
  */
 
 #include "sim.h"
@@ -106,6 +107,50 @@ static int report(uint64_t first, uint64_t n, unsigned jobs) {
         return good && t.late <= n / UNSETTLED_ONE_IN ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* One tuner's line; *none_work is the work done without any. 1: something was violated. */
+static int run_day(const char *path, TunerKind tuner, bool verbose, double *none_work) {
+        Sim s = { .tuner = tuner, .verbose = verbose };
+        _cleanup_free_ char *error = NULL;
+        const SimMetrics *m = &s.metrics;
+        double days;
+        int rc;
+
+        if (sim_day(&s, path, &error) < 0) {
+                (void)fprintf(stderr, "%s\n", error);
+                exit(2);
+        }
+        sim_run(&s);
+        if (tuner == TUNER_NONE)
+                *none_work = m->work;
+        days = MAX(m->guest_hours / 24, 1e-9);
+        (void)printf("%-12s %-9s %8.1f %7.1f %10.1f %12.2f %8u %9.1f\n", strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
+                     tuner_name(tuner), 100 * m->remote / MAX(m->busy, 1e-9), 100 * m->wait / MAX(m->wanted, 1e-9),
+                     m->moved_bytes / (double)GIB, m->relocations / days, m->returns,
+                     100 * m->work / MAX(*none_work, 1e-9));
+        (void)fflush(stdout);
+        rc = s.violation != NULL;
+        if (s.violation)
+                (void)printf("# %s\n", s.violation);
+        sim_done(&s);
+        return rc;
+}
+
+static int run_days(char **paths, int n, bool verbose) {
+        int rc = 0;
+
+        (void)printf("%-12s %-9s %8s %7s %10s %12s %8s %9s\n", "day", "tuner", "remote %", "wait %", "moved GiB",
+                     "node changes", "returns", "work %");
+        (void)printf("%-12s %-9s %8s %7s %10s %12s %8s %9s\n", "", "", "of use", "of use", "", "a guest-day", "",
+                     "of none");
+        for (int i = 0; i < n; i++) {
+                double none_work = 0;
+
+                for (unsigned k = 0; k < _TUNER_MAX; k++)
+                        rc |= run_day(paths[i], (TunerKind)k, verbose && k == TUNER_KVMTUNED, &none_work);
+        }
+        return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static uint64_t number(const char *text) {
         char *end;
         uint64_t n = strtoull(text, &end, 10);
@@ -120,22 +165,26 @@ int main(int argc, char **argv) {
         static const struct option options[] = {
                 { "seeds", required_argument, NULL, 'n' }, { "first", required_argument, NULL, 'f' },
                 { "jobs", required_argument, NULL, 'j' },  { "seed", required_argument, NULL, 's' },
-                { "verbose", no_argument, NULL, 'v' },     { 0 },
+                { "verbose", no_argument, NULL, 'v' },     { "day", no_argument, NULL, 'd' },
+                { 0 },
         };
         uint64_t n = DEFAULT_SEEDS, first = 1, seed = 0;
-        bool verbose = false, one = false;
+        bool verbose = false, one = false, days = false;
         unsigned jobs = 1;
         int o;
 
-        while ((o = getopt_long(argc, argv, "n:f:j:s:v", options, NULL)) >= 0)
+        while ((o = getopt_long(argc, argv, "n:f:j:s:vd", options, NULL)) >= 0)
                 switch (o) {
                 case 'n': n = number(optarg); break;
                 case 'f': first = number(optarg); break;
                 case 'j': jobs = (unsigned)number(optarg); break;
                 case 's': seed = number(optarg); one = true; break;
                 case 'v': verbose = true; break;
+                case 'd': days = true; break;
                 default: return 2;
                 }
+        if (days)
+                return run_days(argv + optind, argc - optind, verbose);
         if (one) {
                 Totals t = { 0 };
 

@@ -25,7 +25,7 @@ static const char policy_guests[] =
         "           { match = { name = \"e-*\"; }; cpu = { emulator = \"none\"; iothreads = \"none\"; }; } );";
 
 static void configure(Sim *s, SimRandom *r) {
-        unsigned cooldown = 20 + sim_pick(r, 5) * 10, reserved = sim_pick(r, 6), rate = 64 << sim_pick(r, 6);
+        unsigned cooldown = 20 + sim_pick(r, 5) * 10, reserved = sim_pick(r, 6), rate = 64U << sim_pick(r, 6);
         uint64_t bytes = 0;
         _cleanup_free_ char *text = NULL, *error = NULL;
 

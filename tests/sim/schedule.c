@@ -2,18 +2,20 @@
 
 /*
  * One interval of CPU time, in parts. In each part every thread sits on one
- * CPU of its mask: where it was when there is room, else on the least loaded
- * one, the nearest first among equals. The CPU shares its time fairly: nobody
+ * CPU of its mask: where it was when that is idle, else on the least loaded one
+ * of its node when there is room for it, else on the least loaded of all. The CPU shares its time fairly: nobody
  * gets more than it wants, and what the others leave is shared (max-min).
  * Who chooses first changes from part to part, so that over the interval
  * three hogs on two CPUs get about the same.
  *
  * Waiting: a thread that gets less than it wants has a backlog and is runnable
- * all the time. One that gets what it wants still finds the CPU taken with the
- * chance that the others on it are running.
+ * all the time. One that gets what it wants waits while every CPU that it may
+ * use in the node is taken.
  */
 
 #include "sim.h"
+
+#include <math.h>
 
 #define PARTS 4U
 
@@ -72,23 +74,28 @@ static void add_slots(Run *r, SimThread *mover) {
         r->slots[r->n++] = (Slot){ .thread = mover, .want = s->mover.cpu };
 }
 
-static int choose_cpu(const Sim *s, const SimThread *t, double want) {
-        double best_load = 1e9;
-        int best = -1, home = t->cpu;
-        size_t home_node;
+static int least_loaded(const Sim *s, const IdSet *cpus) {
+        int best = -1;
 
-        if (home >= 0 && idset_contains(&t->allowed, (unsigned)home) && s->cpu_load[home] + want <= 1.0)
-                return home;
-        home_node = sim_node_of_cpu(s, home);
-        IDSET_FOREACH(cpu, &t->allowed) {
-                double load = s->cpu_load[cpu] - (home >= 0 && sim_node_of_cpu(s, cpu) == home_node ? 0.1 : 0);
-
-                if (load + 1e-9 < best_load) {
-                        best_load = load;
+        IDSET_FOREACH(cpu, cpus)
+                if (best < 0 || s->cpu_load[cpu] + 1e-9 < s->cpu_load[best])
                         best = cpu;
-                }
-        }
         return best;
+}
+
+static int choose_cpu(const Sim *s, const SimThread *t, double want) {
+        int home = t->cpu, cpu;
+        IdSet near;
+
+        if (home >= 0 && idset_contains(&t->allowed, (unsigned)home)) {
+                if (s->cpu_load[home] <= 0)
+                        return home;
+                near = idset_and(&t->allowed, &s->machine->nodes[sim_node_of_cpu(s, home)].cpus);
+                cpu = least_loaded(s, &near);
+                if (s->cpu_load[cpu] + want <= 1)
+                        return cpu;
+        }
+        return least_loaded(s, &t->allowed);
 }
 
 /* Max-min: the level above which nobody on the CPU gets anything. */
@@ -110,15 +117,29 @@ static double fair_level(const Run *r, int cpu) {
         return level;
 }
 
+/*
+ * Of a thread that gets all it wants: it starts on any CPU of its mask in the node, so it waits only while all are taken. The
+ * mean wait for one of c servers, per time served: H. Sakasegawa, An approximation formula L_q = a rho^b / (1 - rho), 1977.
+ */
+static double queueing(const Sim *s, const Slot *slot, int cpu) {
+        IdSet near = idset_and(&slot->thread->allowed, &s->machine->nodes[sim_node_of_cpu(s, cpu)].cpus);
+        double c = idset_count(&near), load = -slot->want, rho;
+
+        IDSET_FOREACH(other, &near)
+                load += s->cpu_load[other];
+        rho = CLAMP(load / c, 0.0, 0.95);
+        return pow(rho, sqrt(2 * (c + 1)) - 1) / (c * (1 - rho));
+}
+
 static void share_cpu(Run *r, int cpu) {
         double load = r->sim->cpu_load[cpu], level = load > 1 ? fair_level(r, cpu) : 1;
 
         for (int i = r->head[cpu]; i >= 0; i = r->next[i]) {
                 Slot *slot = &r->slots[i];
-                double got = MIN(slot->want, level), others = MIN(load - slot->want, 1.0);
+                double got = MIN(slot->want, level);
 
                 slot->got += got;
-                slot->wait += got + 1e-9 < slot->want ? 1 - got : MIN(got * others, 1 - got);
+                slot->wait += got + 1e-9 < slot->want ? 1 - got : MIN(got * queueing(r->sim, slot, cpu), 1 - got);
                 if (slot->guest && slot->vcpu)
                         slot->guest->node_run[sim_node_of_cpu(r->sim, cpu)] += got / PARTS;
         }
