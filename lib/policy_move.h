@@ -42,8 +42,8 @@ MoveValue move_value_of_swap(const Placement *p, const PlacementGuest *a, const 
                              const NodeList *from, const NodeList *to);
 /* What it costs that vCPUs which want @demand wait for @wait of it: see policy_move_cost.c. */
 uint64_t move_wait_cost(uint64_t wait, uint64_t demand);
-/* The least that moving @g for load has to gain. More when it goes back to where it came from, @back. */
-int64_t move_least_gain(const PlacementGuest *g, bool back);
+/* The least that moving @g for load has to gain. */
+int64_t move_least_gain(const PlacementGuest *g);
 /* Whether @a is better than @b: by score, in steps of 1 % of a CPU, then by bytes to copy. Negative: @a is. */
 int move_value_order(const MoveValue *a, const MoveValue *b);
 /* "gains 34 % of one CPU for 2.0 GiB to copy" */
@@ -92,7 +92,7 @@ uint64_t placement_load(const PlacementNode *n);
 bool placement_is_candidate(const Placement *p, const PlacementGuest *g);
 /* The same of those; *ret_why is set when they do. */
 bool placement_may_move(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail);
-/* Whether one of @to is the node that @g left with its last move. */
+/* Whether one of @to is the node that @g left with its last move, not long ago. */
 bool placement_goes_back(const Placement *p, const PlacementGuest *g, const NodeList *to);
 /* policy_swap.c. The best swap between the node @from and the node of index *@to, given to @m. -ENOMEM. */
 int placement_swap(Placement *p, const PlacementNode *from, const uint16_t *to, Move *m);

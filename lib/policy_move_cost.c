@@ -291,10 +291,8 @@ MoveValue move_value_of_swap(const Placement *p, const PlacementGuest *a, const 
         return v;
 }
 
-int64_t move_least_gain(const PlacementGuest *g, bool back) {
-        uint64_t least = MAX(permyriad_of(g->demand_permyriad, LEAST_GAIN_SHARE), (uint64_t)LEAST_GAIN_PERMYRIAD);
-
-        return (int64_t)(back ? 2 * least : least);
+int64_t move_least_gain(const PlacementGuest *g) {
+        return (int64_t)MAX(permyriad_of(g->demand_permyriad, LEAST_GAIN_SHARE), (uint64_t)LEAST_GAIN_PERMYRIAD);
 }
 
 int move_value_order(const MoveValue *a, const MoveValue *b) {

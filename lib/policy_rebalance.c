@@ -22,12 +22,13 @@
  *
  * As in irqbalance, a move must not reverse an imbalance: afterwards the
  * target may not be more loaded than the source. A move for load must gain 5 %
- * of a CPU and a tenth of what its guest wants, and twice as much when the
- * guest goes back to the node it left last; the other moves may not overload
- * their target. The time since the guest was placed and the cool-down since
- * its last move must be over.
+ * of a CPU and a tenth of what its guest wants; the other moves may not
+ * overload their target. The time since the guest was placed and the cool-down
+ * since its last move must be over, and for a day no guest goes back to the
+ * node it left last, unless its memory is there.
  */
 
+#define RETURN_USEC USEC_PER_DAY
 #define OVERLOAD_DWELL_USEC (30 * USEC_PER_SEC)
 /* Below 1 % of a CPU nobody is moved. */
 #define SCORE_PERMYRIAD 100
@@ -116,7 +117,9 @@ static int need_near(Rebalance *r) {
 
 /* The @k nodes nearest to the i-th CPU node. */
 static NodeList nearest(const Rebalance *r, size_t i, size_t k) {
-        return (NodeList){ .at = r->near + i * r->n, .n = MIN(k, r->n) };
+        size_t n = MIN(k, r->n);
+
+        return (NodeList){ .at = r->near + i * r->n, .n = n };
 }
 
 /* ---- what stands against a move ---- */
@@ -153,11 +156,12 @@ static bool has_room(const Placement *p, const PlacementGuest *g, const NodeList
         return bytes <= room;
 }
 
-static bool may_go(const Placement *p, const PlacementGuest *g, const NodeList *to, const MoveValue *v,
+static bool may_go(const Placement *p, const PlacementGuest *g, const NodeList *to, const MoveValue *v, uint64_t spare,
                    SkipReason *ret_why, const char **ret_detail) {
         if (!placement_may_move(p, g, ret_why, ret_detail))
                 return false;
-        if (has_room(p, g, to, v->bytes))
+        /* What one node lacks must not be lacking on another afterwards. */
+        if (has_room(p, g, to, u64_add(v->bytes, spare)))
                 return true;
         *ret_why = g->guest->hugepages ? SKIP_HUGEPAGES : SKIP_NO_CAPACITY;
         *ret_detail = "the less loaded node has no room for its memory";
@@ -236,6 +240,10 @@ static bool is_better(const MoveValue *v, uint64_t load_after, const MoveValue *
 }
 
 bool placement_goes_back(const Placement *p, const PlacementGuest *g, const NodeList *to) {
+        uint64_t moved = g->memo->moved_usec;
+
+        if (moved > p->now_usec || p->now_usec - moved >= RETURN_USEC)
+                return false;
         for (size_t i = 0; i < to->n; i++)
                 if (p->nodes[to->at[i]].id + 1 == g->memo->move_from)
                         return true;
@@ -243,8 +251,10 @@ bool placement_goes_back(const Placement *p, const PlacementGuest *g, const Node
 }
 
 static bool pays(const Placement *p, const Candidate *c, const MoveValue *v) {
-        if (c->cause == MOVE_LOAD && v->wait < move_least_gain(c->guest, placement_goes_back(p, c->guest, &c->to)))
+        if (c->cause != MOVE_TO_MEMORY && placement_goes_back(p, c->guest, &c->to))
                 return false;
+        if (c->cause == MOVE_LOAD)
+                return MIN(v->wait, v->score) >= move_least_gain(c->guest);
         return v->score >= SCORE_PERMYRIAD;
 }
 
@@ -259,7 +269,7 @@ static void offer(Rebalance *r, Candidate *c) {
         v = move_value(r->p, c->guest, &c->home, &c->to);
         if (!pays(r->p, c, &v))
                 return;
-        if (may_go(r->p, c->guest, &c->to, &v, &why, &detail)) {
+        if (may_go(r->p, c->guest, &c->to, &v, c->cause == MOVE_SHORTAGE ? c->from->short_bytes : 0, &why, &detail)) {
                 if (m->guest && !is_better(&v, c->load_after, &m->value, m->load_after))
                         return;
                 m->cause = c->cause;

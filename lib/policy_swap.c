@@ -15,8 +15,6 @@
  * room before the other has left.
  */
 
-#define SCORE_PERMYRIAD 100
-
 typedef struct Swap {
         Placement *p;
         const PlacementNode *from, *to;
@@ -70,11 +68,10 @@ static void offer(Swap *s, PlacementGuest *a, PlacementGuest *b) {
         Move *m = s->move;
         MoveValue v;
 
-        if (right > left || a->n_vcpus > s->to->n_cpus || b->n_vcpus > s->from->n_cpus || !have_room(s, a, b))
+        if (right > left || placement_goes_back(s->p, a, &to) || placement_goes_back(s->p, b, &from) || a->n_vcpus > s->to->n_cpus || b->n_vcpus > s->from->n_cpus || !have_room(s, a, b))
                 return;
         v = move_value_of_swap(s->p, a, b, &from, &to);
-        if (v.score < SCORE_PERMYRIAD || v.wait < move_least_gain(a, placement_goes_back(s->p, a, &to)) ||
-            v.wait < move_least_gain(b, placement_goes_back(s->p, b, &from)) || (m->guest && move_value_order(&v, &m->value) >= 0))
+        if (MIN(v.wait, v.score) < MAX(move_least_gain(a), move_least_gain(b)) || (m->guest && move_value_order(&v, &m->value) >= 0))
                 return;
         m->cause = MOVE_SWAP;
         m->guest = a;

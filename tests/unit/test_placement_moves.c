@@ -212,6 +212,26 @@ START_TEST(guests_that_wait_for_another_reason_do_not_wander) {
 }
 END_TEST
 
+START_TEST(nobody_goes_back_to_the_node_it_left_within_a_day) {
+        Guest *guests[2];
+        Loop l;
+
+        loop_init(&l, "numa:2 core:2 pu:1", SHARED);
+        guests[0] = add(&l, "a", 2, 2, 90, "0", 0);
+        guests[1] = add(&l, "b", 2, 2, 90, "0", 0);
+        for (size_t i = 0; i < 2; i++) {
+                memo_of(&l, guests[i])->moved_usec = memo_of(&l, guests[i])->move_ended_usec = 1;
+                memo_of(&l, guests[i])->move_from = 1 + 1;
+        }
+        cycles(&l, 6 * USEC_PER_HOUR);
+        ck_assert_uint_eq(total(l.places), 0);
+        l.w.snapshot->now_usec = USEC_PER_DAY;
+        cycles(&l, 6 * USEC_PER_HOUR);
+        ck_assert_uint_eq(total(l.places), 1);
+        world_done(&l.w);
+}
+END_TEST
+
 typedef struct MemoryRow {
         const char *name;
         uint64_t home_gib, away_gib;
@@ -488,6 +508,7 @@ int main(void) {
         tcase_add_test(tc, a_burst_moves_nobody);
         tcase_add_test(tc, a_move_that_does_not_help_doubles_the_cool_down_each_time);
         tcase_add_test(tc, guests_that_wait_for_another_reason_do_not_wander);
+        tcase_add_test(tc, nobody_goes_back_to_the_node_it_left_within_a_day);
         tcase_add_loop_test(tc, memory_and_vcpus_come_together_the_cheaper_way, 0, (int)ELEMENTSOF(memory_rows));
         tcase_add_test(tc, a_node_short_of_memory_loses_the_guest_that_costs_least);
         tcase_add_test(tc, two_guests_change_places_where_no_single_move_helps);
