@@ -18,7 +18,10 @@ typedef struct GuestCgroupObserver {
         uint32_t busy_permyriad;
 } GuestCgroupObserver;
 
-/* Looks once where the process @pid is: a guest does not change its cgroups. What is not there is not an error. -ENOMEM. */
+/*
+ * Looks once where the process @pid is: a guest does not change its cgroups.
+ * What is not there is not an error. -ENOMEM.
+ */
 int guest_cgroup_init(GuestCgroupObserver *o, int root_fd, int32_t pid);
 void guest_cgroup_done(GuestCgroupObserver *o);
 

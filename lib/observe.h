@@ -91,7 +91,10 @@ typedef struct HostShape {
 void host_observer_shape(const HostObserver *o, const Host *host, HostShape *ret);
 /* The online CPUs that are isolated now: cpuset partitions come and go. Opens nothing unless they do. -ENOMEM. */
 int host_observer_isolated(HostObserver *o, const Topology *topology, IdSet *ret);
-/* From now on by another topology; host->nodes is read again. Rates go on. On failure nothing changed, or host->nodes only. */
+/*
+ * From now on by another topology; host->nodes is read again. Rates go on. On
+ * failure nothing changed, or host->nodes only.
+ */
 int host_observer_renew(HostObserver *o, const Topology *topology, Host *host);
 
 /* ---- one guest's QEMU process -------------------------------------------- */

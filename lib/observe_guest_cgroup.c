@@ -78,12 +78,8 @@ int guest_cgroup_find(const char *cgroup_text, const char *controller, char **re
                 size_t n = strcspn(p, "/\n");
 
                 if (is_guest_component(p, n)) {
-                        char *copy = strndup(path, (size_t)(p + n - path));
-
-                        if (!copy)
-                                return -ENOMEM;
-                        *ret_path = copy;
-                        return 0;
+                        *ret_path = NULL;
+                        return strprintf_to(ret_path, "%.*s", (int)(p + n - path), path);
                 }
                 p += n;
         }
@@ -117,10 +113,8 @@ static int find_limits(GuestCgroupObserver *o, int root_fd, const char *text) {
         _cleanup_free_ char *group = NULL;
         int r;
 
-        r = guest_cgroup_find(text, "cpuset", &group);
-        o->v1 = r >= 0;
-        if (r == -ENODATA)
-                r = guest_cgroup_find(text, NULL, &group);
+        o->v1 = find_path(text, "cpuset");
+        r = guest_cgroup_find(text, o->v1 ? "cpuset" : NULL, &group);
         if (r < 0)
                 return r == -ENODATA ? 0 : r;
         r = find_file(root_fd, o->v1 ? "sys/fs/cgroup/cpuset" : "sys/fs/cgroup", group,

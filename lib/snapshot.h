@@ -223,9 +223,9 @@ typedef struct Guest {
         bool nosharepages;
         bool shared_memory;             /* <access mode='shared'/> or file/memfd source */
         bool vfio;                      /* a passed-through device holds guest memory */
-        char *vfio_devices;             /* those that are somewhere: PCI addresses and mdev uuids, with spaces; NULL */
+        char *vfio_devices;             /* PCI addresses and mdev uuids, with spaces; NULL: none */
         IdSet vfio_nodes;               /* where they are; empty: nowhere in particular, or not known */
-        IdSet cgroup_cpus;              /* all that its cgroup may use, when the administrator limits it; empty: no limit */
+        IdSet cgroup_cpus;              /* what the administrator leaves to its cgroup; empty: no limit */
         IdSet cgroup_mems;              /* the same for memory: nodes */
         bool cpu_host_passthrough;
 } Guest;

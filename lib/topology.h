@@ -42,8 +42,9 @@ typedef struct Topology {
 
 /*
  * The machine at hand, all of it: also what this process is not allowed to use.
- * @root_fd is where isolated CPUs are looked for (isolated.h). With @fsroot (may be NULL), hwloc looks below that directory; it takes
- * that from the environment only, so not while other threads run.
+ * @root_fd is where isolated CPUs are looked for (isolated.h). With @fsroot (may
+ * be NULL), hwloc looks below that directory; it takes that from the environment
+ * only, so not while other threads run.
  * -ENOMEM, -ERANGE (a number above IDSET_MAX), -ENODATA (no CPU), -EIO.
  */
 int topology_load(int root_fd, const char *fsroot, Topology **ret);

@@ -152,7 +152,8 @@ static const struct {
         uint32_t want;          /* ten seconds later */
 } usage_rows[] = {
         { "v2", V2_GROUP, V2 SCOPE "/libvirt/emulator/cpu.stat",
-          "usage_usec 5000000\nuser_usec 1\nsystem_usec 2\n", "usage_usec 7500000\nuser_usec 1\nsystem_usec 2\n", 2500 },
+          "usage_usec 5000000\nuser_usec 1\nsystem_usec 2\n",
+          "usage_usec 7500000\nuser_usec 1\nsystem_usec 2\n", 2500 },
         { "v1 in nanoseconds", "3:cpu,cpuacct:/" V1 "/emulator\n0::/\n",
           "sys/fs/cgroup/cpuacct/" V1 "/emulator/cpuacct.usage", "5000000000\n", "6000000000\n", 1000 },
         { "v2 beside v1", "3:cpuset:/" V1 "/emulator\n2:cpuacct:/\n0::/" V1 "/emulator\n",
