@@ -31,6 +31,8 @@ typedef struct VcpuDecision {
         unsigned granted;               /* plugged in by this decision: idle time that is spoken for */
         bool removing;                  /* a guest is being asked to let go of a vCPU */
         bool looked;                    /* removing is known */
+        IdSet cpus;                     /* those asked about last, most often by the next guest, too */
+        uint64_t cpus_busy_permyriad;   /* their load, all together */
 } VcpuDecision;
 
 /*

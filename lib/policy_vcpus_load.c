@@ -86,9 +86,13 @@ static IdSet cpus_of(const VcpuDecision *d, const VcpuGuest *v) {
 }
 
 /* Idle share of @cpus, less what this decision has granted on them; false: not known. */
-static bool idle_of(const VcpuDecision *d, const IdSet *cpus, unsigned n, uint64_t *ret) {
-        uint64_t busy = (uint64_t)d->granted * PERMYRIAD_FULL;
+static bool idle_of(VcpuDecision *d, const IdSet *cpus, unsigned n, uint64_t *ret) {
+        uint64_t busy = 0, granted = (uint64_t)d->granted * PERMYRIAD_FULL;
 
+        if (idset_equal(cpus, &d->cpus)) {
+                *ret = u64_sub(PERMYRIAD_FULL, (d->cpus_busy_permyriad + granted) / n);
+                return true;
+        }
         IDSET_FOREACH(cpu, cpus) {
                 const CpuLoad *load = host_cpu(&d->context->snapshot->host, (unsigned)cpu);
 
@@ -96,7 +100,9 @@ static bool idle_of(const VcpuDecision *d, const IdSet *cpus, unsigned n, uint64
                         return false;
                 busy += load->busy_permyriad;
         }
-        *ret = u64_sub(PERMYRIAD_FULL, busy / n);
+        d->cpus = *cpus;
+        d->cpus_busy_permyriad = busy;
+        *ret = u64_sub(PERMYRIAD_FULL, (busy + granted) / n);
         return true;
 }
 
