@@ -7,6 +7,8 @@
 config=/etc/kvmtuned/kvmtuned.conf
 action_done=799d65b8ed064af9b0b564d6f5959894
 memory_moved=3b8ba9679186494b936af143f9a5e54a
+move_gained=70cb2817a37c464b82298b3b1aa9950e
+move_not_gained=bb1874d0552545c6b3df6f881f95797b
 
 # The kernel's own balancer is off unless a scene says otherwise: one balancer at a time.
 install_kvmtuned() {
@@ -77,6 +79,11 @@ keep_journal() {
 
 # --- what it costs ----------------------------------------------------------------
 migrated_kib() { awk '$1 == "pgmigrate_success" { print $2 * 4 }' /proc/vmstat; }
+# daemon_threads: comm, user and system time of each thread in hundredths of a second
+daemon_threads() {
+        cat "/proc/$(systemctl show -P MainPID kvmtuned)/task"/*/stat | sed 's/^[0-9]* (\(.*\)) [A-Z] /\1 /' |
+                awk '{ printf "%s%s %d+%d", (NR > 1 ? ", " : ""), $1, $12, $13 } END { print "" }'
+}
 # daemon_cpu: "OWN MOVER" in hundredths of a second: the daemon's user and system time, and apart
 # from that the system time of its mover threads, which is the kernel's copying of pages. A mover
 # ends with its move; its time is what the process has and no other thread ever had.

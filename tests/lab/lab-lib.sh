@@ -112,6 +112,14 @@ lab_guest_define() { # the same, as a persistent guest (so that --config applies
     virsh -q define "$LAB_CON/$name.xml" >/dev/null && virsh -q start "$name" >/dev/null
 }
 
+lab_guest_go() { # lab_guest_go NAME...: the load of guests with wait=1 begins, by one MiB for their balloons
+    local g kib
+    for g in "$@"; do
+        kib=$(virsh -q dominfo "$g" | awk '/^Used memory/ { print $3 }')
+        virsh -q setmem "$g" $((kib - 1024)) --live >/dev/null || return
+    done
+}
+
 lab_guest_kill() { # lab_guest_kill NAME...: destroy at once
     local g
     for g in "$@"; do virsh -q destroy "$g" >/dev/null 2>&1 || true; done

@@ -11,6 +11,7 @@
  *   duty=PCT             the busy threads work PCT % of each 200 ms (100)
  *   from=SEC             the busy threads start after SEC seconds (0)
  *   until=SEC            ... and stop for good after SEC seconds (never)
+ *   wait=1               ... or start when somebody changes the balloon (virsh setmem)
  *   fill=MB              MB of identical pages (the same in every guest)
  *   rand=MB              MB of pages unlike any other (seed=N or clock)
  *   touch=MB[@SEC]       a working set written all over every SEC seconds
@@ -52,6 +53,7 @@ static long opt_load, opt_duty = 100, opt_from, opt_until, opt_fill, opt_rand;
 static long opt_touch, opt_grow, opt_gstep = 16, opt_gsec = 5, opt_ghold = -1;
 static long opt_every = 5, opt_seed;
 static double opt_tsec = 1;
+static long opt_wait, total_kb;
 static int ncpu;
 static volatile uint64_t iters[MAXCPU], touched[MAXCPU];
 static volatile long grown;
@@ -111,6 +113,21 @@ static void unique(void *mem, size_t len)
 	}
 }
 
+static long meminfo(const char *key)
+{
+	char line[128];
+	long v = -1;
+	size_t n = strlen(key);
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, n) && line[n] == ':')
+			v = atol(line + n + 1);
+	if (f)
+		fclose(f);
+	return v;
+}
+
 static void *busy(void *arg)
 {
 	int cpu = (long)arg % ncpu;
@@ -118,7 +135,7 @@ static void *busy(void *arg)
 	double slice;
 
 	pin(cpu);
-	while (now() < opt_from)
+	while (now() < opt_from || (opt_wait && meminfo("MemTotal") == total_kb))
 		nap(0.2);
 	for (;;) {
 		slice = now();
@@ -204,21 +221,6 @@ static void insmod(const char *name)
 	close(fd);
 }
 
-static long meminfo(const char *key)
-{
-	char line[128];
-	long v = -1;
-	size_t n = strlen(key);
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, n) && line[n] == ':')
-			v = atol(line + n + 1);
-	if (f)
-		fclose(f);
-	return v;
-}
-
 static void parse(char *cmdline)
 {
 	for (char *w = strtok(cmdline, " \n"); w; w = strtok(NULL, " \n")) {
@@ -231,6 +233,7 @@ static void parse(char *cmdline)
 		else if (!strcmp(w, "duty")) opt_duty = atol(v);
 		else if (!strcmp(w, "from")) opt_from = atol(v);
 		else if (!strcmp(w, "until")) opt_until = atol(v);
+		else if (!strcmp(w, "wait")) opt_wait = atol(v);
 		else if (!strcmp(w, "fill")) opt_fill = atol(v);
 		else if (!strcmp(w, "rand")) opt_rand = atol(v);
 		else if (!strcmp(w, "every")) opt_every = atol(v);
@@ -275,7 +278,8 @@ int main(void)
 	for (size_t i = 0; i < sizeof(mods) / sizeof(mods[0]); i++)
 		insmod(mods[i]);
 	parse(cmdline);
-	printf("GUEST-UP vcpus=%d total_kb=%ld t=%.1f\n", ncpu, meminfo("MemTotal"), now());
+	total_kb = meminfo("MemTotal");
+	printf("GUEST-UP vcpus=%d total_kb=%ld t=%.1f\n", ncpu, total_kb, now());
 
 	/* The memory first, so that GUEST-READY means "all of it is there". */
 	if (opt_fill > 0) {

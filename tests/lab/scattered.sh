@@ -1,0 +1,171 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs inside the lab VM. Six busy guests whose memory lies on all four nodes
+# before the daemon starts: is it brought together, once, and at what cost?
+#
+#   KERNEL=WORD      kernel.numa_balancing in the policy ("": not named)
+#   TUNER=kvmtuned   or numad, kernel, none: the same scene for comparison, without checks
+# shellcheck source=/dev/null
+. /lab/lib/lab-lib.sh
+# shellcheck source=lab-kvmtuned.sh
+. ./lab-kvmtuned.sh
+
+guests=(d1 d2 s1 s2 s3 s4) # two of two vCPUs, four of one: as many vCPUs as CPUs
+step=16 grow=64            # MiB taken on each node, and in all
+window=60                  # seconds over which throughput is measured
+deadline=240               # seconds until the memory must be where it belongs
+tuner=${TUNER:-kvmtuned}
+
+# As the scheduler might have had it: guest number i begins on node i, takes a
+# part of its memory there, the next part on the next node, and so on.
+scatter() {
+        local end=$((SECONDS + 300)) i grown left=1
+        while [ -n "$left" ]; do
+                left=''
+                [ "$SECONDS" -lt $end ] || return 1
+                for i in "${!guests[@]}"; do
+                        grown=$(lab_guest_get "${guests[i]}" grow)
+                        [ "${grown:-0}" -ge $grow ] || left=1
+                        confine "${guests[i]}" "$(cpus_of_node $(((i + ${grown:-0} / step) % 4)))"
+                done
+                sleep 1
+        done
+        for i in "${guests[@]}"; do confine "$i" "$(all_cpus)"; done
+}
+busy() { # busy GUEST...: all its vCPUs count
+        local g
+        for g in "$@"; do
+                case ,$(lab_guest_get "$g" it), in *,0,* | ,,) return 1 ;; esac
+        done
+}
+# A line a guest: name, its clock, iterations of all its vCPUs; "emulator": uptime, CPU seconds the VM had.
+counters() {
+        local g up
+        for g in "${guests[@]}"; do
+                echo "$g $(lab_guest_get "$g" t) $(($(lab_guest_get "$g" it | tr , +)))"
+        done
+        read -r up _ </proc/uptime
+        echo "emulator $up $(cat /lab/.cpu)"
+}
+# rates BEFORE AFTER: per guest iterations/s, and per second of CPU that the machine gave the VM meanwhile:
+# what others do there does not count.
+rates() {
+        awk 'NR == FNR { t[$1] = $2; v[$1] = $3; next }
+             { rate[$1] = ($3 - v[$1]) / ($2 - t[$1]) }
+             END { for (g in rate) if (g != "emulator") printf "%s %.1f %.1f\n", g, rate[g], rate[g] / rate["emulator"] }' \
+                "$1" "$2" | sort
+}
+measure() { # measure FILE: the rates over the window from now
+        counters >"$LAB_OUT/$1.before"
+        sleep $window
+        counters >"$LAB_OUT/$1.after"
+        rates "$LAB_OUT/$1.before" "$LAB_OUT/$1.after" >"$LAB_OUT/$1"
+}
+total() { awk '{ s += $3 } END { printf "%.0f\n", s }' "$LAB_OUT/$1"; }
+per_mille_of_before() { # the guest that kept least of its throughput, and all of them together
+        join "$LAB_OUT/untuned" "$LAB_OUT/tuned" | awk -v all="$1" '
+                { r = $5 * 1000 / $3; if (NR == 1 || r < least) least = r; a += $3; b += $5 }
+                END { printf "%d\n", all ? b * 1000 / a : least }'
+}
+access_remote() { lab_probe -i 5 | jq '.all.remote * 1000 | floor'; } # per mille, by where the vCPUs ran
+all_local() {
+        last_remote=$(access_remote)
+        [ "$last_remote" -lt 50 ]
+}
+# MiB that lay before on other nodes than the one the guest is on now: what had to be moved.
+misplaced() {
+        local g
+        for g in "${guests[@]}"; do
+                jq --arg g "$g" --argjson n "$(one_node "$g" || echo 0)" \
+                        '.guests[] | select(.name == $g) | .mib - .node_mib[$n]' "$LAB_OUT/before.json"
+        done | awk '{ s += $1 } END { printf "%d\n", s }'
+}
+# MiB moved by the daemon's own account: "153 MiB moved, 0 B could not be moved, in 9120 ms"
+journal_moved() {
+        entries MESSAGE_ID=$memory_moved | jq -r .KVMTUNED_RESULT | awk '
+                { mib = $1; if ($2 == "KiB") mib /= 1024; if ($2 == "GiB") mib *= 1024; s += mib }
+                END { printf "%d\n", s }'
+}
+minus() { awk -v a="$1" -v b="$2" 'BEGIN { print a - b }'; }
+start_tuner() {
+        case $tuner in
+                kvmtuned) systemctl start kvmtuned ;;
+                numad) systemctl start numad ;;
+                kernel) echo 1 >/proc/sys/kernel/numa_balancing ;;
+        esac
+}
+tuner_seconds() { # CPU of the whole service
+        case $tuner in
+                kvmtuned | numad) lab_unit_seconds "$tuner.service" ;;
+                *) echo 0 ;;
+        esac
+}
+
+install_kvmtuned
+cat >$config <<X
+daemon: { interval = "5 s"; };
+cpu: { policy = "shared"; };
+numa: { policy = "auto"; };
+X
+[ -z "${KERNEL:-}" ] || echo "kernel: { numa_balancing = \"$KERNEL\"; };" >>$config
+lab_check 'the policy is valid' kvmtuned --check-config
+
+# --- the scene --------------------------------------------------------------------
+for i in "${!guests[@]}"; do
+        case ${guests[i]} in d*) n=2 ;; *) n=1 ;; esac
+        lab_guest_start "${guests[i]}" mem="${MEM:-160}" vcpus=$n period=0 cmd="load=$n wait=1 grow=$grow/2/2 every=2"
+        confine "${guests[i]}" "$(cpus_of_node $((i % 4)))"
+done
+lab_check 'the guests take memory on all nodes' scatter
+lab_guest_go "${guests[@]}"
+lab_check 'and are busy' lab_until 120 busy "${guests[@]}"
+lab_check 'no guest is pinned' unpinned "${guests[@]}"
+measure untuned
+lab_probe -i 5 >"$LAB_OUT/before.json"
+lab_mem
+note "untuned: $(jq '.all.remote * 1000 | floor' "$LAB_OUT/before.json") per mille of $(
+        jq '.all.mib | floor' "$LAB_OUT/before.json") MiB remote"
+
+# --- the daemon -------------------------------------------------------------------
+migrated=$(migrated_kib) began=$SECONDS
+lab_watch_start "$LAB_OUT/watch.json" 10
+read -r up0 _ </proc/uptime
+cpu0=$(cat /lab/.cpu)
+start_tuner
+lab_check "less than 5 % of the memory is remote within $deadline s" lab_until $deadline all_local
+note "$last_remote per mille remote after $((SECONDS - began)) s"
+lab_watch_stop
+measure tuned
+sleep 30 # time for second thoughts, which it should not have
+lab_probe -i 5 >"$LAB_OUT/after.json"
+lab_mem
+lab_vcpus 1
+moved=$((($(migrated_kib) - migrated) / 1024))
+note "moved: $moved MiB by the kernel's counter, $(journal_moved) MiB by the journal; it had to move $(misplaced) MiB"
+note "throughput in per mille of the untuned: all $(per_mille_of_before all), the guest with least $(per_mille_of_before '')"
+note "CPU seconds of the service, copying included: $(tuner_seconds)"
+lab_collect
+lab_void "${guests[@]}"
+[ "$tuner" = kvmtuned ] || exit 0
+
+# A CPU second of a busy VM is mostly waiting for the machine: what it got for each is what counts.
+read -r own copying < <(daemon_cpu)
+read -r up1 _ </proc/uptime
+real=$(awk -v own="$own" -v up="$(minus "$up1" "$up0")" -v cpu="$(minus "$(cat /lab/.cpu)" "$cpu0")" \
+        'BEGIN { printf "%d\n", own * cpu / up / 8 }')
+note "CPU of the daemon: $real/100 s of the machine ($own/100 s of the VM's 8 CPUs), of the kernel's copying of pages in its name: $copying/100 s"
+note "its threads, user+system in 1/100 s of the VM: $(daemon_threads)"
+lab_check 'it is still local' all_local
+for g in "${guests[@]}"; do lab_check "$g is on one node" is_on_one_node "$g"; done
+lab_check 'the two large guests are not on the same node' nodes_differ d1 d2
+lab_check 'no memory was moved twice' no_repeats MESSAGE_ID=$memory_moved
+lab_check 'no vCPU was pinned twice' test "$(count_entries MESSAGE_ID=$action_done KVMTUNED_ACTION=pin-vcpu)" = 8
+lab_check 'the bytes moved are at most 1.2 times what had to move' test $((moved * 10)) -le $(($(misplaced) * 12))
+lab_check "the daemon's own CPU is below 2 s" test "$real" -lt 200
+lab_check 'the guests together do not get less done than untuned' test "$(per_mille_of_before all)" -ge 950
+lab_check 'and none of them does' test "$(per_mille_of_before '')" -ge 900
+systemctl stop kvmtuned
+lab_check 'a stop gives the CPUs back' unpinned "${guests[@]}"
+lab_check 'no errors in the journal' no_errors
+keep_journal
+lab_done
