@@ -375,7 +375,7 @@ START_TEST(a_guest_that_made_way_says_so) {
                 .room = { 19 * GIB, 19 * GIB }, .vcpus = { 4, 1, 4, 3, 2 },
                 .bytes = { GIB, 14 * GIB, 8 * GIB, 5 * GIB, 3 * GIB },
         };
-        const char *reason = NULL;
+        const char *reason = "";
         Guest *guests[GUESTS_MAX];
         unsigned n_together = 0;
         World w;
