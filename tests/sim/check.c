@@ -158,15 +158,16 @@ void check_plan(Sim *s, const Plan *plan, const IdSet *usable) {
 }
 
 /*
- * A pin that is as it was as far as online CPUs go counts as given back. And on cgroup v1 a thread all of whose CPUs
- * went and came back stays where the kernel put it: that looks like somebody else's doing.
+ * A pin that is as it was as far as online CPUs go counts as given back. And a thread that lost all its CPUs is where the
+ * kernel put it: on cgroup v1 even when they are back, and with several losses and failures in a row its record names other
+ * CPUs than libvirt does. That looks like somebody else's doing.
  */
 static bool is_let_go(const Sim *s, const SimGuest *g, const SimThread *t) {
         const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
         IdSet now = idset_and(&t->wanted, &s->snapshot->topology->online);
         IdSet then = idset_and(&t->first, &s->snapshot->topology->online);
 
-        return idset_equal(&now, &then) || (s->cgroup_v1 && g->forced_usec > 0 && m && m->user_pinned);
+        return idset_equal(&now, &then) || (g->forced_usec > 0 && m && m->user_pinned);
 }
 
 static void check_record_of(Sim *s, const SimGuest *g, SimThread *t) {
