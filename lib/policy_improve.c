@@ -102,13 +102,25 @@ static uint64_t resident_on(const Guest *g, unsigned id) {
         return bytes;
 }
 
-/* Of the pages of a running guest, where they are; else over @set. */
+/* As in policy_move_cost.c: a CPU is taken as busy while its pages are copied, within an hour. */
+static uint64_t copy_cost(const Improve *m, const PlacementGuest *g, const NodeList *set) {
+        uint64_t bytes = g->resident_bytes, usec;
+
+        for (unsigned i = 0; i < set->n; i++)
+                bytes = u64_sub(bytes, resident_on(g->guest, m->p->nodes[set->nodes[i]].id));
+        usec = u64_muldiv(bytes, USEC_PER_SEC, setting(g->settings, KEY_NUMA_MOVE_RATE));
+        return u64_muldiv(usec, MICRO, USEC_PER_HOUR);
+}
+
+/* Of pages that stay, where they are; of those that follow, copying them; of those that are not there yet, over @set. */
 static int64_t guest_cost(const Improve *m, const Fresh *f, const NodeList *set) {
         const Guest *g = f->guest->guest;
         uint64_t sum = 0;
 
         if (g->starting || f->guest->resident_bytes == UNKNOWN_U64 || f->guest->resident_bytes / MIB == 0)
                 return (int64_t)(f->guest->n_vcpus * set->spread_distance);
+        if (f->guest->movable && placement_follows_memory(f->guest))
+                return (int64_t)(f->guest->n_vcpus * set->spread_distance + copy_cost(m, f->guest, set));
         for (unsigned i = 0; i < set->n; i++) {
                 const PlacementNode *n = &m->p->nodes[set->nodes[i]];
 
