@@ -125,7 +125,7 @@ static int64_t guest_cost(const Improve *m, const Fresh *f, const NodeList *set)
                 const PlacementNode *n = &m->p->nodes[set->nodes[i]];
 
                 for (size_t k = 0; k < m->p->n_nodes; k++)
-                        sum += topology_distance(m->p->topology, n->index, k) * n->n_cpus *
+                        sum += (uint64_t)topology_distance(m->p->topology, n->index, k) * n->n_cpus *
                                (resident_on(g, m->p->nodes[k].id) / MIB);
         }
         return (int64_t)(f->guest->n_vcpus *

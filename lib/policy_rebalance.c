@@ -103,7 +103,7 @@ static void rebalance_done(Rebalance *r) {
 static int need_near(Rebalance *r) {
         if (r->near)
                 return 0;
-        r->near = calloc(r->n * r->n, sizeof(*r->near));
+        r->near = calloc(MAX(r->n * r->n, (size_t)1), sizeof(*r->near));
         if (!r->near)
                 return -ENOMEM;
         for (size_t i = 0; i < r->n; i++) {
@@ -407,7 +407,8 @@ static int consider_swap(Rebalance *r) {
                 if (!to || placement_load(n) < placement_load(&r->p->nodes[*to]))
                         to = &r->cpu_nodes[i];
         }
-        if (!r->overloaded || from == &r->p->nodes[*to] || placement_load(from) < MOVE_OVERLOAD_PERMYRIAD)
+        if (!from || !to || !r->overloaded || from == &r->p->nodes[*to] ||
+            placement_load(from) < MOVE_OVERLOAD_PERMYRIAD)
                 return 0;
         return placement_swap(r->p, from, to, &r->move);
 }

@@ -76,7 +76,7 @@ void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause
         if (is_of_load(cause)) {
                 m->move_before = measure_wait(p, g, false);
                 m->move_predicted = u64_sub(m->move_before, (uint64_t)MAX(v->wait, INT64_C(0)));
-        } else if (cause == MOVE_SHORTAGE) {
+        } else if (cause == MOVE_SHORTAGE && from) {
                 m->move_before = from->short_bytes;
                 m->move_predicted = u64_sub(m->move_before, v->bytes);
         } else if (g->resident_bytes != UNKNOWN_U64 && cause == MOVE_REMOTE)
