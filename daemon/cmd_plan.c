@@ -101,7 +101,7 @@ static int make_plan(const PlanOptions *o, Plan **ret) {
         r = load_state(o->state, &state);
         if (c < 0 || s < 0 || r < 0)
                 return -EBADMSG;
-        r = policy_decide(&(PolicyInput){ .config = config, .snapshot = snapshot }, state, ret);
+        r = policy_decide(&(PolicyInput){ .config = config, .snapshot = snapshot, .explain = true }, state, ret);
         return cmd_complain("plan", r, NULL);
 }
 

@@ -28,6 +28,7 @@ typedef enum Key {
         KEY_CPU_IOTHREADS,              /* Follow */
         KEY_NUMA_POLICY,                /* NumaPolicy */
         KEY_NUMA_MEMORY,                /* Follow */
+        KEY_NUMA_MEMORY_ONLY,           /* MemoryOnly */
         KEY_NUMA_MOVE_RATE,             /* bytes per second */
         KEY_NUMA_COOLDOWN,              /* usec */
         KEY_KSM_MODE,                   /* KsmMode */
@@ -62,6 +63,7 @@ typedef enum CpuPolicy { CPU_NONE, CPU_SHARED, CPU_PINNED, CPU_DEDICATED, _CPU_P
 typedef enum CpuThreads { THREADS_PREFER, THREADS_ISOLATE, THREADS_REQUIRE, _CPU_THREADS_MAX } CpuThreads;
 typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, FOLLOW_ISOLATE, _FOLLOW_MAX } Follow;
 typedef enum NumaPolicy { NUMA_NONE, NUMA_AUTO, _NUMA_POLICY_MAX } NumaPolicy;
+typedef enum MemoryOnly { MEMORY_ONLY_NEVER, MEMORY_ONLY_OVERFLOW, _MEMORY_ONLY_MAX } MemoryOnly;
 typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, _KSM_MODE_MAX } KsmMode;
 typedef enum KernelMode { KERNEL_KEEP, KERNEL_ON, KERNEL_OFF, KERNEL_AUTO, _KERNEL_MODE_MAX } KernelMode;
 typedef enum BalloonMode { BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, _BALLOON_MODE_MAX } BalloonMode;

@@ -13,6 +13,7 @@ static const char *const cpu_threads_names[] = { "prefer", "isolate", "require",
 static const char *const helper_names[] = { "none", "follow", "isolate", NULL };
 static const char *const follow_names[] = { "none", "follow", NULL };
 static const char *const numa_policy_names[] = { "none", "auto", NULL };
+static const char *const memory_only_names[] = { "never", "overflow", NULL };
 static const char *const ksm_mode_names[] = { "keep", "off", "on", "auto", "ksmtuned", NULL };
 static const char *const kernel_mode_names[] = { "keep", "on", "off", "auto", NULL };
 static const char *const balloon_mode_names[] = { "off", "target", "auto", NULL };
@@ -47,6 +48,7 @@ const KeyInfo config_keys[_KEY_MAX] = {
 
         [KEY_NUMA_POLICY] = { ENUM_KEY("numa", "policy", SCOPE_GUEST, "auto", numa_policy_names) },
         [KEY_NUMA_MEMORY] = { ENUM_KEY("numa", "memory", SCOPE_GUEST, "follow", follow_names) },
+        [KEY_NUMA_MEMORY_ONLY] = { ENUM_KEY("numa", "memory_only", SCOPE_GUEST, "never", memory_only_names) },
         [KEY_NUMA_MOVE_RATE] = { KEY("numa", "move_rate", TYPE_RATE, SCOPE_GUEST, "256 MiB/s"),
                                  .minimum = MIB, .maximum = 1024 * GIB },
         [KEY_NUMA_COOLDOWN] = { KEY("numa", "cooldown", TYPE_DURATION, SCOPE_GUEST, "10 min"),

@@ -68,6 +68,22 @@ static const char *const move_cause_table[_MOVE_CAUSE_MAX] = {
 };
 DEFINE_STRING_TABLE(move_cause, MoveCause, move_cause_table)
 
+static const char *const placement_term_table[_PLACEMENT_TERM_MAX] = {
+        [TERM_NONE] = "none",
+        [TERM_BOUND] = "bound",
+        [TERM_FITS] = "fits",
+        [TERM_SIZE] = "fewer-nodes",
+        [TERM_PROMISED] = "promised-memory",
+        [TERM_NEAR] = "nearness",
+        [TERM_HARM] = "harm",
+        [TERM_DISTANCE] = "distance",
+        [TERM_COMMIT] = "vcpus-per-cpu",
+        [TERM_LOAD] = "load",
+        [TERM_ROOM] = "free-memory",
+        [TERM_NUMBER] = "lowest-number",
+};
+DEFINE_STRING_TABLE(placement_term, PlacementTerm, placement_term_table)
+
 int plan_new(Plan **ret) {
         Plan *p = calloc(1, sizeof(*p));
 
@@ -120,6 +136,20 @@ static void verdict_done(Verdict *v) {
         *v = (Verdict){ 0 };
 }
 
+static void candidate_done(PlanCandidate *c) {
+        free(c->nodes);
+        free(c->memory_only);
+}
+
+static void placement_done(PlanPlacement *p) {
+        free(p->guest);
+        free(p->nodes);
+        free(p->text);
+        for (size_t i = 0; i < p->n_candidates; i++)
+                candidate_done(&p->candidates[i]);
+        *p = (PlanPlacement){ 0 };
+}
+
 Plan *plan_free(Plan *p) {
         if (!p)
                 return NULL;
@@ -137,6 +167,9 @@ Plan *plan_free(Plan *p) {
                 free(p->wanted_names[i]);
         free(p->wanted_names);
         free(p->wanted_stats);
+        for (size_t i = 0; i < p->n_placements; i++)
+                placement_done(&p->placements[i]);
+        free(p->placements);
         free(p->active_rules);
         free(p);
         return NULL;
@@ -248,4 +281,59 @@ int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v) {
         }
         p->verdicts[p->n_verdicts++] = copy;
         return 0;
+}
+
+int plan_add_placement(Plan *p, const Guest *guest, const char *nodes, const char *text, PlanPlacement **ret) {
+        PlanPlacement placement = { 0 };
+        int r;
+
+        r = GROW_ARRAY(p->placements, p->placements_capacity, p->n_placements);
+        if (r >= 0)
+                r = set_guest(guest, placement.uuid, &placement.guest);
+        if (r >= 0)
+                r = strdup_to(&placement.nodes, nodes);
+        if (r >= 0)
+                r = strdup_to(&placement.text, text);
+        if (r < 0) {
+                placement_done(&placement);
+                return r;
+        }
+        p->placements[p->n_placements] = placement;
+        *ret = &p->placements[p->n_placements++];
+        return 0;
+}
+
+int plan_add_candidate(PlanPlacement *p, const PlanCandidate *c) {
+        PlanCandidate copy = *c;
+        int r;
+
+        if (p->n_candidates == PLAN_CANDIDATES_MAX) {
+                p->n_more++;
+                return 0;
+        }
+        copy.nodes = copy.memory_only = NULL;
+        r = strdup_to(&copy.nodes, c->nodes);
+        if (r >= 0)
+                r = strdup_to(&copy.memory_only, c->memory_only);
+        if (r < 0) {
+                candidate_done(&copy);
+                return r;
+        }
+        p->candidates[p->n_candidates++] = copy;
+        return 0;
+}
+
+PlanPlacement *plan_find_placement(const Plan *p, const char *uuid) {
+        for (size_t i = 0; i < p->n_placements; i++)
+                if (streq(p->placements[i].uuid, uuid))
+                        return &p->placements[i];
+        return NULL;
+}
+
+void plan_remove_placement(Plan *p, PlanPlacement *placement) {
+        size_t at = (size_t)(placement - p->placements);
+
+        placement_done(placement);
+        p->n_placements--;
+        memmove(placement, placement + 1, (p->n_placements - at) * sizeof(*placement));
 }

@@ -126,6 +126,59 @@ typedef struct Verdict {
         char *text;                     /* a sentence with these values */
 } Verdict;
 
+/* What can tell two sets of nodes apart when a guest is placed, in the order in which they are looked at. */
+typedef enum PlacementTerm {
+        TERM_NONE,              /* nothing: it is the same set */
+        TERM_BOUND,             /* not a score: the guest is bound to other nodes */
+        TERM_FITS,              /* it has a CPU for each vCPU, and room for the memory */
+        TERM_SIZE,              /* fewer nodes */
+        TERM_PROMISED,          /* it has room also for what running guests were promised */
+        TERM_NEAR,              /* nearer to the guest's devices, or to the memory it is bound to */
+        TERM_HARM,              /* memory that would be remote, and vCPUs beyond one a CPU */
+        TERM_DISTANCE,          /* mean distance between its nodes */
+        TERM_COMMIT,            /* vCPUs a CPU */
+        TERM_LOAD,              /* measured CPU load */
+        TERM_ROOM,              /* free memory */
+        TERM_NUMBER,            /* equal: the lowest number */
+        _PLACEMENT_TERM_MAX,
+        _PLACEMENT_TERM_INVALID = -EINVAL,
+} PlacementTerm;
+DECLARE_STRING_TABLE(placement_term, PlacementTerm);    /* "fits" ... */
+
+/* One set of nodes that came into question, with its scores. */
+typedef struct PlanCandidate {
+        char *nodes;                    /* node list */
+        bool chosen;                    /* the guest is, or comes, here */
+        PlacementTerm decided_by;       /* what tells it from the chosen one; TERM_NONE for that one */
+        bool better;                    /* than where the guest is, and yet it stays: see PlanPlacement.text */
+        bool cpus_fit, memory_fits;
+        unsigned n_nodes, n_cpus;
+        char *memory_only;              /* nodes without CPUs that count as room; "": none */
+        uint64_t near_distance;         /* sum of the distances to what it had better be near to; UNKNOWN_U64: nothing */
+        uint64_t remote_permyriad;      /* of the guest's memory; UNKNOWN_U64: does not count */
+        uint64_t harm_permyriad;        /* that and the vCPUs beyond one a CPU, in steps; UNKNOWN_U64 */
+        uint64_t distance_tenths;       /* mean over pairs of nodes; 0: one node */
+        uint64_t committed_milli;       /* thousandths of a vCPU that others have here */
+        uint64_t commit_permyriad;      /* vCPUs a CPU with this guest */
+        uint64_t load_permyriad;        /* mean over its CPUs */
+        uint64_t promised_bytes;        /* of the free bytes, to guests that run */
+        uint64_t free_bytes;            /* room for this guest's kind of memory; UNKNOWN_U64 */
+} PlanCandidate;
+
+#define PLAN_CANDIDATES_MAX 8U
+
+/* Where a guest is or comes, and the alternatives, the best first. Only when the input asks for it. */
+typedef struct PlanPlacement {
+        char uuid[UUID_TEXT_SIZE];
+        char *guest;
+        char *nodes;                    /* node list; "": it is not placed on nodes */
+        bool fresh;                     /* chosen in this decision */
+        char *text;                     /* a sentence: why these nodes */
+        PlanCandidate candidates[PLAN_CANDIDATES_MAX];  /* the chosen one is among them */
+        size_t n_candidates;
+        size_t n_more;                  /* that are not shown */
+} PlanPlacement;
+
 typedef struct Plan {
         Action *actions;                /* in the order in which to do them */
         size_t n_actions, actions_capacity;
@@ -136,6 +189,8 @@ typedef struct Plan {
          * are no longer), so all of them should be looked at soon.
          */
         bool concerns_others;
+        PlanPlacement *placements;
+        size_t n_placements, placements_capacity;
         bool *active_rules;             /* by index in the Config */
         size_t n_rules;
         /* uuids of guests whose balloon statistics the next decision needs; see policy.h */
@@ -163,6 +218,16 @@ int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, 
 int plan_want_stats(Plan *p, const Guest *guest);
 /* Takes over nothing: @v's text is copied, its guest filled in from @guest. */
 int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v);
+
+/*
+ * Appends an explanation without candidates and returns it in *ret, valid until the next one. The strings are copied.
+ * plan_add_candidate() copies @c and its nodes; beyond PLAN_CANDIDATES_MAX it counts one more. 0 or -ENOMEM.
+ */
+int plan_add_placement(Plan *p, const Guest *guest, const char *nodes, const char *text, PlanPlacement **ret);
+int plan_add_candidate(PlanPlacement *p, const PlanCandidate *c);
+/* NULL when there is none. */
+PlanPlacement *plan_find_placement(const Plan *p, const char *uuid);
+void plan_remove_placement(Plan *p, PlanPlacement *placement);
 
 /*
  * Prints the plan. Text for people, or one JSON object (@json). The same plan

@@ -1,205 +1,88 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/*
- * A plan as text for people and as JSON. Guest names and reasons can hold
- * anything libvirt lets through, so both writers pass every string through one
- * UTF-8 check; what is not UTF-8 becomes U+FFFD, one a byte, and control
- * characters are escaped (a name must not be able to drive a terminal).
- */
+/* A plan as text for people and as JSON. Every string goes through plan_text.h. */
 
 #include "plan.h"
 
 #include <stdio.h>
 
 #include "parse.h"
+#include "plan_text.h"
 
-#define REPLACEMENT "\xef\xbf\xbd"
 #define KIND_WIDTH 17U
 #define TARGET_WIDTH_MAX 40U
 
-/* Bytes of the UTF-8 character at @s (RFC 3629: shortest form, no surrogates), 0 when it is none. */
-static size_t utf8_length(const unsigned char *s) {
-        unsigned char low = 0x80, high = 0xbf;
-        size_t n;
-
-        if (s[0] < 0x80)
-                return 1;
-        if (s[0] >= 0xc2 && s[0] <= 0xdf)
-                n = 2;
-        else if (s[0] >= 0xe0 && s[0] <= 0xef)
-                n = 3;
-        else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-                n = 4;
-        else
-                return 0;
-        if (s[0] == 0xe0)
-                low = 0xa0;
-        else if (s[0] == 0xed)
-                high = 0x9f;
-        else if (s[0] == 0xf0)
-                low = 0x90;
-        else if (s[0] == 0xf4)
-                high = 0x8f;
-        if (s[1] < low || s[1] > high)
-                return 0;
-        for (size_t i = 2; i < n; i++)
-                if (s[i] < 0x80 || s[i] > 0xbf)
-                        return 0;
-        return n;
-}
-
-static void put_json_ascii(FILE *f, unsigned char c) {
-        switch (c) {
-        case '"':
-        case '\\':
-                (void)fprintf(f, "\\%c", c);
-                break;
-        case '\n':
-                (void)fputs("\\n", f);
-                break;
-        case '\t':
-                (void)fputs("\\t", f);
-                break;
-        default:
-                if (c < 0x20 || c == 0x7f)
-                        (void)fprintf(f, "\\u%04x", c);
-                else
-                        (void)fputc(c, f);
-        }
-}
-
-static void put_text_ascii(FILE *f, unsigned char c) {
-        if (c < 0x20 || c == 0x7f)
-                (void)fprintf(f, "\\x%02x", c);
-        else
-                (void)fputc(c, f);
-}
-
-static void put_clean(FILE *f, const char *s, void (*put_ascii)(FILE *, unsigned char)) {
-        const unsigned char *p = (const unsigned char *)s;
-
-        while (*p) {
-                size_t n = utf8_length(p);
-
-                /* U+0080..U+009F are control characters, too. */
-                if (n == 0 || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0))
-                        (void)fputs(REPLACEMENT, f);
-                else if (n == 1)
-                        put_ascii(f, *p);
-                else
-                        (void)fwrite(p, 1, n, f);
-                p += n == 0 ? 1 : n;
-        }
-}
-
-static void put_json(FILE *f, const char *s) {
-        if (!s) {
-                (void)fputs("null", f);
-                return;
-        }
-        (void)fputc('"', f);
-        put_clean(f, s, put_json_ascii);
-        (void)fputc('"', f);
-}
-
-static void put_json_member(FILE *f, const char *key, const char *value) {
-        (void)fprintf(f, ", \"%s\": ", key);
-        put_json(f, value);
-}
-
 static void put_json_action(FILE *f, const Action *a) {
         (void)fprintf(f, "{\"kind\": \"%s\"", action_kind_to_string(a->kind));
-        put_json_member(f, "guest", a->guest);
-        put_json_member(f, "uuid", a->uuid[0] ? a->uuid : NULL);
+        plan_put_json_member(f, "guest", a->guest);
+        plan_put_json_member(f, "uuid", a->uuid[0] ? a->uuid : NULL);
         if (a->kind == ACTION_SET_KSM)
-                put_json_member(f, "knob", ksm_knob_to_string((KsmKnob)a->index));
+                plan_put_json_member(f, "knob", ksm_knob_to_string((KsmKnob)a->index));
         else if (a->kind == ACTION_SET_KERNEL)
-                put_json_member(f, "knob", kernel_knob_to_string((KernelKnob)a->index));
+                plan_put_json_member(f, "knob", kernel_knob_to_string((KernelKnob)a->index));
         else
                 (void)fprintf(f, ", \"index\": %u", a->index);
-        put_json_member(f, "old", a->old_value);
-        put_json_member(f, "new", a->new_value);
-        put_json_member(f, "reason", a->reason);
-        put_json_member(f, "source", a->source);
+        plan_put_json_member(f, "old", a->old_value);
+        plan_put_json_member(f, "new", a->new_value);
+        plan_put_json_member(f, "reason", a->reason);
+        plan_put_json_member(f, "source", a->source);
         (void)fputc('}', f);
 }
 
 static void put_json_skip(FILE *f, const Skip *s) {
         (void)fprintf(f, "{\"kind\": \"%s\"", action_kind_to_string(s->kind));
-        put_json_member(f, "guest", s->guest);
-        put_json_member(f, "uuid", s->uuid[0] ? s->uuid : NULL);
-        put_json_member(f, "why", skip_reason_to_string(s->why));
-        put_json_member(f, "detail", s->detail);
+        plan_put_json_member(f, "guest", s->guest);
+        plan_put_json_member(f, "uuid", s->uuid[0] ? s->uuid : NULL);
+        plan_put_json_member(f, "why", skip_reason_to_string(s->why));
+        plan_put_json_member(f, "detail", s->detail);
         (void)fputc('}', f);
 }
 
 static void put_json_verdict(FILE *f, const Verdict *v) {
         (void)fprintf(f, "{\"cause\": \"%s\"", move_cause_to_string(v->cause));
-        put_json_member(f, "guest", v->guest);
-        put_json_member(f, "uuid", v->uuid);
+        plan_put_json_member(f, "guest", v->guest);
+        plan_put_json_member(f, "uuid", v->uuid);
         (void)fprintf(f, ", \"gained\": %s", v->gained ? "true" : "false");
-        put_json_member(f, "detail", v->text);
+        plan_put_json_member(f, "detail", v->text);
         (void)fputc('}', f);
 }
 
 static void put_json_wanted(FILE *f, const Plan *p, size_t i) {
         (void)fputs("{\"guest\": ", f);
-        put_json(f, p->wanted_names[i]);
-        put_json_member(f, "uuid", p->wanted_stats[i]);
+        plan_put_json(f, p->wanted_names[i]);
+        plan_put_json_member(f, "uuid", p->wanted_stats[i]);
         (void)fputc('}', f);
-}
-
-/* Between and around the elements of an array, one a line. */
-static void put_json_separator(FILE *f, size_t i, size_t n) {
-        if (i == n)
-                (void)fputs(n == 0 ? "]" : "\n  ]", f);
-        else
-                (void)fputs(i == 0 ? "\n    " : ",\n    ", f);
 }
 
 static void put_plan_json(FILE *f, const Plan *p) {
         (void)fputs("{\n  \"actions\": [", f);
         for (size_t i = 0; i < p->n_actions; i++) {
-                put_json_separator(f, i, p->n_actions);
+                plan_put_json_separator(f, i, p->n_actions);
                 put_json_action(f, &p->actions[i]);
         }
-        put_json_separator(f, p->n_actions, p->n_actions);
+        plan_put_json_separator(f, p->n_actions, p->n_actions);
         (void)fputs(",\n  \"skipped\": [", f);
         for (size_t i = 0; i < p->n_skips; i++) {
-                put_json_separator(f, i, p->n_skips);
+                plan_put_json_separator(f, i, p->n_skips);
                 put_json_skip(f, &p->skips[i]);
         }
-        put_json_separator(f, p->n_skips, p->n_skips);
+        plan_put_json_separator(f, p->n_skips, p->n_skips);
         if (p->n_verdicts > 0)
                 (void)fputs(",\n  \"verified\": [", f);
         for (size_t i = 0; i < p->n_verdicts; i++) {
-                put_json_separator(f, i, p->n_verdicts);
+                plan_put_json_separator(f, i, p->n_verdicts);
                 put_json_verdict(f, &p->verdicts[i]);
         }
         if (p->n_verdicts > 0)
-                put_json_separator(f, p->n_verdicts, p->n_verdicts);
+                plan_put_json_separator(f, p->n_verdicts, p->n_verdicts);
+        plan_put_placements_json(f, p);
         (void)fputs(",\n  \"statistics_wanted\": [", f);
         for (size_t i = 0; i < p->n_wanted_stats; i++) {
-                put_json_separator(f, i, p->n_wanted_stats);
+                plan_put_json_separator(f, i, p->n_wanted_stats);
                 put_json_wanted(f, p, i);
         }
-        put_json_separator(f, p->n_wanted_stats, p->n_wanted_stats);
+        plan_put_json_separator(f, p->n_wanted_stats, p->n_wanted_stats);
         (void)fputs("\n}\n", f);
-}
-
-/* @s cleaned, newly allocated. */
-static int clean_text(const char *s, char **ret) {
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        FILE *f = open_memstream(&text, &size);
-
-        if (!f)
-                return -ENOMEM;
-        put_clean(f, s, put_text_ascii);
-        if (fclose(f) != 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(text);
-        return 0;
 }
 
 /* What the action is done to: "web-1 vCPU 0", "run". */
@@ -211,7 +94,7 @@ static int action_target(const Action *a, char **ret) {
                 return strprintf_to(ret, "%s", ksm_knob_to_string((KsmKnob)a->index) ?: "?");
         if (a->kind == ACTION_SET_KERNEL)
                 return strprintf_to(ret, "%s", kernel_knob_to_string((KernelKnob)a->index) ?: "?");
-        r = clean_text(a->guest ?: "host", &text);
+        r = plan_clean_text(a->guest ?: "host", &text);
         if (r < 0)
                 return r;
         if (a->kind == ACTION_PIN_VCPU)
@@ -238,7 +121,7 @@ static int value_text(ActionKind kind, const char *value, bool exact, char **ret
         if (kind == ACTION_SET_BALLOON && parse_u64(value, &bytes) >= 0)
                 return exact ? format_size(bytes, ret)
                              : strprintf_to(ret, "%s", format_bytes_short(bytes, buffer));
-        return clean_text(value, ret);
+        return plan_clean_text(value, ret);
 }
 
 static int action_values(const Action *a, char **ret) {
@@ -259,22 +142,6 @@ static int action_values(const Action *a, char **ret) {
         return strprintf_to(ret, "%s -> %s", from, to);
 }
 
-/* Characters, for alignment. */
-static size_t text_width(const char *s) {
-        size_t n = 0;
-
-        for (; *s; s++)
-                n += ((unsigned char)*s & 0xc0) != 0x80;
-        return n;
-}
-
-static void put_padded(FILE *f, const char *s, size_t width) {
-        (void)fputs(s, f);
-        for (size_t n = text_width(s); n < width; n++)
-                (void)fputc(' ', f);
-        (void)fputc(' ', f);
-}
-
 static int put_action(FILE *f, const Action *a, size_t width) {
         _cleanup_free_ char *target = NULL, *values = NULL;
         int r;
@@ -286,12 +153,12 @@ static int put_action(FILE *f, const Action *a, size_t width) {
         if (r < 0)
                 return r;
         (void)fputs("  ", f);
-        put_padded(f, action_kind_to_string(a->kind), KIND_WIDTH);
-        put_padded(f, target, width);
+        plan_put_padded(f, action_kind_to_string(a->kind), KIND_WIDTH);
+        plan_put_padded(f, target, width);
         (void)fprintf(f, "%s\n  %*s because ", values, (int)KIND_WIDTH, "");
-        put_clean(f, a->reason ?: "", put_text_ascii);
+        plan_put_text(f, a->reason ?: "");
         (void)fputs(" [", f);
-        put_clean(f, a->source ?: "", put_text_ascii);
+        plan_put_text(f, a->source ?: "");
         (void)fputs("]\n", f);
         return 0;
 }
@@ -300,14 +167,14 @@ static int put_skip(FILE *f, const Skip *s, size_t width) {
         _cleanup_free_ char *guest = NULL;
         int r;
 
-        r = clean_text(s->guest ?: "host", &guest);
+        r = plan_clean_text(s->guest ?: "host", &guest);
         if (r < 0)
                 return r;
         (void)fputs("  ", f);
-        put_padded(f, action_kind_to_string(s->kind), KIND_WIDTH);
-        put_padded(f, guest, width);
+        plan_put_padded(f, action_kind_to_string(s->kind), KIND_WIDTH);
+        plan_put_padded(f, guest, width);
         (void)fprintf(f, "%s: ", skip_reason_to_string(s->why));
-        put_clean(f, s->detail ?: "", put_text_ascii);
+        plan_put_text(f, s->detail ?: "");
         (void)fputc('\n', f);
         return 0;
 }
@@ -322,7 +189,7 @@ static int put_actions(FILE *f, const Plan *p) {
                 r = action_target(&p->actions[i], &target);
                 if (r < 0)
                         return r;
-                width = MAX(width, text_width(target));
+                width = MAX(width, plan_text_width(target));
         }
         width = MIN(width, (size_t)TARGET_WIDTH_MAX);
         (void)fprintf(f, "Actions (%zu):\n", p->n_actions);
@@ -341,10 +208,10 @@ static int put_skips(FILE *f, const Plan *p) {
         for (size_t i = 0; i < p->n_skips; i++) {
                 _cleanup_free_ char *guest = NULL;
 
-                r = clean_text(p->skips[i].guest ?: "host", &guest);
+                r = plan_clean_text(p->skips[i].guest ?: "host", &guest);
                 if (r < 0)
                         return r;
-                width = MAX(width, text_width(guest));
+                width = MAX(width, plan_text_width(guest));
         }
         width = MIN(width, (size_t)TARGET_WIDTH_MAX);
         (void)fprintf(f, "Skipped (%zu):\n", p->n_skips);
@@ -364,13 +231,13 @@ static int put_verdicts(FILE *f, const Plan *p) {
                 _cleanup_free_ char *guest = NULL;
                 int r;
 
-                r = clean_text(v->guest, &guest);
+                r = plan_clean_text(v->guest, &guest);
                 if (r < 0)
                         return r;
                 (void)fputs("  ", f);
-                put_padded(f, move_cause_to_string(v->cause), KIND_WIDTH);
+                plan_put_padded(f, move_cause_to_string(v->cause), KIND_WIDTH);
                 (void)fprintf(f, "%s %s: ", guest, v->gained ? "gained" : "not gained");
-                put_clean(f, v->text, put_text_ascii);
+                plan_put_text(f, v->text);
                 (void)fputc('\n', f);
         }
         return 0;
@@ -394,9 +261,12 @@ static int put_plan_text(FILE *f, const Plan *p) {
         r = put_verdicts(f, p);
         if (r < 0)
                 return r;
+        r = plan_put_placements(f, p);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < p->n_wanted_stats; i++) {
                 (void)fputs(i == 0 ? "Statistics wanted: " : ", ", f);
-                put_clean(f, p->wanted_names[i], put_text_ascii);
+                plan_put_text(f, p->wanted_names[i]);
         }
         if (p->n_wanted_stats > 0)
                 (void)fputc('\n', f);

@@ -109,6 +109,7 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
                 .only_uuid = in->only_uuid,
                 .mover_busy = in->mover_busy,
                 .moving_uuid = in->moving_uuid,
+                .explain = in->explain,
         };
         r = run_controllers(&c);
         if (r >= 0)

@@ -33,6 +33,11 @@ typedef struct PolicyInput {
         bool mover_busy;
         /* That guest, when it is known: whether its move may go on is looked at (Plan.cancel_move). NULL: not known. */
         const char *moving_uuid;
+        /*
+         * Fill plan->placements: for each guest whose place is ours to decide, the sets of nodes that come into
+         * question, with their scores. Changes nothing else; for people who ask, not for every decision.
+         */
+        bool explain;
 } PolicyInput;
 
 /*
@@ -69,6 +74,7 @@ typedef struct PolicyContext {
         const char *only_uuid;
         bool mover_busy;
         const char *moving_uuid;
+        bool explain;
 } PolicyContext;
 
 /* host.reserved_memory in bytes: what the host keeps for itself. Auto: 5 % of its memory, at most 4 GiB. */

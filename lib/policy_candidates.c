@@ -2,22 +2,17 @@
 #include "policy_nodes.h"
 
 /*
- * Which nodes a guest gets. Every node is the seed of one candidate, which
- * takes in the nearest further node until the vCPUs have a CPU each and the
- * memory has room. Of these candidates the best is the one with
- *
- *   1. the fewest nodes;
- *   2. for a guest that runs already, the least harm: the part of its memory
- *      that would be remote, plus the vCPUs beyond one a CPU (in steps of 5 %);
- *   3. the least mean distance between its nodes;
- *   4. the fewest vCPUs a CPU, this guest included;
- *   5. the least measured CPU load;
- *   6. the most free memory;
- *   7. the lowest node numbers, so that ties always break the same way.
+ * The sets of nodes that come into question for a guest. Every node is the seed
+ * of one candidate, which takes in the nearest further node until the vCPUs
+ * have a CPU each and the memory has room; for a guest with NUMA cells, a node
+ * for each of them (policy_cells.c). The best of them is kept, and the one after
+ * it, for the reason (policy_rating.c has the order).
  *
  * A set fits when it has a CPU for each vCPU, the memory has room, and its
  * CPUs, with this guest on them, carry no more vCPUs than cpu.overcommit allows
- * (nova's cpu_allocation_ratio, here for each set of nodes). When no set keeps
+ * (nova's cpu_allocation_ratio, here for each set of nodes). When no set has the
+ * memory and numa.memory_only is overflow, each set has as many nodes as the
+ * CPUs need, and the nearest memory-only nodes count as room. When no set keeps
  * to cpu.overcommit, the least committed one is taken; when none has the
  * memory, the search goes by CPUs alone and free memory decides before
  * everything but size.
@@ -25,22 +20,58 @@
  * For a dedicated guest, CPUs are those that could become its own.
  */
 
-#define HARM_STEP_PERMYRIAD 500U
+/* ---- sets of nodes ---- */
 
-static uint64_t node_room(const PlacementNode *n, const Guest *g) {
+bool candidate_may_have(const Search *s, const PlacementNode *n) {
+        return placement_capacity(s->p, s->g, n) > 0 && (!s->limited || !s->any_allowed || placement_allows(s->p, s->g->guest, n));
+}
+
+uint64_t candidate_room(const PlacementNode *n, const Guest *g) {
         return u64_sub(placement_room(n, g), n->memory_known ? n->pending_bytes : 0);
 }
 
-static void candidate_add(const Search *s, Candidate *c, const PlacementNode *n) {
+IdSet candidate_memory(const Search *s, const Candidate *c) {
+        IdSet nodes = placement_memory_of(s->p, &c->nodes);
+
+        for (unsigned i = 0; i < c->n_extra; i++)
+                (void)idset_add(&nodes, s->p->nodes[c->extra[i]].id);
+        return nodes;
+}
+
+/* The memory of the node with index @at counts already. */
+static bool has_memory_of(const Search *s, const Candidate *c, size_t at) {
+        for (size_t i = 0; i < s->p->n_nodes; i++)
+                if (s->p->nodes[i].memory_at == at && idset_contains(&c->nodes, s->p->nodes[i].id))
+                        return true;
+        return false;
+}
+
+static uint64_t distance_from(const Search *s, const Candidate *c, const PlacementNode *n) {
+        uint64_t sum = 0;
+
         for (size_t i = 0; i < s->p->n_nodes; i++)
                 if (idset_contains(&c->nodes, s->p->nodes[i].id))
-                        c->pair_distance += topology_distance(s->p->topology, i, n->index);
+                        sum += topology_distance(s->p->topology, i, n->index);
+        for (unsigned i = 0; i < c->n_extra; i++)
+                sum += topology_distance(s->p->topology, c->extra[i], n->index);
+        return sum;
+}
+
+static void add_memory(const Search *s, Candidate *c, const PlacementNode *n) {
+        c->room_bytes = u64_add(c->room_bytes, candidate_room(n, s->g->guest));
+        c->promised_bytes = u64_add(c->promised_bytes, n->promised_bytes);
+}
+
+void candidate_add(const Search *s, Candidate *c, const PlacementNode *n) {
+        if (s->p->plain || !has_memory_of(s, c, n->memory_at))
+                add_memory(s, c, &s->p->nodes[n->memory_at]);
+        c->pair_distance += distance_from(s, c, n);
         (void)idset_add(&c->nodes, n->id);
         c->n++;
         c->n_cpus += placement_capacity(s->p, s->g, n);
+        c->far_cpus += n->has_memory ? 0 : placement_capacity(s->p, s->g, n);
         c->commit_milli += n->commit_milli;
         c->busy_permyriad += n->busy_permyriad;
-        c->room_bytes = u64_add(c->room_bytes, node_room(n, s->g->guest));
 }
 
 /* Beyond cpu.overcommit with this guest on it. CPUs of its own are not overcommitted. */
@@ -50,69 +81,22 @@ static bool is_overcommitted(const Search *s, const Candidate *c) {
         return !s->g->dedicated && c->commit_milli + (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI > limit;
 }
 
-static bool candidate_fits(const Search *s, const Candidate *c) {
-        return placement_wanted(s->g) <= c->n_cpus && (s->ignore_overcommit || !is_overcommitted(s, c)) &&
-               (s->ignore_memory || placement_need(s->g, &c->nodes) <= c->room_bytes);
-}
+bool candidate_fits(const Search *s, Candidate *c) {
+        IdSet memory = candidate_memory(s, c);
 
-static void candidate_rate(const Search *s, Candidate *c) {
-        unsigned pairs = c->n * (c->n - 1) / 2;
-        uint64_t resident = s->g->resident_bytes;
-
-        c->fits = candidate_fits(s, c);
-        c->distance = pairs > 0 ? c->pair_distance * 10 / pairs : 0;
-        c->commit = u64_muldiv(c->commit_milli + (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI,
-                               PERMYRIAD_FULL, (uint64_t)c->n_cpus * PLACEMENT_MILLI);
-        c->load = c->busy_permyriad / MAX(c->n_cpus, 1U) / 100 * 100;
-        if (!s->resident_counts)
-                return;
-        c->remote_permyriad = u64_muldiv(u64_sub(resident, placement_resident_on(s->g->guest, &c->nodes)),
-                                         PERMYRIAD_FULL, resident);
-        c->harm = (c->remote_permyriad + u64_sub(c->commit, PERMYRIAD_FULL)) / HARM_STEP_PERMYRIAD;
-}
-
-static int order(uint64_t a, uint64_t b, Term term, Term *ret_term) {
-        *ret_term = term;
-        return (a > b) - (a < b);
-}
-
-static int order_numbers(const Candidate *a, const Candidate *b, Term *ret_term) {
-        IdSet only_a = idset_minus(&a->nodes, &b->nodes), only_b = idset_minus(&b->nodes, &a->nodes);
-        int x = idset_next(&only_a, 0), y = idset_next(&only_b, 0);
-
-        *ret_term = x == y ? TERM_NONE : TERM_NUMBER;
-        return (x > y) - (x < y);
-}
-
-int candidate_order(const Search *s, const Candidate *a, const Candidate *b, Term *ret_term) {
-        int r;
-
-        r = order(!a->fits, !b->fits, TERM_FITS, ret_term);
-        if (r == 0)
-                r = order(a->n, b->n, TERM_SIZE, ret_term);
-        if (r == 0 && s->ignore_memory)
-                r = order(b->room_bytes, a->room_bytes, TERM_ROOM, ret_term);
-        if (r == 0 && s->ignore_overcommit)
-                r = order(a->commit, b->commit, TERM_COMMIT, ret_term);
-        if (r == 0)
-                r = order(a->harm, b->harm, TERM_HARM, ret_term);
-        if (r == 0)
-                r = order(a->distance, b->distance, TERM_DISTANCE, ret_term);
-        if (r == 0)
-                r = order(a->commit, b->commit, TERM_COMMIT, ret_term);
-        if (r == 0)
-                r = order(a->load, b->load, TERM_LOAD, ret_term);
-        if (r == 0)
-                r = order(b->room_bytes, a->room_bytes, TERM_ROOM, ret_term);
-        if (r == 0)
-                r = order_numbers(a, b, ret_term);
-        return r;
+        c->cpus_fit = placement_wanted(s->g) <= c->n_cpus && c->unfit_cells == 0 &&
+                      (s->ignore_overcommit || !is_overcommitted(s, c));
+        c->memory_fits = s->memory_elsewhere || placement_need(s->g, &memory) <= c->room_bytes;
+        c->fits = c->cpus_fit && (s->ignore_memory || c->memory_fits);
+        return c->fits;
 }
 
 static void offer(Search *s, const Candidate *c) {
-        Term term;
+        PlacementTerm term;
         int r;
 
+        if (s->list)
+                candidate_list_put(s, c);
         if (s->n_candidates == 0) {
                 s->best = *c;
                 s->n_candidates++;
@@ -166,7 +150,7 @@ static const PlacementNode *next_node(const Search *s, const Candidate *c) {
                 const PlacementNode *n = &s->p->nodes[i];
                 Step step;
 
-                if (placement_capacity(s->p, s->g, n) == 0 || idset_contains(&c->nodes, n->id))
+                if (!candidate_may_have(s, n) || idset_contains(&c->nodes, n->id))
                         continue;
                 step = step_of(s, c, n);
                 if (best && !step_is_better(&step, &best_step))
@@ -177,40 +161,138 @@ static const PlacementNode *next_node(const Search *s, const Candidate *c) {
         return best;
 }
 
+/* ---- memory-only nodes ---- */
+
+static bool is_memory_only(const Search *s, const PlacementNode *n) {
+        return idset_is_empty(&s->p->topology->nodes[n->index].cpus) && n->memory_known && n->has_memory &&
+               (idset_is_empty(&s->g->guest->cgroup_mems) || idset_contains(&s->g->guest->cgroup_mems, n->id));
+}
+
+/* The nearest one with room that does not count yet; of equally near ones the first. */
+static const PlacementNode *next_extra(const Search *s, const Candidate *c) {
+        const PlacementNode *best = NULL;
+        uint64_t best_distance = UINT64_MAX;
+
+        for (size_t i = 0; i < s->p->n_nodes; i++) {
+                const PlacementNode *n = &s->p->nodes[i];
+                uint64_t distance = distance_from(s, c, n);
+                bool counts = false;
+
+                for (unsigned j = 0; j < c->n_extra; j++)
+                        counts = counts || c->extra[j] == n->index;
+                if (counts || !is_memory_only(s, n) || candidate_room(n, s->g->guest) == 0 || distance >= best_distance)
+                        continue;
+                best = n;
+                best_distance = distance;
+        }
+        return best;
+}
+
+static void add_extra(const Search *s, Candidate *c) {
+        const PlacementNode *n;
+
+        while (!candidate_fits(s, c) && !c->memory_fits && c->n_extra < EXTRA_NODES_MAX && (n = next_extra(s, c))) {
+                c->pair_distance += distance_from(s, c, n);
+                add_memory(s, c, n);
+                c->extra[c->n_extra++] = (uint16_t)n->index;
+        }
+}
+
+/* ---- the search ---- */
+
+/* A node that is too small, by itself. */
+static void list_partial(Search *s, const Candidate *c) {
+        Candidate partial = *c;
+
+        if (!s->list)
+                return;
+        candidate_rate(s, &partial);
+        partial.partial = true;
+        candidate_list_put(s, &partial);
+}
+
+/* With memory-only nodes, only as many others as the vCPUs need. */
+static bool is_complete(const Search *s, Candidate *c) {
+        return candidate_fits(s, c) || (s->overflow && c->cpus_fit);
+}
+
+static void grow(Search *s, Candidate *c, const PlacementNode *seed) {
+        const PlacementNode *next = seed;
+
+        candidate_add(s, c, seed);
+        if (!is_complete(s, c))
+                list_partial(s, c);
+        while (!is_complete(s, c) && (next = next_node(s, c)))
+                candidate_add(s, c, next);
+}
+
 void candidates_search(Search *s) {
         s->n_candidates = 0;
+        if (s->list)
+                s->list->n = 0;
         for (size_t i = 0; i < s->p->n_nodes; i++) {
-                Candidate c = { 0 };
-                const PlacementNode *next = &s->p->nodes[i];
+                const PlacementNode *seed = &s->p->nodes[i];
+                Candidate c = { .seed = (uint16_t)i };
 
-                if (placement_capacity(s->p, s->g, next) == 0)
+                if (!candidate_may_have(s, seed))
                         continue;
-                do
-                        candidate_add(s, &c, next);
-                while (!candidate_fits(s, &c) && (next = next_node(s, &c)));
+                if (s->cells)
+                        cells_grow(s, &c, seed);
+                else
+                        grow(s, &c, seed);
+                if (s->overflow)
+                        add_extra(s, &c);
                 candidate_rate(s, &c);
                 offer(s, &c);
         }
 }
+
+Candidate candidate_of(const Search *s, const IdSet *nodes) {
+        Candidate c = { 0 };
+
+        for (size_t i = 0; i < s->p->n_nodes; i++)
+                if (s->p->nodes[i].n_usable > 0 && idset_contains(nodes, s->p->nodes[i].id))
+                        candidate_add(s, &c, &s->p->nodes[i]);
+        if (s->overflow)
+                add_extra(s, &c);
+        candidate_rate(s, &c);
+        return c;
+}
+
+/* ---- giving up what no set has ---- */
 
 /*
  * Whether no set of nodes can have the memory, or keep to cpu.overcommit: all of them together have not. Known
  * beforehand, that saves a search that would try every set up to the whole host.
  */
 static void foresee(Search *s) {
-        IdSet nodes = placement_cpu_nodes(s->p);
+        IdSet nodes = placement_cpu_nodes(s->p), memory = placement_memory_of(s->p, &nodes);
         uint64_t room = 0, spare_milli = 0, ratio = setting(s->g->settings, KEY_CPU_OVERCOMMIT);
 
         for (size_t i = 0; i < s->p->n_nodes; i++) {
                 const PlacementNode *n = &s->p->nodes[i];
 
-                if (placement_capacity(s->p, s->g, n) == 0)
+                if (!candidate_may_have(s, n))
                         continue;
-                room = u64_add(room, node_room(n, s->g->guest));
+                room = u64_add(room, candidate_room(&s->p->nodes[n->memory_at], s->g->guest));
                 spare_milli += u64_sub(permyriad_of((uint64_t)n->n_cpus * PLACEMENT_MILLI, ratio), n->commit_milli);
         }
-        s->ignore_memory = placement_need(s->g, &nodes) > room;
+        s->ignore_memory = !s->memory_elsewhere && placement_need(s->g, &memory) > room;
         s->ignore_overcommit = !s->g->dedicated && spare_milli < (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI;
+}
+
+/* Memory-only nodes, where the settings allow them. */
+static bool search_overflowing(Search *s) {
+        if (setting(s->g->settings, KEY_NUMA_MEMORY_ONLY) != MEMORY_ONLY_OVERFLOW || !placement_follows_memory(s->g))
+                return false;
+        s->ignore_memory = false;
+        s->overflow = s->harm_counts = true;
+        candidates_search(s);
+        if (s->best.fits)
+                return true;
+        s->overflow = false;
+        s->ignore_memory = true;
+        return false;
 }
 
 void candidates_search_relaxing(Search *s) {
@@ -219,6 +301,8 @@ void candidates_search_relaxing(Search *s) {
         foresee(s);
         no_memory = s->ignore_memory;
         no_ratio = s->ignore_overcommit;
+        if (no_memory && search_overflowing(s))
+                return;
         candidates_search(s);
         if (s->best.fits || placement_wanted(s->g) > s->best.n_cpus)
                 return;
@@ -227,8 +311,10 @@ void candidates_search_relaxing(Search *s) {
                 candidates_search(s);
         }
         if (!s->best.fits && !no_memory) {
-                s->ignore_memory = true;
                 s->ignore_overcommit = no_ratio;
+                s->ignore_memory = true;
+                if (search_overflowing(s))
+                        return;
                 candidates_search(s);
         }
         if (!s->best.fits) {

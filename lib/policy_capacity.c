@@ -51,6 +51,36 @@ uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes) {
         return u64_sub(whole, placement_resident_on(g->guest, nodes));
 }
 
+uint64_t placement_untouched(const PlacementGuest *g) {
+        uint64_t present = g->resident_bytes == UNKNOWN_U64 ? g->guest->rss_bytes : g->resident_bytes;
+
+        if (g->guest->starting || g->guest->hugepages || g->guest->locked || g->guest->vfio || present == UNKNOWN_U64)
+                return 0;
+        return u64_sub(g->guest->current_bytes, present);
+}
+
+IdSet placement_memory_of(const Placement *p, const IdSet *nodes) {
+        IdSet memory = IDSET_EMPTY;
+
+        if (p->plain)
+                return *nodes;
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (idset_contains(nodes, p->nodes[i].id))
+                        (void)idset_add(&memory, p->nodes[p->nodes[i].memory_at].id);
+        return memory;
+}
+
+IdSet placement_memory_nodes(const Placement *p, const PlacementGuest *g) {
+        IdSet nodes;
+
+        if (placement_memory_bound(p, g->guest, &nodes))
+                return nodes;
+        nodes = placement_memory_of(p, &g->memo->nodes);
+        if (setting(g->settings, KEY_NUMA_MEMORY_ONLY) == MEMORY_ONLY_OVERFLOW)
+                nodes = idset_or(&nodes, &g->memo->memory_only);
+        return nodes;
+}
+
 /* Pages of one size are of no use to a guest on pages of another. NULL: there are none for @g. */
 static PlacementPool *pool_of(PlacementNode *n, const Guest *g) {
         uint64_t size = g->hugepage_bytes ?: n->hugepage_bytes;
@@ -79,6 +109,13 @@ uint64_t placement_room(const PlacementNode *n, const Guest *g) {
         return room ? *room : 0;
 }
 
+void placement_add_room(PlacementNode *n, const Guest *g, uint64_t bytes) {
+        uint64_t *room = room_of(n, g);
+
+        if (room)
+                *room = u64_add(*room, bytes);
+}
+
 static void pools_init(PlacementNode *n, const NodeMemory *m) {
         n->n_pools = MIN(m->n_pools, (size_t)PLACEMENT_POOLS_MAX);
         for (size_t i = 0; i < n->n_pools; i++)
@@ -93,6 +130,7 @@ static void node_memory_init(PlacementNode *n, const Host *host, uint64_t reserv
 
         /* A host whose node sizes nobody measured does not limit anything. */
         n->memory_known = host->n_nodes > 0;
+        n->has_memory = !n->memory_known || (m && m->total_bytes > 0);
         if (!m)
                 return;
         reserve = u64_muldiv(reserve, m->total_bytes, host->memory.total_bytes);
@@ -108,6 +146,35 @@ static void node_busy_init(PlacementNode *n, const Host *host) {
 
                 if (load && load->busy_permyriad != UNKNOWN_PERMYRIAD)
                         n->busy_permyriad += load->busy_permyriad;
+        }
+}
+
+/* Of equally near ones with memory the first; those without CPUs only when there is no other. */
+static size_t nearest_memory(const Placement *p, size_t from) {
+        size_t best = from;
+        uint64_t best_rank = UINT64_MAX;
+
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                uint64_t rank = topology_distance(p->topology, from, i);
+
+                if (!p->nodes[i].has_memory)
+                        continue;
+                rank += idset_is_empty(&p->topology->nodes[i].cpus) ? UINT32_MAX : 0;
+                if (rank >= best_rank)
+                        continue;
+                best = i;
+                best_rank = rank;
+        }
+        return best;
+}
+
+static void memory_at_init(Placement *p) {
+        p->plain = true;
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                PlacementNode *n = &p->nodes[i];
+
+                n->memory_at = n->has_memory ? i : nearest_memory(p, i);
+                p->plain = p->plain && (n->n_cpus == 0 || n->memory_at == i);
         }
 }
 
@@ -131,6 +198,7 @@ static int nodes_init(Placement *p) {
                 node_busy_init(n, host);
         }
         p->n_nodes = p->topology->n_nodes;
+        memory_at_init(p);
         p->usable = IDSET_EMPTY;
         for (size_t i = 0; i < p->n_nodes; i++)
                 p->usable = idset_or(&p->usable, &p->nodes[i].cpus);
@@ -341,30 +409,77 @@ void placement_bind_cpu(Placement *p, unsigned cpu, int milli) {
                 n->n_idle++;
 }
 
-void placement_account_vcpus(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
+/* p->weights: from the nodes of CPUs to those of memory. Returns how many. */
+static size_t weigh_memory(Placement *p) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->weights[i] > 0 && p->nodes[i].memory_at != i) {
+                        p->weights[i] = 0;
+                        p->weights[p->nodes[i].memory_at] = MAX(p->weights[p->nodes[i].memory_at], UINT64_C(1));
+                }
+        for (size_t i = 0; i < p->n_nodes; i++)
+                n += p->weights[i] > 0;
+        return n;
+}
+
+/* What a starting guest will touch; what nodes with CPUs have no room for goes to its memory-only nodes. */
+static void promise_start(Placement *p, const PlacementGuest *g, uint64_t need) {
+        uint64_t room = 0;
+
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->weights[i] > 0)
+                        room = u64_add(room, placement_room(&p->nodes[i], g->guest));
+        promise(p, g->guest, need);
+        if (need <= room || !g->memo || idset_is_empty(&g->memo->memory_only))
+                return;
+        for (size_t i = 0; i < p->n_nodes; i++)
+                p->weights[i] = idset_contains(&g->memo->memory_only, p->nodes[i].id);
+        promise(p, g->guest, need - room);
+}
+
+/* By the nodes' usable CPUs; for a guest with a node for each cell, by the vCPUs there. */
+void placement_weigh(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
+        bool cells = g->memo && g->memo->n_cells > 0 && g->memo->n_cells == g->guest->n_cells &&
+                     idset_equal(nodes, &g->memo->nodes);
+
         for (size_t i = 0; i < p->n_nodes; i++) {
-                PlacementNode *n = &p->nodes[i];
+                const PlacementNode *n = &p->nodes[i];
 
                 p->weights[i] = idset_contains(nodes, n->id) ? n->n_cpus : 0;
-                n->keep = n->keep || p->weights[i] > 0;
+                if (!cells || p->weights[i] == 0)
+                        continue;
+                p->weights[i] = 0;
+                for (size_t c = 0; c < g->memo->n_cells; c++)
+                        if (g->memo->cell_nodes[c] == n->id)
+                                p->weights[i] += MAX(idset_count(&g->guest->cells[c].vcpus), 1U);
         }
+}
+
+void placement_account_vcpus(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
+        placement_weigh(p, g, nodes);
+        for (size_t i = 0; i < p->n_nodes; i++)
+                p->nodes[i].keep = p->nodes[i].keep || p->weights[i] > 0;
         spread(p, (uint64_t)g->n_vcpus * PLACEMENT_MILLI, g->demand_permyriad, true);
 }
 
 static void account_memory(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
-        uint64_t need = placement_need(g, nodes);
-        size_t n = 0;
+        IdSet memory = placement_memory_of(p, nodes);
+        uint64_t need = placement_need(g, &memory), untouched = placement_untouched(g);
+        size_t n;
 
-        for (size_t i = 0; i < p->n_nodes; i++) {
+        for (size_t i = 0; i < p->n_nodes; i++)
                 p->weights[i] = idset_contains(nodes, p->nodes[i].id) ? p->nodes[i].n_usable : 0;
-                n += p->weights[i] > 0;
+        n = weigh_memory(p);
+        if (g->guest->starting) {
+                promise_start(p, g, need);
+                return;
         }
-        if (g->guest->starting)
-                promise(p, g->guest, need);
-        else if (n > 0)
-                for (size_t i = 0; i < p->n_nodes; i++)
-                        if (p->weights[i] > 0)
-                                p->nodes[i].pending_bytes += need / n;
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->weights[i] > 0) {
+                        p->nodes[i].pending_bytes += need / n;
+                        p->nodes[i].promised_bytes += untouched / n;
+                }
 }
 
 /* The CPUs of a dedicated guest are in nobody else's way: they left the pool. */
@@ -416,6 +531,16 @@ static void account_set(Placement *p, const IdSet *set, unsigned n, uint64_t dem
         spread(p, (uint64_t)n * PLACEMENT_MILLI, demand, false);
 }
 
+/* What a guest that nobody placed may still touch, in equal parts where it may run. */
+static void promise_untouched(Placement *p, const PlacementGuest *g) {
+        uint64_t untouched = placement_untouched(g);
+        size_t n = untouched > 0 ? weigh_memory(p) : 0;
+
+        for (size_t i = 0; n > 0 && i < p->n_nodes; i++)
+                if (p->weights[i] > 0)
+                        p->nodes[i].promised_bytes += untouched / n;
+}
+
 /* By what its threads may use: runs of equal sets together. */
 static void account_threads(Placement *p, const PlacementGuest *g) {
         const IdSet *pending = NULL;
@@ -438,6 +563,7 @@ static void account_threads(Placement *p, const PlacementGuest *g) {
         if (!pending)
                 return;
         account_set(p, pending, n, (uint64_t)n * each);
+        promise_untouched(p, g);
         if (g->guest->starting)
                 promise(p, g->guest, u64_sub(g->guest->max_bytes,
                                              g->resident_bytes == UNKNOWN_U64 ? 0 : g->resident_bytes));

@@ -45,8 +45,11 @@ IdSet placement_vcpu_nodes(const Placement *p, const PlacementGuest *g, unsigned
 
         for (size_t i = 0; i < guest->n_cells; i++)
                 if (idset_contains(&guest->cells[i].vcpus, vcpu)) {
-                        IdSet usable = usable_nodes(p), nodes = idset_and(&guest->cells[i].nodeset, &usable);
+                        IdSet usable = usable_nodes(p), nodes = guest->cells[i].nodeset;
 
+                        if (g->memo->n_cells == guest->n_cells)
+                                nodes = idset_of(g->memo->cell_nodes[i]);
+                        nodes = idset_and(&nodes, &usable);
                         return idset_is_empty(&nodes) ? own_nodes(p, g) : nodes;
                 }
         return own_nodes(p, g);

@@ -30,14 +30,16 @@ static bool blocked_always(const Guest *g, SkipReason *ret_why, const char **ret
 }
 
 static bool blocked_move(const Guest *g, SkipReason *ret_why, const char **ret_detail) {
-        bool bound = g->numatune_mode == NUMATUNE_STRICT &&
-                     (g->numatune_placement_auto || !idset_is_empty(&g->numatune_nodes));
+        bool strict = g->numatune_mode == NUMATUNE_STRICT;
         const Obstacle obstacles[] = {
                 { g->state != GUEST_RUNNING, SKIP_NOT_RUNNING,
                   "the guest is paused; its memory stays until it runs" },
                 { g->locked, SKIP_LOCKED, "its memory is locked" },
                 { g->vfio, SKIP_VFIO, "a passed-through device holds its memory" },
-                { bound, SKIP_USER_NUMATUNE, "numatune binds its memory strictly" },
+                { strict && g->numatune_placement_auto, SKIP_USER_NUMATUNE,
+                  "libvirt bound its memory where it was advised to (placement='auto', strict)" },
+                { strict && !idset_is_empty(&g->numatune_nodes), SKIP_USER_NUMATUNE,
+                  "numatune binds its memory strictly" },
         };
 
         return first_obstacle(obstacles, ELEMENTSOF(obstacles), ret_why, ret_detail);

@@ -510,6 +510,16 @@ static IdSet ids_of(const Improve *m, size_t set) {
         return ids;
 }
 
+/* Nothing but CPUs and memory decides where it goes. */
+static bool is_ordinary(const Placement *p, const PlacementGuest *g) {
+        const Guest *guest = g->guest;
+        IdSet unused;
+
+        return p->plain && g->memo->n_cells == 0 && idset_is_empty(&g->memo->memory_only) &&
+               idset_is_empty(&guest->vfio_nodes) && idset_is_empty(&guest->cgroup_cpus) &&
+               idset_is_empty(&guest->cgroup_mems) && !placement_memory_bound(p, guest, &unused);
+}
+
 static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
         IdSet unused;
 
@@ -517,7 +527,7 @@ static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
         f->first = f->set;
         f->overcommit_permyriad = setting(g->settings, KEY_CPU_OVERCOMMIT);
         f->mib = placement_need(g, &g->memo->nodes) / MIB;
-        f->free = f->set != SIZE_MAX && g->n_vcpus > 0 && !g->guest->hugepages &&
+        f->free = f->set != SIZE_MAX && g->n_vcpus > 0 && !g->guest->hugepages && is_ordinary(m->p, g) &&
                   !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g->guest, &unused);
 }
 

@@ -235,8 +235,9 @@ static void rate(MoveValue *v, const PlacementGuest *g) {
 }
 
 MoveValue move_value_of_memory(const Placement *p, const PlacementGuest *g, const NodeList *home) {
+        IdSet nodes = placement_memory_nodes(p, g);
         MoveValue v = {
-                .bytes = move_remote_bytes(g, &g->memo->nodes),
+                .bytes = move_remote_bytes(g, &nodes),
                 .remote = (int64_t)remote_loss(p, g, home),
                 .shortage = shortage_gain(p, g, home),
         };

@@ -10,45 +10,21 @@
 /* Below this, where the memory of a running guest lies does not matter. */
 #define RESIDENT_MINIMUM (64 * MIB)
 
-IdSet placement_cpu_nodes(const Placement *p) {
-        IdSet nodes = IDSET_EMPTY;
+/* A limit of its cgroup has come that its nodes do not keep; when it keeps no node at all, it is not ours to keep. */
+static bool leaves_limit(const Placement *p, const PlacementGuest *g) {
+        bool any = false, leaves = false;
 
-        for (size_t i = 0; i < p->n_nodes; i++)
-                if (p->nodes[i].n_cpus > 0)
-                        (void)idset_add(&nodes, p->nodes[i].id);
-        return nodes;
-}
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                const PlacementNode *n = &p->nodes[i];
 
-bool placement_bound_nodes(const Placement *p, const Guest *g, IdSet *ret) {
-        bool libvirts_choice = g->numatune_placement_auto && g->numatune_mode != NUMATUNE_STRICT;
-        IdSet nodes = IDSET_EMPTY, usable = IDSET_EMPTY;
-
-        if (g->n_cells == 0 && g->numatune_mode == NUMATUNE_NONE)
-                return false;
-        for (size_t i = 0; i < g->n_cells; i++)
-                nodes = idset_or(&nodes, &g->cells[i].nodeset);
-        if (idset_is_empty(&nodes) && g->numatune_mode != NUMATUNE_NONE && !libvirts_choice)
-                nodes = g->numatune_nodes;
-        for (size_t i = 0; i < p->n_nodes; i++)
-                if (p->nodes[i].n_usable > 0 && idset_contains(&nodes, p->nodes[i].id))
-                        (void)idset_add(&usable, p->nodes[i].id);
-        if (idset_is_empty(&usable))
-                return false;
-        *ret = usable;
-        return true;
-}
-
-bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret) {
-        IdSet nodes, cpu_nodes;
-
-        if (!placement_bound_nodes(p, g, &nodes))
-                return false;
-        cpu_nodes = placement_cpu_nodes(p);
-        nodes = idset_and(&nodes, &cpu_nodes);
-        if (idset_is_empty(&nodes))
-                return false;
-        *ret = nodes;
-        return true;
+                if (n->n_cpus == 0)
+                        continue;
+                if (placement_allows(p, g->guest, n))
+                        any = true;
+                else if (idset_contains(&g->memo->nodes, n->id))
+                        leaves = true;
+        }
+        return any && leaves;
 }
 
 bool placement_advised(const Placement *p, const Guest *g, IdSet *ret) {
@@ -68,8 +44,10 @@ bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
         for (size_t i = 0; i < p->n_nodes; i++) {
                 const PlacementNode *n = &p->nodes[i];
 
-                cpu_nodes += n->n_cpus > 0;
-                if (n->n_cpus == 0 || !idset_contains(nodes, n->id))
+                if (n->n_cpus == 0)
+                        continue;
+                cpu_nodes += placement_allows(p, g->guest, n);
+                if (!idset_contains(nodes, n->id))
                         continue;
                 present++;
                 /* Dedicated CPUs come back: not too small for want of them. */
@@ -79,57 +57,105 @@ bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
                 return false;
         if (placement_constraint(p, g->guest, &constraint))
                 return idset_equal(&constraint, nodes);
-        return g->n_vcpus <= cpus || present == cpu_nodes;
+        if (leaves_limit(p, g))
+                return false;
+        if (cells_can_map(p, g))
+                return cells_still_valid(p, g);
+        return g->memo->n_cells == 0 && (g->n_vcpus <= cpus || present == cpu_nodes);
 }
 
-static int choose_constrained(PlacementGuest *g, const IdSet *constraint) {
-        _cleanup_free_ char *nodes = NULL;
+static int choose_bound(PlacementGuest *g, const IdSet *nodes, const char *why) {
+        _cleanup_free_ char *list = NULL;
         int r;
 
-        r = placement_format_nodes(constraint, &nodes);
+        r = placement_format_nodes(nodes, &list);
         if (r < 0)
                 return r;
-        g->memo->nodes = *constraint;
-        return strprintf_to(&g->reason, "%s: its %s binds it there", nodes,
-                            g->guest->n_cells > 0 ? "guest NUMA cells or numatune" : "numatune");
+        g->memo->nodes = *nodes;
+        return strprintf_to(&g->reason, "%s: %s", list, why);
 }
 
-static int choose_advised(PlacementGuest *g, const IdSet *advised) {
-        _cleanup_free_ char *nodes = NULL;
-        int r;
+/* Where its memory is bound to nodes without CPUs, those; else its devices' nodes. */
+static IdSet near_nodes(const Placement *p, const Guest *g) {
+        IdSet nodes;
 
-        r = placement_format_nodes(advised, &nodes);
-        if (r < 0)
-                return r;
-        g->memo->nodes = *advised;
-        return strprintf_to(&g->reason, "%s: libvirt was advised to start it there", nodes);
+        if (placement_constraint(p, g, &nodes))
+                return IDSET_EMPTY;
+        return placement_memory_bound(p, g, &nodes) ? nodes : g->vfio_nodes;
 }
 
-static int choose_best(Placement *p, PlacementGuest *g) {
+Search candidates_for(Placement *p, const PlacementGuest *g) {
         uint64_t enough = MAX(RESIDENT_MINIMUM, g->guest->starting ? g->guest->max_bytes / 4 : 0);
         Search s = {
                 .p = p,
                 .g = g,
                 .resident_counts = g->resident_bytes != UNKNOWN_U64 && g->resident_bytes >= enough,
+                .near = near_nodes(p, g->guest),
+                .untouched_bytes = placement_untouched(g),
+                .cells = cells_can_map(p, g),
         };
+        IdSet bound;
 
-        candidates_search_relaxing(&s);
-        g->memo->nodes = s.best.nodes;
-        return placement_format_choice(&s, &g->reason);
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                s.limited = s.limited || (p->nodes[i].n_cpus > 0 && !placement_allows(p, g->guest, &p->nodes[i]));
+                s.any_allowed = s.any_allowed || (p->nodes[i].n_cpus > 0 && placement_allows(p, g->guest, &p->nodes[i]));
+        }
+        s.memory_elsewhere = placement_memory_bound(p, g->guest, &bound) && !placement_constraint(p, g->guest, &bound);
+        s.harm_counts = s.resident_counts || !p->plain;
+        return s;
+}
+
+static int choose_best(PlacementGuest *g, Search *s) {
+        int r;
+
+        g->memo->nodes = s->best.nodes;
+        for (unsigned i = 0; i < s->best.n_extra; i++)
+                (void)idset_add(&g->memo->memory_only, s->p->nodes[s->best.extra[i]].id);
+        if (s->cells)
+                cells_remember(s, g->memo);
+        r = placement_format_choice(s, &g->reason);
+        /* Advice has no plan. */
+        if (r < 0 || !s->ignore_memory || !s->p->context->plan)
+                return r;
+        return plan_add_skip(s->p->context->plan, ACTION_MOVE_MEMORY, g->guest, SKIP_NO_CAPACITY,
+                             "no set of nodes has room for all its memory: it is placed where most is free");
+}
+
+static int choose(Placement *p, PlacementGuest *g, CandidateList *list) {
+        Search s = candidates_for(p, g);
+        IdSet constraint, advised;
+        bool bound, is_advised;
+        int r;
+
+        g->memo->memory_only = IDSET_EMPTY;
+        g->memo->n_cells = 0;
+        s.list = list;
+        bound = g->dedicated ? placement_bound_nodes(p, g->guest, &constraint)
+                             : placement_constraint(p, g->guest, &constraint);
+        is_advised = !bound && !s.cells && placement_advised(p, g->guest, &advised) &&
+                     (!g->dedicated || placement_capacity_of(p, g, &advised) >= g->n_wanted);
+        if ((!bound && !is_advised) || list)
+                candidates_search_relaxing(&s);
+        if (bound)
+                r = choose_bound(g, &constraint, placement_bound_text(g->guest));
+        else if (is_advised)
+                r = choose_bound(g, &advised, "libvirt was advised to start it there");
+        else
+                r = choose_best(g, &s);
+        if (r < 0 || !list)
+                return r;
+        return placement_explain(&s, g, g->reason, true);
 }
 
 int placement_choose(Placement *p, PlacementGuest *g) {
-        IdSet constraint, advised;
-        int r;
+        _cleanup_(candidate_list_done) CandidateList list = { 0 };
+        bool explain = p->context->explain;
+        int r = 0;
 
-        if (g->dedicated ? placement_bound_nodes(p, g->guest, &constraint)
-                         : placement_constraint(p, g->guest, &constraint))
-                r = choose_constrained(g, &constraint);
-        else if (placement_advised(p, g->guest, &advised) &&
-                 (!g->dedicated || placement_capacity_of(p, g, &advised) >= g->n_wanted))
-                r = choose_advised(g, &advised);
-        else
-                r = choose_best(p, g);
+        if (explain)
+                r = candidate_list_init(&list, p);
+        if (r >= 0)
+                r = choose(p, g, explain ? &list : NULL);
         if (r < 0)
                 return r;
         g->memo->placed_usec = p->now_usec;

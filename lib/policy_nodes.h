@@ -4,19 +4,23 @@
 /*
  * What the parts of the choice of nodes share; nobody else includes it.
  *
- *   policy_nodes.c       what binds a guest, whether its nodes still do, and the choice
- *   policy_candidates.c  the sets of nodes that come into question, and their order
+ *   policy_nodes.c       whether a guest's nodes still do, and the choice
+ *   policy_bound.c       what binds it
+ *   policy_cells.c       a node for each of its NUMA cells
+ *   policy_candidates.c  the sets of nodes that come into question
+ *   policy_rating.c      their scores and their order
  *   policy_nodes_text.c  the choice in words
+ *   policy_explain.c     the candidates and their scores, for people who ask
  */
 
 #include "base.h"
 #include "policy_placement.h"
 
-/* What can tell one set of nodes from another, in this order; see policy_candidates.c. */
-typedef enum Term {
-        TERM_NONE,                      /* the same set */
-        TERM_FITS, TERM_SIZE, TERM_HARM, TERM_DISTANCE, TERM_COMMIT, TERM_LOAD, TERM_ROOM, TERM_NUMBER,
-} Term;
+/* So many memory-only nodes count as room of one set. */
+#define EXTRA_NODES_MAX 8U
+
+/* Harm is compared in steps of this. */
+#define HARM_STEP_PERMYRIAD 500U
 
 typedef struct Candidate {
         IdSet nodes;
@@ -24,18 +28,42 @@ typedef struct Candidate {
         uint64_t commit_milli;          /* before this guest */
         uint64_t busy_permyriad;        /* sum */
         uint64_t room_bytes;
+        uint64_t promised_bytes;        /* of it, to guests that run */
         uint64_t pair_distance;         /* sum over pairs of nodes */
+        unsigned far_cpus;              /* on nodes without memory */
+        uint16_t extra[EXTRA_NODES_MAX];/* memory-only nodes that count as room: indices */
+        unsigned n_extra;
+        uint16_t seed;                  /* index of the node it began with */
+        unsigned unfit_cells;           /* guest NUMA cells that are too large for their node */
         uint64_t remote_permyriad;      /* of the guest's memory */
+        bool cpus_fit, memory_fits;
+        bool partial;                   /* too small, and listed only to say so */
         /* what is compared */
         bool fits;
-        uint64_t harm, distance, commit, load;
+        bool promises_kept;
+        uint64_t near, harm, distance, commit, load, spare;
 } Candidate;
+
+/* Every candidate of a search, the best first, each set once. */
+typedef struct CandidateList {
+        Candidate *items;
+        Candidate **sorted;
+        size_t n, max;
+} CandidateList;
 
 typedef struct Search {
         Placement *p;
         const PlacementGuest *g;
-        bool resident_counts;           /* criterion 2 applies */
+        bool resident_counts;           /* where its memory is, matters */
+        bool harm_counts;
+        bool limited, any_allowed;      /* not every node with CPUs is allowed; but one is */
+        bool memory_elsewhere;          /* it is bound to nodes without CPUs: no set needs room for it */
+        bool cells;                     /* a node for each cell */
+        bool overflow;                  /* memory-only nodes count as room */
         bool ignore_memory, ignore_overcommit;
+        IdSet near;                     /* nodes it had better be near to; may have no CPUs */
+        uint64_t untouched_bytes;
+        CandidateList *list;            /* NULL: nobody asks */
         Candidate best, second;
         size_t n_candidates;
 } Search;
@@ -45,9 +73,47 @@ void candidates_search(Search *s);
 /* The same, giving up cpu.overcommit, memory, or both where no set of nodes has what is wanted. */
 void candidates_search_relaxing(Search *s);
 /* Negative: @a is better. *ret_term is what decided. */
-int candidate_order(const Search *s, const Candidate *a, const Candidate *b, Term *ret_term);
+int candidate_order(const Search *s, const Candidate *a, const Candidate *b, PlacementTerm *ret_term);
+/* The scores of @nodes, whatever they are. */
+Candidate candidate_of(const Search *s, const IdSet *nodes);
+/* What stands in @s before a search for @g. */
+Search candidates_for(Placement *p, const PlacementGuest *g);
 
 /* "node 3", "nodes 0-1". -ENOMEM. */
 int placement_format_nodes(const IdSet *nodes, char **ret);
 /* Why @s->best was taken, and not @s->second. -ENOMEM. */
 int placement_format_choice(const Search *s, char **ret);
+
+/* What @n has for @g's memory, less what is on its way there. */
+uint64_t candidate_room(const PlacementNode *n, const Guest *g);
+/* The nodes on which the guest's memory would belong. */
+IdSet candidate_memory(const Search *s, const Candidate *c);
+/* Sets cpus_fit, memory_fits and fits, and returns the last. */
+bool candidate_fits(const Search *s, Candidate *c);
+/* policy_rating.c. Fills in what is compared. */
+void candidate_rate(const Search *s, Candidate *c);
+void candidate_add(const Search *s, Candidate *c, const PlacementNode *n);
+/* Whether a guest in @s may have CPUs of @n. */
+bool candidate_may_have(const Search *s, const PlacementNode *n);
+
+/* policy_cells.c. Whether each NUMA cell of @g is to have a node, and can. */
+bool cells_can_map(const Placement *p, const PlacementGuest *g);
+bool cells_still_valid(const Placement *p, const PlacementGuest *g);
+/* The candidate with the largest cell on @seed. */
+void cells_grow(const Search *s, Candidate *c, const PlacementNode *seed);
+/* The map of s->best. */
+void cells_remember(const Search *s, GuestMemo *m);
+/* "cell 0 on node 2, cell 1 on node 3"; NULL when they are not mapped. -ENOMEM. */
+int cells_format(const GuestMemo *m, char **ret);
+
+/*
+ * Puts @g's place (its memo's nodes), why it has it, and the candidates of @s
+ * into the plan. @s was searched with a list, while @g was counted nowhere. -ENOMEM.
+ */
+int placement_explain(const Search *s, PlacementGuest *g, const char *text, bool fresh);
+
+/* Room for every candidate of one search. -ENOMEM. */
+int candidate_list_init(CandidateList *l, const Placement *p);
+void candidate_list_done(CandidateList *l);
+/* @c goes to its place, unless the same set is there. */
+void candidate_list_put(const Search *s, const Candidate *c);

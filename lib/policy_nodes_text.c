@@ -24,7 +24,7 @@ int placement_format_nodes(const IdSet *nodes, char **ret) {
 }
 
 /* Why the second best was not taken. */
-static int format_rejected(const Search *s, Term term, char **ret) {
+static int format_rejected(const Search *s, PlacementTerm term, char **ret) {
         const Candidate *a = &s->best, *b = &s->second;
         _cleanup_free_ char *nodes = NULL, *commit = NULL;
         char room[FORMAT_BYTES_MAX];
@@ -42,6 +42,12 @@ static int format_rejected(const Search *s, Term term, char **ret) {
                                     format_bytes_short(b->room_bytes, room));
         case TERM_SIZE:
                 return strprintf_to(ret, "%s: more nodes than needed", nodes);
+        case TERM_PROMISED:
+                return strprintf_to(ret, "%s: %s of its memory are promised to guests that run", nodes,
+                                    format_bytes_short(b->promised_bytes, room));
+        case TERM_NEAR:
+                return strprintf_to(ret, "%s: distance %u to its %s instead of %u", nodes, (unsigned)b->near,
+                                    s->g->guest->vfio ? "devices" : "memory", (unsigned)a->near);
         case TERM_HARM:
                 return strprintf_to(ret, "%s: %u %% of its memory remote instead of %u %%, %s of %u CPUs committed",
                                     nodes, (unsigned)b->remote_permyriad / 100,
@@ -61,19 +67,26 @@ static int format_rejected(const Search *s, Term term, char **ret) {
         }
 }
 
+static const char *room_remark(const Search *s) {
+        if (s->ignore_memory)
+                return " (no set of nodes has room for all its memory)";
+        return s->best.n_extra > 0 ? " with memory-only nodes, which no set does without" : "";
+}
+
 int placement_format_choice(const Search *s, char **ret) {
-        _cleanup_free_ char *nodes = NULL, *commit = NULL, *rejected = NULL, *room = NULL;
+        _cleanup_free_ char *nodes = NULL, *commit = NULL, *rejected = NULL, *room = NULL, *cells = NULL;
         const Candidate *c = &s->best;
         char bytes[FORMAT_BYTES_MAX];
-        Term term;
+        PlacementTerm term;
         int r;
 
         r = placement_format_nodes(&c->nodes, &nodes);
         if (r >= 0)
                 r = format_milli(c->commit_milli, &commit);
+        if (r >= 0)
+                r = cells_format(s->g->memo, &cells);
         if (r >= 0 && c->room_bytes != UINT64_MAX)
-                r = strprintf_to(&room, ", %s free%s", format_bytes_short(c->room_bytes, bytes),
-                                 s->ignore_memory ? " (no set of nodes has room for all its memory)" : "");
+                r = strprintf_to(&room, ", %s free%s", format_bytes_short(c->room_bytes, bytes), room_remark(s));
         if (r >= 0 && s->n_candidates > 1) {
                 _cleanup_free_ char *why = NULL;
 
@@ -84,9 +97,9 @@ int placement_format_choice(const Search *s, char **ret) {
         }
         if (r < 0)
                 return r;
-        return strprintf_to(ret, "%s: %u vCPU%s %s, %s of %u CPUs committed%s%s%s%s", nodes, s->g->n_vcpus,
-                            s->g->n_vcpus == 1 ? "" : "s",
+        return strprintf_to(ret, "%s: %s%s%u vCPU%s %s, %s of %u CPUs committed%s%s%s%s", nodes, cells ?: "",
+                            cells ? "; " : "", s->g->n_vcpus, s->g->n_vcpus == 1 ? "" : "s",
                             s->g->n_vcpus <= c->n_cpus ? "fit" : "are more than the host has CPUs", commit, c->n_cpus,
                             s->ignore_overcommit ? " (cpu.overcommit is exceeded on every set of nodes)" : "", room ?: "",
-                            c->n > 1 && c->fits ? "; fewer nodes do not fit" : "", rejected ?: "");
+                            c->n > 1 && c->fits && !cells ? "; fewer nodes do not fit" : "", rejected ?: "");
 }

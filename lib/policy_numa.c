@@ -39,11 +39,14 @@ static bool concerns(const PlacementGuest *g) {
 bool placement_guest_moves(const Placement *p, const PlacementGuest *g) {
         const GuestMemo *m = g->memo;
         uint64_t usec;
+        IdSet home;
 
         if (!m || m->moved_usec == 0 || m->moved_usec > p->now_usec || m->move_waits)
                 return false;
-        if (m->move_ended_usec >= m->moved_usec || g->resident_bytes == UNKNOWN_U64 || idset_is_empty(&m->nodes) ||
-            !move_is_remote(g, move_remote_bytes(g, &m->nodes)))
+        if (m->move_ended_usec >= m->moved_usec || g->resident_bytes == UNKNOWN_U64 || idset_is_empty(&m->nodes))
+                return false;
+        home = placement_memory_nodes(p, g);
+        if (!move_is_remote(g, move_remote_bytes(g, &home)))
                 return false;
         usec = u64_muldiv(g->resident_bytes, USEC_PER_SEC, setting(g->settings, KEY_NUMA_MOVE_RATE));
         return p->now_usec < u64_add(m->moved_usec, u64_add(usec, p->context->snapshot->interval_usec));
@@ -58,25 +61,33 @@ bool placement_move_under_way(const Placement *p) {
         return false;
 }
 
-static bool has_room(const Placement *p, const PlacementGuest *g, uint64_t bytes) {
+static bool has_room(const Placement *p, const PlacementGuest *g, const IdSet *nodes, uint64_t bytes) {
         uint64_t room = 0;
 
         for (size_t i = 0; i < p->n_nodes; i++)
-                if (idset_contains(&g->memo->nodes, p->nodes[i].id))
+                if (idset_contains(nodes, p->nodes[i].id))
                         room = u64_add(room, placement_room(&p->nodes[i], g->guest));
         return bytes <= room;
+}
+
+/* Memory-only nodes only when the others have no room. */
+static IdSet targets(const Placement *p, const PlacementGuest *g, uint64_t bytes) {
+        IdSet home = placement_memory_nodes(p, g), others = idset_minus(&home, &g->memo->memory_only);
+
+        return has_room(p, g, &others, bytes) ? others : home;
 }
 
 /* What stands against sending @g's memory now; _SKIP_REASON_MAX: nothing. */
 static SkipReason obstacle(const Placement *p, const PlacementGuest *g, const MoveValue *v,
                            const char **ret_detail) {
+        IdSet to = targets(p, g, v->bytes);
         SkipReason why;
 
         if (!policy_eligible(g->guest, ACTION_MOVE_MEMORY, &why, ret_detail))
                 return why;
         if (!g->memo->move_waits && (p->now_usec < placement_cooldown_end(p, g) || g->memo->move_cause != MOVE_NONE))
                 return SKIP_COOLDOWN;
-        if (!has_room(p, g, v->bytes))
+        if (!has_room(p, g, &to, v->bytes))
                 return g->guest->hugepages ? SKIP_HUGEPAGES : SKIP_NO_CAPACITY;
         if (!g->memo->move_waits && v->score <= 0)
                 return SKIP_NO_GAIN;
@@ -117,14 +128,15 @@ static int nodes_with_memory(const Guest *g, char **ret) {
 }
 
 /* Before its pages can go where its cgroup does not allow them. */
-static int widen_nodeset(Placement *p, const PlacementGuest *g, const char *nodes, const char *source) {
-        _cleanup_free_ char *old_value = NULL;
+static int widen_nodeset(Placement *p, const PlacementGuest *g, const IdSet *home, const char *source) {
+        _cleanup_free_ char *old_value = NULL, *nodes = NULL;
         int r;
 
-        if (g->guest->numatune_mode != NUMATUNE_RESTRICTIVE ||
-            idset_equal(&g->guest->numatune_nodes, &g->memo->nodes))
+        if (g->guest->numatune_mode != NUMATUNE_RESTRICTIVE || idset_equal(&g->guest->numatune_nodes, home))
                 return 0;
-        r = idset_format(&g->guest->numatune_nodes, &old_value);
+        r = idset_format(home, &nodes);
+        if (r >= 0)
+                r = idset_format(&g->guest->numatune_nodes, &old_value);
         if (r < 0)
                 return r;
         return plan_add_action(p->context->plan, ACTION_SET_NODESET, g->guest, 0, old_value, nodes, source,
@@ -139,27 +151,29 @@ static MoveValue value_at_home(const Placement *p, const PlacementGuest *g) {
 
 static int send_memory(Placement *p, PlacementGuest *g, const MoveValue *v) {
         _cleanup_free_ char *from = NULL, *to = NULL, *source = NULL, *value = NULL;
+        IdSet home = placement_memory_nodes(p, g), target = targets(p, g, v->bytes);
         char bytes[FORMAT_BYTES_MAX], of[FORMAT_BYTES_MAX];
         int r;
 
         r = nodes_with_memory(g->guest, &from);
         if (r >= 0)
-                r = idset_format(&g->memo->nodes, &to);
+                r = idset_format(&target, &to);
         if (r >= 0)
                 r = setting_source(g->settings, KEY_NUMA_MEMORY, &source);
         if (r >= 0)
-                r = widen_nodeset(p, g, to, source);
+                r = widen_nodeset(p, g, &home, source);
         if (r >= 0 && g->load_known)
                 r = move_value_format(v, &value);
         if (r < 0)
                 return r;
         if (!g->memo->move_waits)
-                placement_begin_move(p, g, MOVE_REMOTE, NULL, v, placement_remote_permyriad(g, &g->memo->nodes));
+                placement_begin_move(p, g, MOVE_REMOTE, NULL, v, placement_remote_permyriad(g, &home));
         g->memo->move_waits = false;
         g->memo->moved_usec = p->now_usec;
         return plan_add_action(p->context->plan, ACTION_MOVE_MEMORY, g->guest, 0, from, to, source,
-                               "%s of %s are not on node %s, where its vCPUs are placed%s%s",
+                               "%s of %s are not on node %s, where %s%s%s",
                                format_bytes_short(v->bytes, bytes), format_bytes_short(g->resident_bytes, of), to,
+                               idset_equal(&target, &g->memo->nodes) ? "its vCPUs are placed" : "its memory belongs",
                                value ? "; " : "", value ?: "");
 }
 
@@ -174,8 +188,12 @@ static int select_guest(Placement *p, bool skips, PlacementGuest **ret, MoveValu
                 const char *detail = NULL;
                 SkipReason why;
                 MoveValue v;
+                IdSet home;
 
-                if (!concerns(g) || !move_is_remote(g, move_remote_bytes(g, &g->memo->nodes)))
+                if (!concerns(g))
+                        continue;
+                home = placement_memory_nodes(p, g);
+                if (!move_is_remote(g, move_remote_bytes(g, &home)))
                         continue;
                 v = value_at_home(p, g);
                 why = obstacle(p, g, &v, &detail);

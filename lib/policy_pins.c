@@ -47,14 +47,26 @@ typedef struct Wanted {
         IdSet emulator_cpus, iothread_cpus;
 } Wanted;
 
-static int cells_init(const Placement *p, const Guest *guest, Wanted *w) {
+/* The usable CPUs of a cell: of its own nodeset, or of the node it was given. Empty: those of the guest. */
+static IdSet cell_cpus(const Placement *p, const PlacementGuest *g, size_t cell) {
+        const GuestMemo *m = g->memo;
+        IdSet nodes = g->guest->cells[cell].nodeset;
+
+        if (setting(g->settings, KEY_NUMA_POLICY) != NUMA_NONE && m->n_cells == g->guest->n_cells)
+                nodes = idset_of(m->cell_nodes[cell]);
+        return placement_cpus(p, &nodes);
+}
+
+static int cells_init(const Placement *p, const PlacementGuest *g, Wanted *w) {
+        const Guest *guest = g->guest;
+
         if (guest->n_cells == 0)
                 return 0;
         w->cell_cpus = calloc(guest->n_cells, sizeof(*w->cell_cpus));
         if (!w->cell_cpus)
                 return -ENOMEM;
         for (size_t i = 0; i < guest->n_cells; i++)
-                w->cell_cpus[i] = placement_cpus(p, &guest->cells[i].nodeset);
+                w->cell_cpus[i] = cell_cpus(p, g, i);
         return 0;
 }
 
@@ -81,7 +93,7 @@ static int wanted_init(Placement *p, const PlacementGuest *g, Wanted *w) {
         w->iothreads = setting(g->settings, KEY_CPU_IOTHREADS) != FOLLOW_NONE;
         w->cpus = setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE ? p->usable
                                                                      : placement_cpus(p, &g->memo->nodes);
-        r = cells_init(p, g->guest, w);
+        r = cells_init(p, g, w);
         if (r < 0)
                 return r;
         w->single = g->dedicated || placement_policy(g) == CPU_PINNED;
@@ -178,8 +190,7 @@ static int default_dedicated_reason(PlacementGuest *g) {
         return strprintf_to(&g->reason, "CPUs %s are its own, as decided before", cpus);
 }
 
-/* For a guest that was placed earlier: its threads are not, or no longer, where they belong. */
-static int default_reason(PlacementGuest *g) {
+int placement_default_reason(PlacementGuest *g) {
         _cleanup_free_ char *nodes = NULL;
         int r;
 
@@ -229,7 +240,7 @@ static int act_on_threads(Placement *p, PlacementGuest *g, const Wanted *w) {
                 if (!wanted_of(p, g->guest, w, i, &ref, &wanted) ||
                     thread_holds(p, g->guest, ref.thread, &wanted))
                         continue;
-                r = default_reason(g);
+                r = placement_default_reason(g);
                 if (r < 0)
                         return r;
                 r = format_set(&p->new_text, &wanted, &text);

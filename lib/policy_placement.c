@@ -253,6 +253,9 @@ static int decide(Placement *p) {
         r = placement_report_intruders(p);
         if (r < 0)
                 return r;
+        r = placement_explain_others(p);
+        if (r < 0)
+                return r;
         r = placement_memory(p);
         if (r < 0)
                 return r;

@@ -62,6 +62,9 @@ typedef struct PlacementNode {
         size_t n_pools;
         uint64_t hugepage_bytes;        /* the host's default size */
         uint64_t pending_bytes;         /* memory of guests placed here that is still elsewhere */
+        uint64_t promised_bytes;        /* what running guests placed here were given and have not touched yet */
+        bool has_memory;                /* or nobody knows */
+        size_t memory_at;               /* where the memory of its guests belongs: itself, or the nearest with memory */
         uint64_t short_bytes;           /* free memory that is missing from its share of the host's reserve */
         uint64_t variance;              /* of demand_permyriad, squared: see policy_move_cost.c */
         uint64_t wait_permyriad;        /* of one CPU: measured wait of the vCPUs placed here, smoothed */
@@ -78,6 +81,7 @@ typedef struct PlacementGuest {
         bool moving;                    /* moved in this decision */
         bool dedicated;                 /* has CPUs of its own (memo->cpus), or is about to be given some */
         bool refused;                   /* policy dedicated, and cannot be served: shares CPUs meanwhile */
+        bool explained;                 /* in the plan */
         bool movable;                   /* nothing but its present state keeps its memory where it is */
         unsigned n_vcpus;               /* online */
         unsigned n_wanted;              /* CPUs it needs: n_vcpus, and one more for isolated helpers of a dedicated one */
@@ -118,6 +122,7 @@ typedef struct Placement {
         PlacementCore *cores;
         uint16_t *by_core;              /* usable CPUs by last-level cache, core, number */
         size_t n_by_core;
+        bool plain;                     /* every node with CPUs has memory */
         PlacementNode *nodes;           /* every node of the topology, same order */
         size_t n_nodes;
         PlacementGuest *guests;         /* parallel to snapshot->guests */
@@ -145,12 +150,22 @@ void placement_account(Placement *p, const PlacementGuest *g);
 void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet *nodes);
 /* Counts what was advised for guests that are not here yet. */
 void placement_account_reservations(Placement *p);
+/* p->weights: how @g's vCPUs are spread over @nodes. */
+void placement_weigh(Placement *p, const PlacementGuest *g, const IdSet *nodes);
 /* What remains of @g's memory to be brought to, or first touched on, @nodes. */
 uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes);
+/* What @g, running, may still touch of what the balloon leaves it. Growth of the balloon is promised to nobody. */
+uint64_t placement_untouched(const PlacementGuest *g);
+/* Where the memory of a guest on @nodes belongs: there, or to the nearest node with memory. */
+IdSet placement_memory_of(const Placement *p, const IdSet *nodes);
+/* Where the memory of @g belongs: as its place says, or what binds it. */
+IdSet placement_memory_nodes(const Placement *p, const PlacementGuest *g);
 /* Bytes of @g resident on the nodes in @nodes; 0 when not known. */
 uint64_t placement_resident_on(const Guest *g, const IdSet *nodes);
 /* Room of @n for @g's kind of memory; UINT64_MAX when the host's memory is not known. */
 uint64_t placement_room(const PlacementNode *n, const Guest *g);
+/* Gives back what a starting guest was promised of it. */
+void placement_add_room(PlacementNode *n, const Guest *g, uint64_t bytes);
 /* Usable CPUs of @nodes. */
 IdSet placement_cpus(const Placement *p, const IdSet *nodes);
 bool placement_follows_memory(const PlacementGuest *g);
@@ -204,20 +219,31 @@ int placement_report_intruders(Placement *p);
 IdSet placement_vcpu_nodes(const Placement *p, const PlacementGuest *g, unsigned vcpu);
 
 /*
- * policy_nodes.c. The nodes @g may not leave (numatune, cells); false when
+ * policy_bound.c. The nodes @g may not leave (numatune, cells); false when
  * there is no such constraint.
  */
 bool placement_constraint(const Placement *p, const Guest *g, IdSet *ret);
 /* The same without regard to which of them are dedicated to others altogether. */
 bool placement_bound_nodes(const Placement *p, const Guest *g, IdSet *ret);
+/* The nodes, with or without CPUs, on which numatune or cells want @g's memory; false when they do not say. */
+bool placement_memory_bound(const Placement *p, const Guest *g, IdSet *ret);
+/* In words: "numatune strict binds its memory there". */
+const char *placement_bound_text(const Guest *g);
+/* Whether @g's cgroup lets it use CPUs of @n and memory where @n's guests have theirs. */
+bool placement_allows(const Placement *p, const Guest *g, const PlacementNode *n);
 /* Every node with a usable CPU. */
 IdSet placement_cpu_nodes(const Placement *p);
 /* Whether the nodes @g was placed on can still hold it. */
 bool placement_still_valid(const Placement *p, const PlacementGuest *g);
 /* Of the nodes that libvirt was advised to start @g on, those with a usable CPU; false when there are none. */
 bool placement_advised(const Placement *p, const Guest *g, IdSet *ret);
-/* Chooses nodes for @g, remembers and counts them, and says why in g->reason. -ENOMEM. */
+/*
+ * Chooses nodes for @g, remembers and counts them, and says why in g->reason; with context->explain, the plan shows
+ * the candidates. -ENOMEM.
+ */
 int placement_choose(Placement *p, PlacementGuest *g);
+/* With context->explain: the same for the guests that have their place. -ENOMEM. */
+int placement_explain_others(Placement *p);
 
 /* A thread of a guest and the knob that pins it. */
 typedef struct ThreadRef {
@@ -256,6 +282,8 @@ bool placement_taken_over(const Placement *p, const PlacementGuest *g, const Own
 int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref);
 
 /* policy_pins.c. */
+/* g->reason of a guest for which nothing new was decided: it is where it was. -ENOMEM. */
+int placement_default_reason(PlacementGuest *g);
 /* Actions for every thread of @g whose CPUs are not as wanted. -ENOMEM. */
 int placement_pins(Placement *p, PlacementGuest *g);
 /* Gives back pins that no setting asks for any more, or of a guest that was left to the user. -ENOMEM. */

@@ -131,7 +131,8 @@ bool placement_is_candidate(const Placement *p, const PlacementGuest *g) {
 
         return g->managed && !g->fresh && !g->guest->starting && g->n_vcpus > 0 && g->guest->n_cells == 0 &&
                (policy == CPU_SHARED || policy == CPU_PINNED) && setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO &&
-               !idset_is_empty(&g->memo->nodes) && !placement_constraint(p, g->guest, &constraint);
+               !idset_is_empty(&g->memo->nodes) && idset_is_empty(&g->memo->memory_only) &&
+               !placement_constraint(p, g->guest, &constraint);
 }
 
 bool placement_may_move(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail) {
@@ -359,14 +360,18 @@ static void refuse_bound(Rebalance *r, PlacementGuest *g, const PlacementNode *f
 }
 
 static int consider(Rebalance *r, PlacementGuest *g) {
-        bool remote = g->memo && g->resident_bytes != UNKNOWN_U64 &&
-                      move_is_remote(g, move_remote_bytes(g, &g->memo->nodes));
         Candidate c = { .guest = g };
+        bool remote = false;
         const char *detail;
         SkipReason why;
         size_t seed;
         int x;
 
+        if (g->memo && g->resident_bytes != UNKNOWN_U64) {
+                IdSet memory = placement_memory_nodes(r->p, g);
+
+                remote = move_is_remote(g, move_remote_bytes(g, &memory));
+        }
         if ((!r->overloaded && !r->short_of_memory && !remote) || !placement_is_candidate(r->p, g))
                 return 0;
         c.home = move_node_list(r->p, &g->memo->nodes, r->p->home);

@@ -51,11 +51,14 @@ static uint64_t measure_wait(const Placement *p, const PlacementGuest *g, bool s
 
 static uint64_t measure(const Placement *p, const PlacementGuest *g) {
         MoveCause cause = (MoveCause)g->memo->move_cause;
+        IdSet home;
 
         if (is_of_load(cause))
                 return measure_wait(p, g, true);
-        if (cause != MOVE_SHORTAGE)
-                return placement_remote_permyriad(g, &g->memo->nodes);
+        if (cause != MOVE_SHORTAGE) {
+                home = placement_memory_nodes(p, g);
+                return placement_remote_permyriad(g, &home);
+        }
         for (size_t i = 0; i < p->n_nodes; i++)
                 if (p->nodes[i].id + 1 == g->memo->move_from)
                         return p->nodes[i].short_bytes;

@@ -34,6 +34,8 @@ typedef struct Owned {
                                          * recording and acting leaves this one in place. */
 } Owned;
 
+#define GUEST_CELLS_MAX 128U            /* QEMU's MAX_NODES */
+
 typedef struct GuestMemo {
         char uuid[UUID_TEXT_SIZE];
         uint64_t start_time;            /* of its QEMU process, in clock ticks after boot; 0: not known */
@@ -44,6 +46,10 @@ typedef struct GuestMemo {
         bool adopted;
         IdSet nodes;                    /* where it was placed; empty: not placed */
         IdSet cpus;                     /* CPUs that are its own (cpu.policy dedicated); empty: none */
+        IdSet memory_only;              /* nodes without CPUs that its memory may overflow to */
+        /* The node of each of the guest's NUMA cells, by its place among Guest.cells; 0 of them: not mapped. */
+        unsigned n_cells;
+        uint16_t cell_nodes[GUEST_CELLS_MAX];
         uint64_t placed_usec;
         uint64_t moved_usec;            /* last move of a running guest; 0: never */
         unsigned moves;                 /* in a row that did not help: each doubles the cool-down */

@@ -161,21 +161,37 @@ static void put_fields(FILE *f, const Field *fields, size_t n, const void *recor
         (void)fputc('\n', f);
 }
 
+/* A set of nodes or CPUs of a guest's record; left out when it is empty. */
+static const struct { const char *key, *what; size_t offset; } set_fields[] = {
+        { "nodes", "nodes", offsetof(GuestMemo, nodes) },
+        { "cpus", "CPUs", offsetof(GuestMemo, cpus) },
+        { "memory_only", "nodes", offsetof(GuestMemo, memory_only) },
+};
+
+static int put_sets(FILE *f, const GuestMemo *g) {
+        for (size_t i = 0; i < ELEMENTSOF(set_fields); i++) {
+                _cleanup_free_ char *text = NULL;
+                int r;
+
+                r = idset_format((const IdSet *)(const void *)((const char *)g + set_fields[i].offset), &text);
+                if (r < 0)
+                        return r;
+                if (*text)
+                        put_text(f, set_fields[i].key, text);
+        }
+        return 0;
+}
+
 static int put_guest(FILE *f, const GuestMemo *g) {
-        _cleanup_free_ char *nodes = NULL, *cpus = NULL;
         int r;
 
-        r = idset_format(&g->nodes, &nodes);
-        if (r >= 0)
-                r = idset_format(&g->cpus, &cpus);
-        if (r < 0)
-                return r;
         (void)fputs("guest ", f);
         put_escaped(f, g->uuid);
-        if (*nodes)
-                put_text(f, "nodes", nodes);
-        if (*cpus)
-                put_text(f, "cpus", cpus);
+        r = put_sets(f, g);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < g->n_cells; i++)
+                (void)fprintf(f, "%s%u", i == 0 ? " cells=" : ",", g->cell_nodes[i]);
         put_fields(f, guest_fields, ELEMENTSOF(guest_fields), g);
         return 0;
 }
@@ -421,6 +437,33 @@ static int read_owned(Reader *reader) {
         return r == -EEXIST ? fault(reader, "this setting is recorded twice") : r;
 }
 
+/* Returns 0 when @key is no set of numbers, 1 when it was read. */
+static int read_set(Reader *reader, GuestMemo *g, const char *key, const char *value) {
+        for (size_t i = 0; i < ELEMENTSOF(set_fields); i++) {
+                if (!streq(key, set_fields[i].key))
+                        continue;
+                if (idset_parse(value, (IdSet *)(void *)((char *)g + set_fields[i].offset)) < 0)
+                        return fault(reader, "%s is not a list of %s: \"%s\"", key, set_fields[i].what, value);
+                return 1;
+        }
+        return 0;
+}
+
+/* In the order of the cells, which a set would lose. */
+static int read_cells(Reader *reader, GuestMemo *g, char *value) {
+        char *node;
+
+        g->n_cells = 0;
+        while ((node = strsep(&value, ","))) {
+                unsigned number;
+
+                if (g->n_cells == GUEST_CELLS_MAX || parse_unsigned(node, &number) < 0 || number >= IDSET_MAX)
+                        return fault(reader, "cells is not a node for each of at most %u cells", GUEST_CELLS_MAX);
+                g->cell_nodes[g->n_cells++] = (uint16_t)number;
+        }
+        return 1;
+}
+
 static int read_guest(Reader *reader) {
         GuestMemo *g;
         char *key, *value = NULL;
@@ -435,16 +478,11 @@ static int read_guest(Reader *reader) {
         if (r < 0)
                 return r;
         while ((r = next_pair(reader, &key, &value)) > 0) {
-                if (streq(key, "nodes")) {
-                        if (idset_parse(value, &g->nodes) < 0)
-                                return fault(reader, "nodes is not a list of nodes: \"%s\"", value);
+                r = streq(key, "cells") ? read_cells(reader, g, value) : read_set(reader, g, key, value);
+                if (r > 0)
                         continue;
-                }
-                if (streq(key, "cpus")) {
-                        if (idset_parse(value, &g->cpus) < 0)
-                                return fault(reader, "cpus is not a list of CPUs: \"%s\"", value);
-                        continue;
-                }
+                if (r < 0)
+                        return r;
                 r = set_field(reader, guest_fields, ELEMENTSOF(guest_fields), g, key, value);
                 if (r < 0)
                         return r;

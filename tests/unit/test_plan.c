@@ -40,7 +40,8 @@ START_TEST(an_empty_plan_says_so) {
 
         assert_format(p, false, "Nothing to do.\n");
         assert_format(p, true,
-                      "{\n  \"actions\": [],\n  \"skipped\": [],\n  \"statistics_wanted\": []\n}\n");
+                      "{\n  \"actions\": [],\n  \"skipped\": [],\n"
+                      "  \"placement\": [],\n  \"statistics_wanted\": []\n}\n");
 }
 END_TEST
 
@@ -134,6 +135,7 @@ START_TEST(the_host_has_no_guest_and_names_its_knob) {
                       "    {\"kind\": \"set-ksm\", \"guest\": null, \"uuid\": null, \"why\": \"unavailable\", "
                       "\"detail\": \"read-only\"}\n"
                       "  ],\n"
+                      "  \"placement\": [],\n"
                       "  \"statistics_wanted\": []\n"
                       "}\n");
 }
@@ -205,12 +207,112 @@ START_TEST(a_copied_action_is_independent) {
 }
 END_TEST
 
+/* ---- explanations ---- */
+
+static void add_set(PlanPlacement *to, const char *nodes, PlacementTerm decided_by, PlanCandidate c) {
+        char copy[32];
+
+        (void)snprintf(copy, sizeof(copy), "%s", nodes);
+        c.nodes = copy;
+        c.near_distance = c.near_distance ?: UNKNOWN_U64;
+        c.decided_by = decided_by;
+        ck_assert_int_eq(plan_add_candidate(to, &c), 0);
+}
+
+START_TEST(an_explanation_is_a_table_of_the_columns_that_have_values) {
+        _cleanup_(plan_freep) Plan *p = new_plan();
+        _cleanup_(guest_freep) Guest *g = new_guest("a\x1b" "b");
+        PlanPlacement *to;
+
+        ck_assert_int_eq(plan_add_placement(p, g, "33", "because", &to), 0);
+        add_set(to, "33", TERM_NONE, (PlanCandidate){
+                .chosen = true, .cpus_fit = true, .memory_fits = true, .n_nodes = 1, .n_cpus = 4,
+                .remote_permyriad = 2500, .harm_permyriad = 3000, .committed_milli = 1500, .load_permyriad = 1234, .free_bytes = 3 * GIB / 2,
+        });
+        add_set(to, "0,2", TERM_LOAD, (PlanCandidate){
+                .better = true, .cpus_fit = true, .memory_fits = true, .n_nodes = 2, .n_cpus = 128,
+                .remote_permyriad = 10000, .harm_permyriad = 10000, .distance_tenths = 217, .load_permyriad = 0, .free_bytes = UNKNOWN_U64,
+        });
+        add_set(to, "1", TERM_FITS, (PlanCandidate){
+                .n_nodes = 1, .n_cpus = 1, .remote_permyriad = UNKNOWN_U64, .harm_permyriad = UNKNOWN_U64,
+                .load_permyriad = UNKNOWN_U64, .free_bytes = 0,
+        });
+        ck_assert_int_eq(plan_add_placement(p, g, "", "nowhere", &to), 0);
+        assert_format(p, false,
+                      "Nothing to do.\n"
+                      "Placement (2):\n"
+                      "  a\\x1bb: because\n"
+                      "      nodes  fits      remote  harm   distance  committed  busy  free     decided by\n"
+                      "    * 33     yes       25 %    30 %   -         1.5 of 4   12 %  1.5 GiB\n"
+                      "      0,2    yes       100 %   100 %  21        0 of 128   0 %   -        load (better)\n"
+                      "      1      no: both  -       -      -         0 of 1     -     0 B      fits\n"
+                      "  a\\x1bb: nowhere\n");
+}
+END_TEST
+
+START_TEST(what_has_no_alternative_needs_no_table) {
+        _cleanup_(plan_freep) Plan *p = new_plan();
+        _cleanup_(guest_freep) Guest *g = new_guest("a");
+        PlanPlacement *to;
+
+        ck_assert_int_eq(plan_add_placement(p, g, "0", "the only node", &to), 0);
+        add_set(to, "0", TERM_NONE, (PlanCandidate){ .chosen = true, .n_nodes = 1, .n_cpus = 1 });
+        assert_format(p, false, "Nothing to do.\nPlacement (1):\n  a: the only node\n");
+}
+END_TEST
+
+START_TEST(an_explanation_is_bounded) {
+        _cleanup_(plan_freep) Plan *p = new_plan();
+        _cleanup_(guest_freep) Guest *g = new_guest("a");
+        _cleanup_free_ char *text = NULL, *json = NULL;
+        PlanPlacement *to;
+
+        ck_assert_int_eq(plan_add_placement(p, g, "0", "x", &to), 0);
+        for (unsigned i = 0; i < 300; i++)
+                add_set(to, "0", TERM_NUMBER, (PlanCandidate){ .n_nodes = 1, .n_cpus = 1 });
+        ck_assert_uint_eq(to->n_candidates, PLAN_CANDIDATES_MAX);
+        ck_assert_int_eq(plan_format(p, false, &text), 0);
+        ck_assert(strstr(text, "\n      and 292 more\n"));
+        ck_assert_int_eq(plan_format(p, true, &json), 0);
+        ck_assert(strstr(json, "], \"more\": 292}"));
+}
+END_TEST
+
+START_TEST(an_explanation_as_json) {
+        _cleanup_(plan_freep) Plan *p = new_plan();
+        _cleanup_(guest_freep) Guest *g = new_guest("a");
+        _cleanup_free_ char *json = NULL;
+        PlanPlacement *to;
+
+        ck_assert_int_eq(plan_add_placement(p, g, "0", "x", &to), 0);
+        to->fresh = true;
+        add_set(to, "0", TERM_NONE, (PlanCandidate){
+                .chosen = true, .cpus_fit = true, .n_nodes = 1, .n_cpus = 4, .remote_permyriad = UNKNOWN_U64,
+                .harm_permyriad = UNKNOWN_U64, .committed_milli = 1500, .commit_permyriad = 6250,
+                .load_permyriad = 1234, .free_bytes = 5,
+        });
+        ck_assert_int_eq(plan_format(p, true, &json), 0);
+        ck_assert_msg(strstr(json, "\"nodes\": \"0\", \"new\": true, \"text\": \"x\", \"candidates\": [\n"
+                                   "      {\"nodes\": \"0\", \"memory_only\": \"\", \"chosen\": true, \"decided_by\": null, "
+                                   "\"better\": false, \"cpus_fit\": true, \"memory_fits\": false, \"node_count\": 1, "
+                                   "\"near_distance\": null, "
+                                   "\"remote_permyriad\": null, \"harm_permyriad\": null, \"distance_tenths\": 0, "
+                                   "\"cpus\": 4, \"committed_milli\": 1500, \"commit_permyriad\": 6250, "
+                                   "\"load_permyriad\": 1234, \"free_bytes\": 5, \"promised_bytes\": 0}\n    ], \"more\": 0}\n  ]"),
+                      "%s", json);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("plan");
         TCase *c = tcase_create("all");
         SRunner *runner;
         int failed;
 
+        tcase_add_test(c, an_explanation_is_a_table_of_the_columns_that_have_values);
+        tcase_add_test(c, what_has_no_alternative_needs_no_table);
+        tcase_add_test(c, an_explanation_is_bounded);
+        tcase_add_test(c, an_explanation_as_json);
         suite_add_tcase(s, c);
         tcase_add_test(c, names_read_back);
         tcase_add_test(c, an_empty_plan_says_so);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy_nodes.h"
+
+/*
+ * The scores of a set of nodes, and the order of sets. Of two the better one is
+ * the one that
+ *
+ *   1. fits: a CPU for each vCPU, a node for each NUMA cell, room for the memory,
+ *      no more vCPUs than cpu.overcommit allows;
+ *   2. has fewer nodes;
+ *   3. has room also when the running guests placed there touch all that their
+ *      balloons leave them, and this one as well;
+ *   4. is nearer to the guest's devices, or to the nodes without CPUs to which
+ *      its memory is bound;
+ *   5. does less harm, in steps of 5 %: the part of its memory that would be
+ *      remote, plus the vCPUs beyond one a CPU. Remote is what a running guest
+ *      has elsewhere, what CPUs on nodes without memory use, and what
+ *      would lie on memory-only nodes;
+ *   6. has the lesser mean distance between its nodes;
+ *   7. has fewer vCPUs a CPU, this guest included;
+ *   8. has the lesser measured CPU load;
+ *   9. has more free memory that nobody was promised;
+ *  10. has the lower node numbers, so that ties always break the same way.
+ *
+ * For a guest whose memory is there already, 5 comes before 4: a device holds
+ * the memory where it is, and the CPUs follow. When no set has room for the
+ * memory, free memory decides before everything but size; when none keeps to
+ * cpu.overcommit, vCPUs a CPU do.
+ *
+ * What a balloon may still give back to a guest is promised to nobody: the host
+ * decides when that is, by what is free then.
+ */
+
+static uint64_t mean_distance(const Candidate *c) {
+        unsigned n = c->n + c->n_extra, pairs = n * (n - 1) / 2;
+
+        return n > 1 ? c->pair_distance * 10 / pairs : 0;
+}
+
+/* Index of @id among the nodes; n_nodes: it is none. */
+static size_t index_of(const Placement *p, unsigned id) {
+        size_t i = 0;
+
+        while (i < p->n_nodes && p->nodes[i].id != id)
+                i++;
+        return i;
+}
+
+/* Sum over the nodes to be near to: the distance of the nearest node of the set. */
+static uint64_t distance_to_near(const Search *s, const Candidate *c) {
+        uint64_t sum = 0;
+
+        IDSET_FOREACH(node, &s->near) {
+                size_t to = index_of(s->p, (unsigned)node);
+                unsigned best = UINT32_MAX;
+
+                if (to == s->p->n_nodes)
+                        continue;
+                for (size_t i = 0; i < s->p->n_nodes; i++)
+                        if (idset_contains(&c->nodes, s->p->nodes[i].id))
+                                best = MIN(best, topology_distance(s->p->topology, i, to));
+                sum += best;
+        }
+        return sum;
+}
+
+static uint64_t remote_part(const Search *s, const Candidate *c) {
+        uint64_t resident = s->g->resident_bytes, part = 0, own_room = c->room_bytes;
+        IdSet memory = candidate_memory(s, c);
+
+        if (s->resident_counts)
+                part = u64_muldiv(u64_sub(resident, placement_resident_on(s->g->guest, &memory)), PERMYRIAD_FULL, resident);
+        part += u64_muldiv(c->far_cpus, PERMYRIAD_FULL, c->n_cpus);
+        for (unsigned i = 0; i < c->n_extra; i++)
+                own_room = u64_sub(own_room, candidate_room(&s->p->nodes[c->extra[i]], s->g->guest));
+        if (c->n_extra > 0) {
+                uint64_t need = placement_need(s->g, &memory);
+
+                part += u64_muldiv(u64_sub(need, own_room), PERMYRIAD_FULL, need);
+        }
+        return MIN(part, (uint64_t)PERMYRIAD_FULL);
+}
+
+static bool promises_kept(const Search *s, const Candidate *c, uint64_t need) {
+        if (s->memory_elsewhere || s->g->guest->hugepages || c->room_bytes == UINT64_MAX)
+                return true;
+        return u64_add(need, s->untouched_bytes) <= c->spare;
+}
+
+void candidate_rate(const Search *s, Candidate *c) {
+        IdSet memory = candidate_memory(s, c);
+
+        candidate_fits(s, c);
+        c->distance = mean_distance(c);
+        c->commit = u64_muldiv(c->commit_milli + (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI,
+                               PERMYRIAD_FULL, (uint64_t)c->n_cpus * PLACEMENT_MILLI);
+        c->load = c->busy_permyriad / MAX(c->n_cpus, 1U) / 100 * 100;
+        c->spare = s->g->guest->hugepages || c->room_bytes == UINT64_MAX ? c->room_bytes
+                                                                         : u64_sub(c->room_bytes, c->promised_bytes);
+        c->promises_kept = promises_kept(s, c, placement_need(s->g, &memory));
+        c->near = distance_to_near(s, c);
+        if (!s->harm_counts)
+                return;
+        c->remote_permyriad = remote_part(s, c);
+        c->harm = (c->remote_permyriad + u64_sub(c->commit, PERMYRIAD_FULL)) / HARM_STEP_PERMYRIAD;
+}
+
+static int order(uint64_t a, uint64_t b, PlacementTerm term, PlacementTerm *ret_term) {
+        *ret_term = term;
+        return (a > b) - (a < b);
+}
+
+static int order_numbers(const Candidate *a, const Candidate *b, PlacementTerm *ret_term) {
+        IdSet only_a = idset_minus(&a->nodes, &b->nodes), only_b = idset_minus(&b->nodes, &a->nodes);
+        int x = idset_next(&only_a, 0), y = idset_next(&only_b, 0);
+
+        *ret_term = x == y ? TERM_NONE : TERM_NUMBER;
+        return (x > y) - (x < y);
+}
+
+int candidate_order(const Search *s, const Candidate *a, const Candidate *b, PlacementTerm *ret_term) {
+        int r;
+
+        r = order(!a->fits, !b->fits, TERM_FITS, ret_term);
+        if (r == 0)
+                r = order(a->n, b->n, TERM_SIZE, ret_term);
+        if (r == 0 && s->ignore_memory)
+                r = order(b->room_bytes, a->room_bytes, TERM_ROOM, ret_term);
+        if (r == 0 && s->ignore_overcommit)
+                r = order(a->commit, b->commit, TERM_COMMIT, ret_term);
+        if (r == 0 && !s->ignore_memory)
+                r = order(!a->promises_kept, !b->promises_kept, TERM_PROMISED, ret_term);
+        if (r == 0 && !s->resident_counts)
+                r = order(a->near, b->near, TERM_NEAR, ret_term);
+        if (r == 0)
+                r = order(a->harm, b->harm, TERM_HARM, ret_term);
+        if (r == 0)
+                r = order(a->near, b->near, TERM_NEAR, ret_term);
+        if (r == 0)
+                r = order(a->distance, b->distance, TERM_DISTANCE, ret_term);
+        if (r == 0)
+                r = order(a->commit, b->commit, TERM_COMMIT, ret_term);
+        if (r == 0)
+                r = order(a->load, b->load, TERM_LOAD, ret_term);
+        if (r == 0)
+                r = order(b->spare, a->spare, TERM_ROOM, ret_term);
+        if (r == 0)
+                r = order_numbers(a, b, ret_term);
+        return r;
+}

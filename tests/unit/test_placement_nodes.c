@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Nodes that are not like the others, and guests that are not: devices, nodes
+ * without CPUs or without memory, memory promised to others, limits of a
+ * cgroup, NUMA cells.
+ */
+
+#include "placement_util.h"
+
+#define NO_RESERVE "host: { reserved_memory = \"0\"; }; "
+#define SHARED NO_RESERVE "cpu: { policy = \"shared\"; }; "
+#define OVERFLOW SHARED "numa: { memory_only = \"overflow\"; }; "
+#define OTHERS "guests = ( { match = { name = \"other-*\"; }; cpu = { policy = \"none\"; }; } ); "
+#define FOUR_NODES "numa:4 core:4 pu:1"
+
+/* Node numbers with gaps: 0 is missing. */
+static const unsigned sparse_ids[4] = { 2, 33, 34, 45 };
+
+static void renumber(World *w, const unsigned *ids) {
+        for (size_t i = 0; i < w->snapshot->topology->n_nodes; i++) {
+                w->snapshot->topology->nodes[i].id = ids[i];
+                w->snapshot->host.nodes[i].id = ids[i];
+        }
+}
+
+static Guest *starting_guest(World *w, size_t vcpus, uint64_t bytes) {
+        Guest *g = world_guest(w, "guest", vcpus, bytes);
+
+        g->starting = true;
+        return g;
+}
+
+/* @vcpus of somebody else's, on the i-th node. */
+static void occupy(World *w, size_t node, size_t vcpus) {
+        Guest *g = world_guest(w, "other-1", vcpus, GIB);
+
+        for (size_t i = 0; i < vcpus; i++)
+                g->vcpus[i].affinity = w->snapshot->topology->nodes[node].cpus;
+}
+
+static void take_cpus(World *w, size_t node) {
+        Topology *t = w->snapshot->topology;
+
+        t->online = idset_minus(&t->online, &t->nodes[node].cpus);
+        t->nodes[node].cpus = IDSET_EMPTY;
+}
+
+static void take_memory(World *w, size_t node) {
+        w->snapshot->host.nodes[node].total_bytes = w->snapshot->host.nodes[node].free_bytes = 0;
+}
+
+static const char *reason_of(const World *w, const Guest *g) {
+        const Action *a = world_action(w, g, ACTION_PIN_VCPU, 0);
+
+        ck_assert_ptr_nonnull(a);
+        return a->reason;
+}
+
+/* ---- devices ---- */
+
+START_TEST(a_starting_guest_goes_to_its_devices) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED OTHERS);
+        renumber(&w, sparse_ids);
+        occupy(&w, 2, 3);
+        g = starting_guest(&w, 2, 2 * GIB);
+        g->vfio = true;
+        g->vfio_nodes = set_of("34");
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "34");
+        ck_assert_msg(strstr(reason_of(&w, g), "distance 20 to its devices instead of 10"), "%s", reason_of(&w, g));
+        world_done(&w);
+
+        /* Not where there is no room: then the nearest. */
+        world_init(&w, FOUR_NODES, SHARED OTHERS);
+        renumber(&w, sparse_ids);
+        w.snapshot->host.nodes[2].free_bytes = GIB;
+        w.snapshot->topology->distances[3 * 4 + 2] = w.snapshot->topology->distances[2 * 4 + 3] = 15;
+        g = starting_guest(&w, 2, 2 * GIB);
+        g->vfio = true;
+        g->vfio_nodes = set_of("34");
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "45");
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(cpus_follow_memory_that_a_device_holds) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 2, 4 * GIB);
+        g->vfio = true;
+        g->vfio_nodes = set_of("1");
+        guest_memory(g, 3, 4 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "3");
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(devices_nowhere_in_particular_do_not_matter) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = starting_guest(&w, 2, 2 * GIB);
+        g->vfio = true;
+        g->vfio_nodes = set_of("77");
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "0");
+        world_done(&w);
+}
+END_TEST
+
+/* ---- nodes without CPUs ---- */
+
+/* Two nodes with CPUs, 33 and 45; 2 and 34 have memory alone, 34 nearer to 45. */
+static void expander_world(World *w, const char *policy) {
+        static const uint16_t distances[16] = {
+                10, 40, 40, 40,
+                40, 10, 30, 20,
+                40, 30, 10, 17,
+                40, 20, 17, 10,
+        };
+
+        world_init(w, FOUR_NODES, policy);
+        renumber(w, sparse_ids);
+        memcpy(w->snapshot->topology->distances, distances, sizeof(distances));
+        take_cpus(w, 0);
+        take_cpus(w, 2);
+        for (size_t i = 0; i < 4; i++)
+                w->snapshot->host.nodes[i].total_bytes = w->snapshot->host.nodes[i].free_bytes =
+                        i % 2 == 0 ? 512 * GIB : 16 * GIB;
+}
+
+START_TEST(memory_only_nodes_are_never_used_unless_asked_for) {
+        World w;
+        Guest *g;
+
+        expander_world(&w, SHARED);
+        g = starting_guest(&w, 2, 100 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "33");
+        ck_assert(idset_is_empty(&state_find_guest(w.state, g->uuid)->memory_only));
+        ck_assert(strstr(reason_of(&w, g), "no set of nodes has room"));
+        ck_assert(world_skips(&w, g, ACTION_MOVE_MEMORY, SKIP_NO_CAPACITY));
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(overflow_takes_the_nearest_memory_only_node) {
+        World w;
+        Guest *g;
+
+        expander_world(&w, OVERFLOW);
+        g = starting_guest(&w, 2, 100 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "45");
+        ck_assert(idset_contains(&state_find_guest(w.state, g->uuid)->memory_only, 34));
+        ck_assert_uint_eq(idset_count(&state_find_guest(w.state, g->uuid)->memory_only), 1);
+        ck_assert(!world_skips(&w, g, ACTION_MOVE_MEMORY, SKIP_NO_CAPACITY));
+        world_done(&w);
+
+        /* Not for what the others have room for. */
+        expander_world(&w, OVERFLOW);
+        g = starting_guest(&w, 2, 30 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "33,45");
+        ck_assert(idset_is_empty(&state_find_guest(w.state, g->uuid)->memory_only));
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(what_overflowed_is_at_home_as_long_as_it_may) {
+        World w;
+        Guest *g;
+
+        expander_world(&w, OVERFLOW);
+        g = starting_guest(&w, 2, 100 * GIB);
+        world_decide(&w, NULL);
+        world_apply(&w);
+        g->starting = false;
+        guest_load(g, 8000, 0);
+        guest_memory(g, 45, 16 * GIB);
+        guest_memory(g, 34, 80 * GIB);
+        world_node(&w, 45)->free_bytes = 0;
+        w.snapshot->now_usec += USEC_PER_HOUR;
+        world_decide(&w, NULL);
+        assert_quiet(&w);
+        ck_assert_uint_eq(w.plan->n_skips, 0);
+        /* Without leave it is remote, and has nowhere to go. */
+        world_configure(&w, SHARED);
+        world_decide(&w, NULL);
+        ck_assert(world_skips(&w, g, ACTION_MOVE_MEMORY, SKIP_NO_CAPACITY));
+        assert_nodes(&w, g, "45");
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(a_second_guest_finds_the_expander_taken) {
+        World w;
+        Guest *a, *b;
+
+        expander_world(&w, OVERFLOW);
+        world_node(&w, 34)->free_bytes = 90 * GIB;
+        a = starting_guest(&w, 2, 100 * GIB);
+        world_decide(&w, NULL);
+        b = starting_guest(&w, 2, 100 * GIB);
+        world_decide(&w, b->uuid);
+        ck_assert(idset_contains(&state_find_guest(w.state, a->uuid)->memory_only, 34));
+        /* 6 GiB are left of 34; the rest lies on 2. */
+        ck_assert(idset_contains(&state_find_guest(w.state, b->uuid)->memory_only, 2));
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(memory_bound_to_a_node_without_cpus_is_stayed_near) {
+        World w;
+        Guest *g;
+
+        expander_world(&w, SHARED);
+        g = world_guest(&w, "guest", 2, 100 * GIB);
+        g->numatune_mode = NUMATUNE_INTERLEAVE;
+        g->numatune_nodes = set_of("34");
+        guest_memory(g, 34, 100 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "45");
+        ck_assert_ptr_null(world_action(&w, g, ACTION_MOVE_MEMORY, 0));
+        world_done(&w);
+}
+END_TEST
+
+/* ---- nodes without memory ---- */
+
+START_TEST(a_node_without_memory_borrows_its_neighbours) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED OTHERS);
+        renumber(&w, sparse_ids);
+        take_memory(&w, 0);
+        w.snapshot->topology->distances[0 * 4 + 2] = w.snapshot->topology->distances[2 * 4 + 0] = 15;
+        /* Every access would be remote: rather a CPU shared by two. */
+        for (size_t i = 1; i < 4; i++)
+                occupy(&w, i, 4);
+        g = starting_guest(&w, 2, 2 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "33");
+        state_forget_guest(w.state, g->uuid);
+        for (size_t i = 1; i < 4; i++)
+                occupy(&w, i, 6);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "2");
+        /* Its memory belongs to node 34, and is asked for there. */
+        world_apply(&w);
+        g->starting = false;
+        guest_load(g, 9000, 0);
+        guest_memory(g, 34, GIB);
+        guest_memory(g, 45, GIB);
+        w.snapshot->now_usec += USEC_PER_DAY;
+        world_decide(&w, NULL);
+        assert_action(&w, g, ACTION_MOVE_MEMORY, 0, "34");
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(a_node_without_memory_has_no_more_than_its_neighbour) {
+        World w;
+        Guest *g;
+
+        world_init(&w, "numa:2 core:4 pu:1", SHARED);
+        take_memory(&w, 0);
+        world_node(&w, 1)->free_bytes = 4 * GIB;
+        g = starting_guest(&w, 8, 6 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "0-1");
+        ck_assert(world_skips(&w, g, ACTION_MOVE_MEMORY, SKIP_NO_CAPACITY));
+        world_done(&w);
+}
+END_TEST
+
+/* ---- promises ---- */
+
+typedef struct PromiseRow {
+        const char *name;
+        uint64_t current_gib, resident_gib;     /* of 14 GiB at most, on node 0 */
+        bool hugepages;
+        const char *want;
+} PromiseRow;
+
+static const PromiseRow promise_rows[] = {
+        { "what a running guest may still touch is promised", 14, 2, false, "1" },
+        { "what it has touched is gone already", 14, 14, false, "0" },
+        { "what its balloon took is not promised", 4, 2, false, "0" },
+        { "huge pages are all there", 14, 2, true, "0" },
+};
+
+START_TEST(memory_promised_to_running_guests_is_not_given_away) {
+        const PromiseRow *row = &promise_rows[_i];
+        World w;
+        Guest *first, *g;
+
+        world_init(&w, "numa:2 core:8 pu:1", SHARED OTHERS);
+        occupy(&w, 1, 7);
+        first = world_guest(&w, "first", 2, 14 * GIB);
+        first->current_bytes = row->current_gib * GIB;
+        first->hugepages = row->hugepages;
+        guest_memory(first, 0, row->resident_gib * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, first, "0");
+        world_apply(&w);
+        g = starting_guest(&w, 2, 6 * GIB);
+        world_decide(&w, g->uuid);
+        assert_nodes(&w, g, row->want);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(one_node_with_a_promise_before_two_without) {
+        World w;
+        Guest *first, *g;
+
+        world_init(&w, "numa:2 core:8 pu:1", SHARED);
+        first = world_guest(&w, "first", 2, 14 * GIB);
+        guest_memory(first, 0, 2 * GIB);
+        world_node(&w, 0)->free_bytes = 14 * GIB;
+        world_decide(&w, NULL);
+        world_apply(&w);
+        world_node(&w, 1)->free_bytes = 5 * GIB;
+        g = starting_guest(&w, 2, 6 * GIB);
+        world_decide(&w, g->uuid);
+        assert_nodes(&w, g, "0");
+        world_done(&w);
+}
+END_TEST
+
+/* ---- limits ---- */
+
+static const struct {
+        const char *name, *mems, *cpus, *want;
+} limit_rows[] = {
+        { "no limit", "", "", "2" },
+        { "memory", "34,45", "", "34" },
+        { "CPUs", "", "4-7,14", "33" },
+        { "both", "33-34", "8-15", "34" },
+        { "a limit that leaves nothing is not ours to keep", "77", "", "2" },
+};
+
+START_TEST(the_search_stays_within_the_cgroups_limits) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        renumber(&w, sparse_ids);
+        g = starting_guest(&w, 2, 2 * GIB);
+        g->cgroup_mems = set_of(limit_rows[_i].mems);
+        g->cgroup_cpus = set_of(limit_rows[_i].cpus);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, limit_rows[_i].want);
+        world_apply(&w);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, limit_rows[_i].want);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(a_limit_that_comes_later_is_followed) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 2, 2 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "0");
+        world_apply(&w);
+        g->cgroup_mems = set_of("3");
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "3");
+        world_done(&w);
+}
+END_TEST
+
+static const struct {
+        NumatuneMode mode;
+        bool automatic;
+        const char *text;
+} bound_rows[] = {
+        { NUMATUNE_STRICT, false, "node 2: numatune strict binds its memory there" },
+        { NUMATUNE_STRICT, true, "as libvirt was advised (placement='auto')" },
+        { NUMATUNE_PREFERRED, false, "numatune prefers its memory there" },
+        { NUMATUNE_INTERLEAVE, false, "numatune interleaves its memory there" },
+        { NUMATUNE_RESTRICTIVE, false, "numatune restrictive keeps its memory there" },
+};
+
+START_TEST(what_binds_a_guest_is_named) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 1, GIB);
+        g->numatune_mode = bound_rows[_i].mode;
+        g->numatune_placement_auto = bound_rows[_i].automatic;
+        g->numatune_nodes = set_of("2");
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "2");
+        ck_assert_msg(strstr(reason_of(&w, g), bound_rows[_i].text), "%s", reason_of(&w, g));
+        world_done(&w);
+}
+END_TEST
+
+/* ---- cells ---- */
+
+static void add_cells(Guest *g, size_t n, const char *const *vcpus, const uint64_t *gib) {
+        g->cells = calloc(n, sizeof(*g->cells));
+        ck_assert_ptr_nonnull(g->cells);
+        g->n_cells = n;
+        for (size_t i = 0; i < n; i++)
+                g->cells[i] = (GuestCell){ .id = (unsigned)i, .vcpus = set_of(vcpus[i]), .memory_bytes = gib[i] * GIB };
+}
+
+typedef struct CellsRow {
+        const char *name, *host;
+        size_t n;
+        const char *vcpus[5];
+        uint64_t gib[5];
+        size_t n_vcpus;
+        const char *want;
+        unsigned map[5];
+        bool whole;                     /* no map */
+} CellsRow;
+
+static const CellsRow cells_rows[] = {
+        { "a node for each, in order", FOUR_NODES, 2, { "0-1", "2-3" }, { 2, 2 }, 4, "0-1", { 0, 1 }, false },
+        { "although one would hold both", "numa:2 core:8 pu:1", 2, { "0", "1" }, { 1, 1 }, 2, "0-1", { 0, 1 }, false },
+        { "four on four", FOUR_NODES, 4, { "0", "1", "2", "3" }, { 2, 2, 2, 2 }, 4, "0-3", { 0, 1, 2, 3 }, false },
+        { "more cells than nodes share evenly", "numa:2 core:4 pu:1", 4, { "0", "1", "2", "3" }, { 1, 1, 1, 1 }, 4,
+          "0-1", { 0, 0, 1, 1 }, false },
+        { "five on two", "numa:2 core:4 pu:1", 5, { "0", "1", "2", "3", "4" }, { 1, 1, 1, 1, 1 }, 5, "0-1",
+          { 0, 0, 0, 1, 1 }, false },
+        { "memory decides where the large one goes", FOUR_NODES, 2, { "0-1", "2-3" }, { 2, 12 }, 4, "0-1", { 1, 0 },
+          false },
+        { "a cell larger than a node: as a whole", FOUR_NODES, 2, { "0-4", "5" }, { 1, 1 }, 6, "0-1", { 0 }, true },
+        { "one cell is no map", FOUR_NODES, 1, { "0-1" }, { 1 }, 2, "0", { 0 }, true },
+        { "one node is no map", "numa:1 core:4 pu:1", 2, { "0", "1" }, { 1, 1 }, 2, "0", { 0 }, true },
+};
+
+START_TEST(each_cell_gets_a_node) {
+        const CellsRow *row = &cells_rows[_i];
+        const GuestMemo *m;
+        uint64_t placed;
+        World w;
+        Guest *g;
+
+        world_init(&w, row->host, SHARED);
+        g = starting_guest(&w, row->n_vcpus, 16 * GIB);
+        add_cells(g, row->n, row->vcpus, row->gib);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, row->want);
+        m = state_find_guest(w.state, g->uuid);
+        ck_assert_uint_eq(m->n_cells, row->whole ? 0 : row->n);
+        for (size_t i = 0; i < m->n_cells; i++)
+                ck_assert_msg(m->cell_nodes[i] == row->map[i], "%s: cell %zu on %u", row->name, i, m->cell_nodes[i]);
+        /* Each vCPU on the CPUs of its cell's node. */
+        for (size_t i = 0; i < m->n_cells; i++)
+                IDSET_FOREACH(vcpu, &g->cells[i].vcpus) {
+                        const Action *a = world_action(&w, g, ACTION_PIN_VCPU, (unsigned)vcpu);
+                        IdSet got;
+
+                        ck_assert_ptr_nonnull(a);
+                        got = set_of(a->new_value);
+                        ck_assert(idset_equal(&got, &w.snapshot->topology->nodes[row->map[i]].cpus));
+                }
+        placed = m->placed_usec;
+        world_apply(&w);
+        w.snapshot->now_usec += USEC_PER_MINUTE;
+        world_decide(&w, NULL);
+        assert_quiet(&w);
+        ck_assert_uint_eq(state_find_guest(w.state, g->uuid)->placed_usec, placed);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(the_map_of_cells_survives_a_restart) {
+        static const char *const vcpus[] = { "0-1", "2-3" };
+        static const uint64_t gib[] = { 2, 2 };
+        _cleanup_free_ char *text = NULL, *again = NULL, *error = NULL;
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        renumber(&w, sparse_ids);
+        g = world_guest(&w, "guest", 4, 4 * GIB);
+        add_cells(g, 2, vcpus, gib);
+        world_decide(&w, NULL);
+        world_apply(&w);
+        ck_assert_int_eq(state_format(w.state, &text), 0);
+        ck_assert_msg(strstr(text, " cells=2,33"), "%s", text);
+        w.state = state_free(w.state);
+        ck_assert_int_eq(state_parse(text, &w.state, &error), 0);
+        ck_assert_int_eq(state_format(w.state, &again), 0);
+        ck_assert_str_eq(text, again);
+        world_decide(&w, NULL);
+        assert_quiet(&w);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(cells_go_elsewhere_when_their_node_loses_its_cpus) {
+        static const char *const vcpus[] = { "0-1", "2-3" };
+        static const uint64_t gib[] = { 2, 2 };
+        const GuestMemo *m;
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 4, 4 * GIB);
+        add_cells(g, 2, vcpus, gib);
+        world_decide(&w, NULL);
+        world_apply(&w);
+        /* One CPU is left of node 1, too few for a cell. */
+        w.snapshot->topology->online = set_of("0-4,8-15");
+        w.snapshot->topology->nodes[1].cpus = set_of("4");
+        world_decide(&w, NULL);
+        m = state_find_guest(w.state, g->uuid);
+        ck_assert_uint_eq(m->n_cells, 2);
+        ck_assert_uint_eq(m->cell_nodes[0], 0);
+        ck_assert_uint_eq(m->cell_nodes[1], 2);
+        world_done(&w);
+}
+END_TEST
+
+START_TEST(cells_of_the_users_stay_the_users) {
+        static const char *const vcpus[] = { "0-1", "2-3" };
+        static const uint64_t gib[] = { 2, 2 };
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 4, 4 * GIB);
+        add_cells(g, 2, vcpus, gib);
+        g->cells[0].nodeset = set_of("3");
+        g->cells[1].nodeset = set_of("1");
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "1,3");
+        ck_assert_uint_eq(state_find_guest(w.state, g->uuid)->n_cells, 0);
+        ck_assert(strstr(reason_of(&w, g), "its guest NUMA cells are bound there"));
+        world_done(&w);
+}
+END_TEST
+
+/* ---- numbers do not matter ---- */
+
+static uint64_t next_random(uint64_t *seed) {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        return *seed;
+}
+
+static IdSet spread_ids(const IdSet *set, unsigned factor, unsigned offset) {
+        IdSet result = IDSET_EMPTY;
+
+        IDSET_FOREACH(id, set)
+                ck_assert_int_eq(idset_add(&result, (unsigned)id * factor + offset), 0);
+        return result;
+}
+
+/* The same random host and guests; with other numbers of nodes and CPUs, in the same order. */
+static void random_world(World *w, uint64_t seed, unsigned factor, unsigned offset) {
+        static const char *const vcpus[] = { "0", "1-2", "3" };
+        static const uint64_t gib[] = { 1, 2, 1 };
+        Topology *t;
+
+        world_init(w, "numa:5 core:3 pu:2", OVERFLOW);
+        t = w->snapshot->topology;
+        for (size_t i = 0; i < t->n_nodes; i++) {
+                uint64_t r = next_random(&seed);
+
+                w->snapshot->host.nodes[i].free_bytes = r % 5 == 0 ? GIB : r % 17 * GIB;
+                if (r % 7 == 1)
+                        take_memory(w, i);
+                if (i > 0 && r % 11 < 3)
+                        take_cpus(w, i);
+                for (size_t j = 0; j < i; j++)
+                        t->distances[i * t->n_nodes + j] = t->distances[j * t->n_nodes + i] =
+                                (uint16_t)(11 + next_random(&seed) % 30);
+                t->nodes[i].id = w->snapshot->host.nodes[i].id = (unsigned)i * factor + offset;
+                t->nodes[i].cpus = spread_ids(&t->nodes[i].cpus, factor, offset);
+        }
+        t->online = spread_ids(&t->online, factor, offset);
+        for (size_t i = 0; i < t->n_cpus; i++)
+                t->cpus[i].id = t->cpus[i].id * factor + offset;
+        for (size_t i = 0; i < 6; i++) {
+                Guest *g = world_guest(w, "guest", 1 + next_random(&seed) % 7, (1 + next_random(&seed) % 20) * GIB);
+                uint64_t r = next_random(&seed);
+
+                g->starting = r % 2 == 0;
+                if (!g->starting)
+                        guest_memory(g, (unsigned)(r / 2 % 5) * factor + offset, GIB * (r % 3));
+                if (r % 5 == 0)
+                        g->vfio_nodes = idset_of((unsigned)(r / 8 % 5) * factor + offset);
+                if (r % 5 == 1 && g->n_vcpus >= 4)
+                        add_cells(g, 3, vcpus, gib);
+        }
+}
+
+START_TEST(numbers_of_nodes_and_cpus_do_not_matter) {
+        for (uint64_t n = 0; n < 40; n++) {
+                uint64_t seed = 0x9e3779b97f4a7c15U * (uint64_t)(_i * 40 + (int)n + 1);
+                World dense, sparse;
+
+                random_world(&dense, seed, 1, 0);
+                random_world(&sparse, seed, 7, 5);
+                world_decide(&dense, NULL);
+                world_decide(&sparse, NULL);
+                for (size_t i = 0; i < dense.snapshot->n_guests; i++) {
+                        const GuestMemo *a = state_find_guest(dense.state, dense.snapshot->guests[i]->uuid);
+                        const GuestMemo *b = state_find_guest(sparse.state, sparse.snapshot->guests[i]->uuid);
+                        IdSet nodes = spread_ids(&a->nodes, 7, 5), extra = spread_ids(&a->memory_only, 7, 5);
+
+                        ck_assert_msg(idset_equal(&nodes, &b->nodes), "seed %d, guest %zu: nodes", _i * 40 + (int)n, i);
+                        ck_assert_msg(idset_equal(&extra, &b->memory_only), "seed %d: memory", _i * 40 + (int)n);
+                        ck_assert_uint_eq(a->n_cells, b->n_cells);
+                        for (size_t c = 0; c < a->n_cells; c++)
+                                ck_assert_uint_eq(a->cell_nodes[c] * 7U + 5, b->cell_nodes[c]);
+                        ck_assert(!idset_is_empty(&a->nodes));
+                }
+                ck_assert_uint_eq(dense.plan->n_actions, sparse.plan->n_actions);
+                world_done(&dense);
+                world_done(&sparse);
+        }
+}
+END_TEST
+
+int main(void) {
+        Suite *suite = suite_create("placement_nodes");
+        TCase *tc = tcase_create("placement_nodes");
+        SRunner *runner;
+        int failed;
+
+        tcase_set_timeout(tc, 120);
+        tcase_add_test(tc, a_starting_guest_goes_to_its_devices);
+        tcase_add_test(tc, cpus_follow_memory_that_a_device_holds);
+        tcase_add_test(tc, devices_nowhere_in_particular_do_not_matter);
+        tcase_add_test(tc, memory_only_nodes_are_never_used_unless_asked_for);
+        tcase_add_test(tc, overflow_takes_the_nearest_memory_only_node);
+        tcase_add_test(tc, what_overflowed_is_at_home_as_long_as_it_may);
+        tcase_add_test(tc, a_second_guest_finds_the_expander_taken);
+        tcase_add_test(tc, memory_bound_to_a_node_without_cpus_is_stayed_near);
+        tcase_add_test(tc, a_node_without_memory_borrows_its_neighbours);
+        tcase_add_test(tc, a_node_without_memory_has_no_more_than_its_neighbour);
+        tcase_add_loop_test(tc, memory_promised_to_running_guests_is_not_given_away, 0,
+                            (int)ELEMENTSOF(promise_rows));
+        tcase_add_test(tc, one_node_with_a_promise_before_two_without);
+        tcase_add_loop_test(tc, the_search_stays_within_the_cgroups_limits, 0, (int)ELEMENTSOF(limit_rows));
+        tcase_add_test(tc, a_limit_that_comes_later_is_followed);
+        tcase_add_loop_test(tc, what_binds_a_guest_is_named, 0, (int)ELEMENTSOF(bound_rows));
+        tcase_add_loop_test(tc, each_cell_gets_a_node, 0, (int)ELEMENTSOF(cells_rows));
+        tcase_add_test(tc, the_map_of_cells_survives_a_restart);
+        tcase_add_test(tc, cells_go_elsewhere_when_their_node_loses_its_cpus);
+        tcase_add_test(tc, cells_of_the_users_stay_the_users);
+        tcase_add_loop_test(tc, numbers_of_nodes_and_cpus_do_not_matter, 0, 10);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}
