@@ -182,7 +182,7 @@ static bool best_cache(const Picker *k, Cache *ret) {
 
 static void fill(Picker *k) {
         const PlacementCore *core;
-        Cache cache;
+        Cache cache = { 0 };
 
         while (k->left > 0 && best_cache(k, &cache))
                 while (k->left > 0 && (core = best_core(k, &cache)))
