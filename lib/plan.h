@@ -154,7 +154,7 @@ typedef struct PlanCandidate {
         bool cpus_fit, memory_fits;
         unsigned n_nodes, n_cpus;
         char *memory_only;              /* nodes without CPUs that count as room; "": none */
-        uint64_t near_distance;         /* sum of the distances to what it had better be near to; UNKNOWN_U64: nothing */
+        uint64_t near_distance;         /* sum, to what it had better be near to; UNKNOWN_U64: nothing */
         uint64_t remote_permyriad;      /* of the guest's memory; UNKNOWN_U64: does not count */
         uint64_t harm_permyriad;        /* that and the vCPUs beyond one a CPU, in steps; UNKNOWN_U64 */
         uint64_t distance_tenths;       /* mean over pairs of nodes; 0: one node */

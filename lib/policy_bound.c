@@ -103,7 +103,9 @@ const char *placement_bound_text(const Guest *g) {
 }
 
 bool placement_allows(const Placement *p, const Guest *g, const PlacementNode *n) {
-        if (!idset_is_empty(&g->cgroup_cpus) && !idset_intersects(&g->cgroup_cpus, &p->topology->nodes[n->index].cpus))
+        const IdSet *cpus = &p->topology->nodes[n->index].cpus;
+
+        if (!idset_is_empty(&g->cgroup_cpus) && !idset_intersects(&g->cgroup_cpus, cpus))
                 return false;
         return idset_is_empty(&g->cgroup_mems) || idset_contains(&g->cgroup_mems, p->nodes[n->memory_at].id);
 }

@@ -23,7 +23,9 @@
 /* ---- sets of nodes ---- */
 
 bool candidate_may_have(const Search *s, const PlacementNode *n) {
-        return placement_capacity(s->p, s->g, n) > 0 && (!s->limited || !s->any_allowed || placement_allows(s->p, s->g->guest, n));
+        if (placement_capacity(s->p, s->g, n) == 0)
+                return false;
+        return !s->limited || !s->any_allowed || placement_allows(s->p, s->g->guest, n);
 }
 
 uint64_t candidate_room(const PlacementNode *n, const Guest *g) {
@@ -76,7 +78,8 @@ void candidate_add(const Search *s, Candidate *c, const PlacementNode *n) {
 
 /* Beyond cpu.overcommit with this guest on it. CPUs of its own are not overcommitted. */
 static bool is_overcommitted(const Search *s, const Candidate *c) {
-        uint64_t limit = permyriad_of((uint64_t)c->n_cpus * PLACEMENT_MILLI, setting(s->g->settings, KEY_CPU_OVERCOMMIT));
+        uint64_t ratio = setting(s->g->settings, KEY_CPU_OVERCOMMIT);
+        uint64_t limit = permyriad_of((uint64_t)c->n_cpus * PLACEMENT_MILLI, ratio);
 
         return !s->g->dedicated && c->commit_milli + (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI > limit;
 }
@@ -180,7 +183,8 @@ static const PlacementNode *next_extra(const Search *s, const Candidate *c) {
 
                 for (unsigned j = 0; j < c->n_extra; j++)
                         counts = counts || c->extra[j] == n->index;
-                if (counts || !is_memory_only(s, n) || candidate_room(n, s->g->guest) == 0 || distance >= best_distance)
+                if (counts || !is_memory_only(s, n) || candidate_room(n, s->g->guest) == 0 ||
+                    distance >= best_distance)
                         continue;
                 best = n;
                 best_distance = distance;

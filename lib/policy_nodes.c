@@ -97,10 +97,15 @@ Search candidates_for(Placement *p, const PlacementGuest *g) {
         IdSet bound;
 
         for (size_t i = 0; i < p->n_nodes; i++) {
-                s.limited = s.limited || (p->nodes[i].n_cpus > 0 && !placement_allows(p, g->guest, &p->nodes[i]));
-                s.any_allowed = s.any_allowed || (p->nodes[i].n_cpus > 0 && placement_allows(p, g->guest, &p->nodes[i]));
+                bool allowed = placement_allows(p, g->guest, &p->nodes[i]);
+
+                if (p->nodes[i].n_cpus == 0)
+                        continue;
+                s.limited = s.limited || !allowed;
+                s.any_allowed = s.any_allowed || allowed;
         }
-        s.memory_elsewhere = placement_memory_bound(p, g->guest, &bound) && !placement_constraint(p, g->guest, &bound);
+        s.memory_elsewhere = placement_memory_bound(p, g->guest, &bound) &&
+                             !placement_constraint(p, g->guest, &bound);
         s.harm_counts = s.resident_counts || !p->plain;
         return s;
 }

@@ -69,7 +69,8 @@ static uint64_t remote_part(const Search *s, const Candidate *c) {
         IdSet memory = candidate_memory(s, c);
 
         if (s->resident_counts)
-                part = u64_muldiv(u64_sub(resident, placement_resident_on(s->g->guest, &memory)), PERMYRIAD_FULL, resident);
+                part = u64_muldiv(u64_sub(resident, placement_resident_on(s->g->guest, &memory)), PERMYRIAD_FULL,
+                                  resident);
         part += u64_muldiv(c->far_cpus, PERMYRIAD_FULL, c->n_cpus);
         for (unsigned i = 0; i < c->n_extra; i++)
                 own_room = u64_sub(own_room, candidate_room(&s->p->nodes[c->extra[i]], s->g->guest));
