@@ -262,8 +262,9 @@ START_TEST(a_node_without_memory_borrows_its_neighbours) {
         guest_load(g, 9000, 0);
         guest_memory(g, 34, GIB);
         guest_memory(g, 45, GIB);
-        w.snapshot->now_usec += USEC_PER_DAY;
+        w.snapshot->now_usec += USEC_PER_MINUTE;
         world_decide(&w, NULL);
+        assert_nodes(&w, g, "2");
         assert_action(&w, g, ACTION_MOVE_MEMORY, 0, "34");
         world_done(&w);
 }
