@@ -70,7 +70,7 @@ void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause
         GuestMemo *m = g->memo;
 
         m->moved_usec = p->now_usec;
-        m->move_cause = cause;
+        m->move_cause = (unsigned)cause;
         if (from)
                 m->move_from = from->id + 1;
         m->move_samples = 0;
