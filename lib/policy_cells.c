@@ -125,13 +125,14 @@ static bool has_cpus_for(const Search *s, const PlacementNode *n, const CellSize
 
 static CellStep cell_step(const Search *s, const Candidate *c, const PlacementNode *n, const CellSize *size) {
         uint64_t room = candidate_room(&s->p->nodes[n->memory_at], s->g->guest);
+        uint64_t commit = u64_muldiv(n->commit_milli, PERMYRIAD_FULL, MAX(n->n_cpus, 1U));
         bool no_room = s->g->guest->starting && !s->ignore_memory && size->memory_bytes > room;
 
         return (CellStep){
                 .cells = s->p->weights[n->index] >> CELL_SHIFT,
                 .unfit = !has_cpus_for(s, n, size) || no_room,
                 .distance = distance_of(s, c, n),
-                .commit = u64_muldiv(n->commit_milli, PERMYRIAD_FULL, MAX(n->n_cpus, 1U)),
+                .commit = commit,
                 .room_left = UINT64_MAX - room,
         };
 }

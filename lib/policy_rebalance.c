@@ -375,9 +375,11 @@ static int consider(Rebalance *r, PlacementGuest *g) {
         if ((!r->overloaded && !r->short_of_memory && !remote) || !placement_is_candidate(r->p, g))
                 return 0;
         c.home = move_node_list(r->p, &g->memo->nodes, r->p->home);
+        if (!c.home.at || c.home.n == 0)
+                return 0;
         c.from = node_in_need(r, g, &c.home, &c.cause);
         seed = remote ? seed_at_memory(r, g) : r->n;
-        if (c.home.n == 0 || (!c.from && seed == r->n))
+        if (!c.from && seed == r->n)
                 return 0;
         x = need_near(r);
         if (x < 0)
