@@ -67,7 +67,7 @@ static size_t nodes_with(const Placement *p, const Guest *g, unsigned vcpus) {
 }
 
 bool cells_can_map(const Placement *p, const PlacementGuest *g) {
-        CellSize sizes[GUEST_CELLS_MAX];
+        CellSize sizes[GUEST_CELLS_MAX] = { 0 };
         const Guest *guest = g->guest;
         size_t n_nodes;
         IdSet bound;
@@ -170,7 +170,7 @@ static const PlacementNode *node_for(const Search *s, const Candidate *c, const 
 
 /* @map, if not NULL, gets the node number of each cell. */
 static void grow(const Search *s, Candidate *c, const PlacementNode *seed, uint16_t *map) {
-        CellSize sizes[GUEST_CELLS_MAX];
+        CellSize sizes[GUEST_CELLS_MAX] = { 0 };
         size_t n = cells_by_size(s->g->guest, sizes);
 
         memset(s->p->weights, 0, s->p->n_nodes * sizeof(*s->p->weights));

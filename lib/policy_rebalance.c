@@ -296,23 +296,29 @@ static const PlacementNode *node_in_need(const Rebalance *r, const PlacementGues
                                          MoveCause *ret) {
         const PlacementNode *worst = NULL;
         const Placement *p = r->p;
+        uint64_t worst_load = 0;
 
         for (size_t i = 0; r->overloaded && i < home->n; i++) {
                 const PlacementNode *n = &p->nodes[home->at[i]];
 
-                if (placement_load(n) >= MOVE_OVERLOAD_PERMYRIAD && (!worst || placement_load(n) > placement_load(worst)))
-                        worst = n;
+                if (placement_load(n) < MAX(MOVE_OVERLOAD_PERMYRIAD, worst_load + 1))
+                        continue;
+                worst = n;
+                worst_load = placement_load(n);
         }
         *ret = MOVE_LOAD;
-        for (size_t i = 0; i < home->n && !worst; i++) {
-                IdSet node = idset_of(p->nodes[home->at[i]].id);
+        if (worst_load > 0)
+                return worst;
+        for (size_t i = 0; i < home->n; i++) {
+                const PlacementNode *n = &p->nodes[home->at[i]];
+                IdSet node = idset_of(n->id);
 
-                if (p->nodes[home->at[i]].short_bytes == 0 || placement_resident_on(g->guest, &node) == 0)
+                if (n->short_bytes == 0 || placement_resident_on(g->guest, &node) == 0)
                         continue;
-                worst = &p->nodes[home->at[i]];
                 *ret = MOVE_SHORTAGE;
+                return n;
         }
-        return worst;
+        return NULL;
 }
 
 /* The CPU node with most of @g's memory; n when that is one of its home. */
