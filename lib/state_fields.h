@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The keys of the state's text form that stand for one field of a struct each:
+ * what is read and what is written goes by the same tables, so neither can
+ * forget a key of the other. A new memo is a new row.
+ */
+
+#include "base.h"
+#include "state.h"
+
+#define STATE_VERSION 1U
+
+typedef enum StateFieldType { STATE_BOOL, STATE_UNSIGNED, STATE_U64 } StateFieldType;
+
+typedef struct StateField {
+        const char *key;
+        size_t offset;
+        StateFieldType type;
+        uint64_t unset;                 /* what "left out" means */
+} StateField;
+
+typedef struct StateFields {
+        const StateField *fields;
+        size_t n;
+} StateFields;
+
+extern const StateFields state_guest_fields;            /* GuestMemo */
+extern const StateFields state_threshold_fields;        /* ThresholdMemo */
+extern const StateFields state_host_fields;             /* State */
+
+uint64_t state_field_get(const StateField *field, const void *record);
+/* -ERANGE when the field cannot hold @value. */
+int state_field_set(const StateField *field, void *record, uint64_t value);
+
+/* A set of nodes or CPUs of a guest's record; left out when it is empty. */
+typedef struct StateSet {
+        const char *key, *what;
+        size_t offset;
+} StateSet;
+
+#define STATE_SETS 3U
+extern const StateSet state_sets[STATE_SETS];           /* GuestMemo */
+
+static inline const IdSet *state_set_get(const StateSet *set, const GuestMemo *g) {
+        return (const IdSet *)(const void *)((const char *)g + set->offset);
+}
+
+static inline IdSet *state_set_of(const StateSet *set, GuestMemo *g) {
+        return (IdSet *)(void *)((char *)g + set->offset);
+}
