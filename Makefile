@@ -101,7 +101,9 @@ build-deps:
 	@tools/deps build
 
 # --- tests ---------------------------------------------------------------------
-# One runner counts everything; each test is an executable that speaks TAP.
+# One runner counts everything; each test is an executable that speaks TAP. Those
+# that compute in one thread share the processors, the slowest first; those that
+# use all of them, or wait for real guests, run alone.
 
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_BUILD := $(BUILD)/asan
@@ -115,13 +117,13 @@ export KVMTUNED ?= $(abspath $(BIN))
 export BUILD
 
 LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
-CHECKS = $(UNIT_TESTS) $(SIM_BIN) $(ASAN_TESTS) $(TSAN_TESTS) $(GOLDEN_TESTS) $(STATIC_TESTS) $(INTEGRATION_TESTS)
+CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BIN) $(GOLDEN_TESTS) -- $(STATIC_TESTS) $(INTEGRATION_TESTS)
 
 .PHONY: check
 check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
-	@tests/run $(CHECKS)
+	@tests/run -j$$(nproc) $(CHECKS)
 
 # What the lab needs may be missing: its tests are then skipped, with the reason.
 .PHONY: ci
@@ -129,7 +131,7 @@ ci: deps ## check and lab, as one result (as root, forty minutes)
 	-@tools/deps lab
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
-	@tests/run $(CHECKS) $(LAB_TESTS)
+	@tests/run -j$$(nproc) $(CHECKS) $(LAB_TESTS)
 
 .PHONY: sanitized
 sanitized:
@@ -138,7 +140,7 @@ sanitized:
 
 .PHONY: check-unit
 check-unit: all unit-tests ## only the unit and golden tests, without sanitizers and without root
-	@tests/run $(UNIT_TESTS) $(GOLDEN_TESTS)
+	@tests/run -j$$(nproc) $(UNIT_TESTS) $(GOLDEN_TESTS)
 
 SIM_SEEDS ?= 100000
 .PHONY: sim
