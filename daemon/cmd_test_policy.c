@@ -45,7 +45,8 @@ static bool same_value(Key key, const SettingValue *a, const SettingValue *b) {
 
         if (type == TYPE_STRING || type == TYPE_CPUSET)
                 return streq_ptr(a->text, b->text);
-        return a->number == b->number && a->percent == b->percent && a->automatic == b->automatic;
+        return a->number == b->number && a->percent == b->percent && a->automatic == b->automatic &&
+               a->keep == b->keep;
 }
 
 /* *ret: what is wrong; NULL when all is as expected. -ENOMEM. */

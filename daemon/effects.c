@@ -258,6 +258,14 @@ static int ksm_write(Manager *m, const Action *a) {
         return sysfs_write(m->root_fd, path, a->new_value);
 }
 
+static int thp_write(Manager *m, const Action *a) {
+        char path[96];
+
+        (void)snprintf(path, sizeof(path), "sys/kernel/mm/transparent_hugepage/%s",
+                       thp_knob_to_string((ThpKnob)a->index));
+        return sysfs_write(m->root_fd, path, a->new_value);
+}
+
 /* Rules on the guest's own metrics as they were in the last decision. */
 static int move_rate(Manager *m, const Guest *g, uint64_t *ret) {
         _cleanup_free_ bool *active = calloc(m->config->n_rules + 1, sizeof(*active));
@@ -346,8 +354,8 @@ static int execute(Manager *m, const Plan *plan, const Choice *choices, size_t i
         const Action *a = &plan->actions[i];
         int r;
 
-        if (a->kind == ACTION_SET_KSM) {
-                r = ksm_write(m, a);
+        if (a->kind == ACTION_SET_KSM || a->kind == ACTION_SET_THP) {
+                r = a->kind == ACTION_SET_KSM ? ksm_write(m, a) : thp_write(m, a);
                 return r < 0 ? r : 1;
         }
         if (a->kind == ACTION_SET_KERNEL)

@@ -34,6 +34,8 @@ static int describe_what(const Action *a, char **ret) {
                 return strprintf_to(ret, "KSM %s", ksm_knob_to_string((KsmKnob)a->index));
         case ACTION_SET_KERNEL:
                 return strprintf_to(ret, "kernel.%s", kernel_knob_to_string((KernelKnob)a->index));
+        case ACTION_SET_THP:
+                return strprintf_to(ret, "transparent huge pages, %s", thp_knob_to_string((ThpKnob)a->index));
         case _ACTION_KIND_MAX:
         case _ACTION_KIND_INVALID:
                 break;

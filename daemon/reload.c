@@ -36,6 +36,7 @@ static void forget_slot(GuestSlot *slot) {
 static void forget_verdicts(Manager *m) {
         state_reset_thresholds(m->state);
         m->state->ksm_taken = m->state->kernel_taken = false;
+        m->state->thp_taken = 0;
         for (size_t i = 0; i < m->state->n_guests; i++)
                 m->state->guests[i].balloon_taken = false;
         forget_slot(&m->host_slot);

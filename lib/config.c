@@ -167,6 +167,10 @@ uint64_t setting(const Settings *s, Key key) {
         return s->values[key].number;
 }
 
+bool setting_keeps(const Settings *s, Key key) {
+        return s->values[key].keep;
+}
+
 uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64_t automatic_bytes) {
         const SettingValue *v = &s->values[key];
 

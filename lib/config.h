@@ -54,6 +54,11 @@ typedef enum Key {
         KEY_VCPUS_COOLDOWN,             /* usec */
         KEY_VCPUS_HOST_IDLE,            /* permyriad of the CPUs a guest may use */
         KEY_KERNEL_NUMA_BALANCING,      /* KernelMode */
+        KEY_THP_ENABLED,                /* ThpEnabled */
+        KEY_THP_DEFRAG,                 /* ThpDefrag */
+        KEY_THP_PAGES_TO_SCAN,          /* pages, or keep */
+        KEY_THP_SCAN_SLEEP,             /* usec; whole milliseconds, or keep */
+        KEY_THP_MAX_PTES_NONE,          /* pages, or keep */
         _KEY_MAX,
         _KEY_INVALID = -EINVAL,
 } Key;
@@ -67,6 +72,16 @@ typedef enum MemoryOnly { MEMORY_ONLY_NEVER, MEMORY_ONLY_OVERFLOW, _MEMORY_ONLY_
 typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, _KSM_MODE_MAX } KsmMode;
 typedef enum KernelMode { KERNEL_KEEP, KERNEL_ON, KERNEL_OFF, KERNEL_AUTO, _KERNEL_MODE_MAX } KernelMode;
 typedef enum BalloonMode { BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, _BALLOON_MODE_MAX } BalloonMode;
+typedef enum ThpEnabled { THP_KEEP, THP_ALWAYS, THP_MADVISE, THP_NEVER, _THP_ENABLED_MAX } ThpEnabled;
+typedef enum ThpDefrag {
+        THP_DEFRAG_KEEP,
+        THP_DEFRAG_ALWAYS,
+        THP_DEFRAG_DEFER,
+        THP_DEFRAG_DEFER_MADVISE,
+        THP_DEFRAG_MADVISE,
+        THP_DEFRAG_NEVER,
+        _THP_DEFRAG_MAX,
+} ThpDefrag;
 
 typedef enum VcpusMode { VCPUS_OFF, VCPUS_AUTO, VCPUS_FIXED, _VCPUS_MODE_MAX } VcpusMode;
 
@@ -99,6 +114,7 @@ typedef struct KeyInfo {
         const char *const *choices;     /* TYPE_ENUM: names by value, NULL-terminated */
         uint64_t minimum, maximum;      /* of the number; for TYPE_AMOUNT of the size form */
         bool allow_auto;                /* TYPE_AMOUNT: "auto" is allowed */
+        bool allow_keep;                /* a quantity: "keep" is allowed */
         uint64_t multiple;              /* the number must be a multiple of this; 0: any */
 } KeyInfo;
 
@@ -111,6 +127,7 @@ typedef struct SettingValue {
         uint64_t number;                /* bool, enum, usec, bytes, permyriad, ... by type */
         bool percent;                   /* TYPE_AMOUNT: number is in permyriad */
         bool automatic;                 /* TYPE_AMOUNT: "auto" */
+        bool keep;                      /* a quantity: "keep", whatever it is */
         const char *text;               /* TYPE_STRING, TYPE_CPUSET; owned by the Config */
         const char *file;               /* owned by the Config; NULL: built-in default */
         unsigned line;
@@ -285,6 +302,8 @@ bool guest_selector_matches(const GuestSelector *s, const Guest *g);
 
 /* Number of a key, without percent or auto. */
 uint64_t setting(const Settings *s, Key key);
+/* The key says "keep" instead of a quantity. */
+bool setting_keeps(const Settings *s, Key key);
 /* TYPE_AMOUNT: bytes, with percentages taken of @whole_bytes; @automatic_bytes for auto. */
 uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64_t automatic_bytes);
 /* "rule "night" (kvmtuned.conf:12)", "kvmtuned.conf:3" or "default": for reasons. -ENOMEM. */

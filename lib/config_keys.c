@@ -17,6 +17,8 @@ static const char *const memory_only_names[] = { "never", "overflow", NULL };
 static const char *const ksm_mode_names[] = { "keep", "off", "on", "auto", "ksmtuned", NULL };
 static const char *const kernel_mode_names[] = { "keep", "on", "off", "auto", NULL };
 static const char *const balloon_mode_names[] = { "off", "target", "auto", NULL };
+static const char *const thp_enabled_names[] = { "keep", "always", "madvise", "never", NULL };
+static const char *const thp_defrag_names[] = { "keep", "always", "defer", "defer+madvise", "madvise", "never", NULL };
 static const char *const vcpus_mode_names[] = { "off", "auto", "fixed", NULL };
 
 #define KEY(g, n, t, s, d) .group = g, .name = n, .type = t, .scope = s, .default_text = d
@@ -88,6 +90,16 @@ const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_VCPUS_HOST_IDLE] = { KEY("vcpus", "host_idle", TYPE_PERMYRIAD, SCOPE_GUEST, "20 %"), PERCENT_RANGE },
 
         [KEY_KERNEL_NUMA_BALANCING] = { ENUM_KEY("kernel", "numa_balancing", SCOPE_HOST, "keep", kernel_mode_names) },
+
+        [KEY_THP_ENABLED] = { ENUM_KEY("thp", "enabled", SCOPE_HOST, "keep", thp_enabled_names) },
+        [KEY_THP_DEFRAG] = { ENUM_KEY("thp", "defrag", SCOPE_HOST, "keep", thp_defrag_names) },
+        [KEY_THP_PAGES_TO_SCAN] = { KEY("thp", "pages_to_scan", TYPE_UINT, SCOPE_HOST, "keep"),
+                                    .minimum = 1, .maximum = 10000000, .allow_keep = true },
+        [KEY_THP_SCAN_SLEEP] = { KEY("thp", "scan_sleep", TYPE_DURATION, SCOPE_HOST, "keep"),
+                                 .maximum = USEC_PER_HOUR, .multiple = USEC_PER_MSEC, .allow_keep = true },
+        /* The kernel allows one less than the pages of a huge one: 511 on most machines, 8191 with pages of 64 KiB. */
+        [KEY_THP_MAX_PTES_NONE] = { KEY("thp", "max_ptes_none", TYPE_UINT, SCOPE_HOST, "keep"),
+                                    .maximum = 8191, .allow_keep = true },
 };
 
 Key config_key_find(const char *group, const char *name) {

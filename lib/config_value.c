@@ -56,6 +56,8 @@ int config_value_format(Key key, const SettingValue *v, char **ret) {
                 fixed = info->choices[v->number];
         else if (info->type == TYPE_STRING || info->type == TYPE_CPUSET)
                 fixed = v->text;
+        else if (v->keep)
+                fixed = "keep";
         else if (v->automatic)
                 fixed = "auto";
         else
@@ -94,6 +96,11 @@ static const char *type_noun(KeyType type) {
         return nouns[type];
 }
 
+/* `"keep" or ` where that stands before a quantity. */
+static const char *or_keep(const KeyInfo *info) {
+        return info->allow_keep ? "\"keep\" or " : "";
+}
+
 /* "a time from 1 s to 1 h, in whole seconds" */
 static int allowed_range(const KeyInfo *info, char **ret) {
         _cleanup_free_ char *low = NULL, *high = NULL, *text = NULL;
@@ -110,7 +117,7 @@ static int allowed_range(const KeyInfo *info, char **ret) {
         else if (info->multiple == USEC_PER_MSEC)
                 tail = " in whole milliseconds";
         /* "0 us" would be odd next to "10 s" */
-        r = strprintf_to(&text, "%s from %s to %s%s", type_noun(info->type),
+        r = strprintf_to(&text, "%s%s from %s to %s%s", or_keep(info), type_noun(info->type),
                          info->minimum == 0 && info->type == TYPE_DURATION ? "0" : low, high, tail);
         if (r < 0)
                 return r;
@@ -123,7 +130,7 @@ static int allowed_amount(const KeyInfo *info, char **ret) {
         char *text = NULL;
         int r;
 
-        r = strprintf_to(&text, "a percentage (\"50 %%\")%s a size (\"512 MiB\")%s",
+        r = strprintf_to(&text, "%sa percentage (\"50 %%\")%s a size (\"512 MiB\")%s", or_keep(info),
                          info->allow_auto ? "," : " or", info->allow_auto ? " or \"auto\"" : "");
         if (r < 0)
                 return r;
@@ -255,6 +262,10 @@ static int parse_number(const KeyInfo *info, const char *text, uint64_t *ret) {
 }
 
 static int value_parse(const KeyInfo *info, const char *text, SettingValue *v) {
+        if (info->allow_keep && streq(text, "keep")) {
+                v->keep = true;
+                return 0;
+        }
         switch (info->type) {
         case TYPE_BOOL:
                 return parse_bool(text, &v->number);

@@ -9,7 +9,7 @@
 
 /*
  * Reads @text as a value of @key; ret->text borrows @text where the type is
- * text. Only number, percent, automatic and text of *ret are set. -EINVAL or
+ * text. Only number, percent, automatic, keep and text of *ret are set. -EINVAL or
  * -ERANGE come with *ret_problem, `"50" has no unit; a size ... is needed`.
  * -ENOMEM without.
  */

@@ -14,6 +14,7 @@ static const char *const action_kind_table[_ACTION_KIND_MAX] = {
         [ACTION_SET_VCPUS] = "set-vcpus",
         [ACTION_SET_KSM] = "set-ksm",
         [ACTION_SET_KERNEL] = "set-kernel",
+        [ACTION_SET_THP] = "set-thp",
 };
 DEFINE_STRING_TABLE(action_kind, ActionKind, action_kind_table)
 
@@ -28,6 +29,15 @@ static const char *const kernel_knob_table[_KERNEL_KNOB_MAX] = {
         [KERNEL_KNOB_NUMA_BALANCING] = "numa_balancing",
 };
 DEFINE_STRING_TABLE(kernel_knob, KernelKnob, kernel_knob_table)
+
+static const char *const thp_knob_table[_THP_KNOB_MAX] = {
+        [THP_KNOB_ENABLED] = "enabled",
+        [THP_KNOB_DEFRAG] = "defrag",
+        [THP_KNOB_PAGES_TO_SCAN] = "khugepaged/pages_to_scan",
+        [THP_KNOB_SCAN_SLEEP_MILLISECS] = "khugepaged/scan_sleep_millisecs",
+        [THP_KNOB_MAX_PTES_NONE] = "khugepaged/max_ptes_none",
+};
+DEFINE_STRING_TABLE(thp_knob, ThpKnob, thp_knob_table)
 
 static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
         [SKIP_NOT_RUNNING] = "not-running",

@@ -21,6 +21,7 @@ typedef enum ActionKind {
         ACTION_SET_VCPUS,       /* guest;                   values: number of online vCPUs */
         ACTION_SET_KSM,         /* index = KsmKnob;         values: number */
         ACTION_SET_KERNEL,      /* index = KernelKnob;      values: number */
+        ACTION_SET_THP,         /* index = ThpKnob;         values: word or number */
         _ACTION_KIND_MAX,
         _ACTION_KIND_INVALID = -EINVAL,
 } ActionKind;
@@ -43,6 +44,18 @@ typedef enum KernelKnob {
         _KERNEL_KNOB_INVALID = -EINVAL,
 } KernelKnob;
 DECLARE_STRING_TABLE(kernel_knob, KernelKnob);  /* the file's name */
+
+/* Files below /sys/kernel/mm/transparent_hugepage that kvmtuned writes. */
+typedef enum ThpKnob {
+        THP_KNOB_ENABLED,
+        THP_KNOB_DEFRAG,
+        THP_KNOB_PAGES_TO_SCAN,
+        THP_KNOB_SCAN_SLEEP_MILLISECS,
+        THP_KNOB_MAX_PTES_NONE,
+        _THP_KNOB_MAX,
+        _THP_KNOB_INVALID = -EINVAL,
+} ThpKnob;
+DECLARE_STRING_TABLE(thp_knob, ThpKnob);        /* the file's path below that folder */
 
 typedef enum SkipReason {
         SKIP_NOT_RUNNING,       /* paused, crashed, shutting down */

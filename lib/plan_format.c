@@ -20,6 +20,8 @@ static void put_json_action(FILE *f, const Action *a) {
                 plan_put_json_member(f, "knob", ksm_knob_to_string((KsmKnob)a->index));
         else if (a->kind == ACTION_SET_KERNEL)
                 plan_put_json_member(f, "knob", kernel_knob_to_string((KernelKnob)a->index));
+        else if (a->kind == ACTION_SET_THP)
+                plan_put_json_member(f, "knob", thp_knob_to_string((ThpKnob)a->index));
         else
                 (void)fprintf(f, ", \"index\": %u", a->index);
         plan_put_json_member(f, "old", a->old_value);
@@ -94,6 +96,8 @@ static int action_target(const Action *a, char **ret) {
                 return strprintf_to(ret, "%s", ksm_knob_to_string((KsmKnob)a->index) ?: "?");
         if (a->kind == ACTION_SET_KERNEL)
                 return strprintf_to(ret, "%s", kernel_knob_to_string((KernelKnob)a->index) ?: "?");
+        if (a->kind == ACTION_SET_THP)
+                return strprintf_to(ret, "%s", thp_knob_to_string((ThpKnob)a->index) ?: "?");
         r = plan_clean_text(a->guest ?: "host", &text);
         if (r < 0)
                 return r;

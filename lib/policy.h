@@ -89,6 +89,11 @@ int policy_ksm(PolicyContext *c);
 int policy_kernel(PolicyContext *c);             /* switches of the kernel */
 int policy_balloon(PolicyContext *c);
 int policy_vcpus(PolicyContext *c);
+int policy_thp(PolicyContext *c);               /* transparent huge pages */
+
+/* The value of @knob in its canonical text; false: the kernel has no such file. */
+#define POLICY_THP_TEXT_MAX 32
+bool policy_thp_value(const ThpStatus *thp, ThpKnob knob, char ret[static POLICY_THP_TEXT_MAX]);
 
 /*
  * What to do to give everything back: for each owned knob that still holds our

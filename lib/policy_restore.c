@@ -7,8 +7,8 @@
  * Order of giving back: memory policy before the pins that run on it; balloons
  * that grow before those that shrink (a guest waits for memory, the host does
  * not); then statistics periods; then vCPU counts, for a guest that does not
- * let go of a vCPU keeps what comes after it waiting; the kernel's switches and
- * KSM last, its rate before its switch, so that it never runs at a rate nobody
+ * let go of a vCPU keeps what comes after it waiting; the kernel's switches,
+ * transparent huge pages and KSM last, its rate before its switch, so that it never runs at a rate nobody
  * asked for.
  */
 
@@ -85,11 +85,22 @@ static int format_ksm(const KsmStatus *ksm, unsigned knob, char **ret) {
         }
 }
 
+static int format_thp(const ThpStatus *thp, unsigned knob, char **ret) {
+        char text[POLICY_THP_TEXT_MAX];
+
+        if (!policy_thp_value(thp, (ThpKnob)knob, text))
+                return -ENODATA;
+        *ret = strdup(text);
+        return *ret ? 0 : -ENOMEM;
+}
+
 int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *uuid, unsigned index, char **ret) {
         const Guest *g;
 
         if (kind == ACTION_SET_KSM)
                 return format_ksm(&snapshot->host.ksm, index, ret);
+        if (kind == ACTION_SET_THP)
+                return format_thp(&snapshot->host.thp, index, ret);
         if (kind == ACTION_SET_KERNEL)
                 return index == KERNEL_KNOB_NUMA_BALANCING ? format_number(snapshot->host.numa_balancing, ret) : -ENODATA;
 
@@ -273,6 +284,7 @@ static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
         case ACTION_SET_VCPUS:
                 return 5;
         case ACTION_SET_KERNEL:
+        case ACTION_SET_THP:
                 return 6;
         case ACTION_SET_KSM:
                 return owned->index == KSM_KNOB_RUN ? 7 : 6;

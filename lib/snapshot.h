@@ -86,8 +86,11 @@ typedef struct KsmStatus {
 typedef struct ThpStatus {
         char enabled[16];               /* always, madvise, never; "" = no THP */
         char defrag[24];
-        uint64_t khugepaged_pages_to_scan;
+        char enabled_choices[64];       /* what the kernel offers, with spaces between; "": not known */
+        char defrag_choices[64];
+        uint64_t khugepaged_pages_to_scan;              /* UNKNOWN_U64 each: no such file */
         uint64_t khugepaged_scan_sleep_millisecs;
+        uint64_t khugepaged_max_ptes_none;
 } ThpStatus;
 
 /* The kernel's own NUMA balancing, over the last interval. UNKNOWN_U64 each: no rates, or no such counters. */

@@ -69,8 +69,17 @@ static const SnapField thp_fields[] = {
               .size = sizeof(((ThpStatus *)NULL)->enabled)),
         FIELD("defrag", SNAP_WORD, ThpStatus, defrag, .word = "madvise",
               .size = sizeof(((ThpStatus *)NULL)->defrag)),
-        FIELD("khugepaged_pages_to_scan", SNAP_COUNT, ThpStatus, khugepaged_pages_to_scan, .fallback = 4096),
-        FIELD("khugepaged_scan_sleep", SNAP_MSEC, ThpStatus, khugepaged_scan_sleep_millisecs, .fallback = 10000),
+        FIELD("enabled_choices", SNAP_WORD, ThpStatus, enabled_choices, .word = "always madvise never",
+              .size = sizeof(((ThpStatus *)NULL)->enabled_choices)),
+        FIELD("defrag_choices", SNAP_WORD, ThpStatus, defrag_choices,
+              .word = "always defer defer+madvise madvise never",
+              .size = sizeof(((ThpStatus *)NULL)->defrag_choices)),
+        FIELD("khugepaged_pages_to_scan", SNAP_COUNT, ThpStatus, khugepaged_pages_to_scan, .unknown = true,
+              .fallback = 4096),
+        FIELD("khugepaged_scan_sleep", SNAP_MSEC, ThpStatus, khugepaged_scan_sleep_millisecs, .unknown = true,
+              .fallback = 10000),
+        FIELD("khugepaged_max_ptes_none", SNAP_COUNT, ThpStatus, khugepaged_max_ptes_none, .unknown = true,
+              .fallback = 511),
 };
 TABLE(snap_thp, thp_fields);
 

@@ -116,6 +116,8 @@ int state_copy(const State *s, State **ret) {
         copy->kernel_set_usec = s->kernel_set_usec;
         copy->kernel_taken = s->kernel_taken;
         copy->kernel_adopted = s->kernel_adopted;
+        copy->thp_taken = s->thp_taken;
+        copy->thp_adopted = s->thp_adopted;
         copy->reclaiming = s->reclaiming;
         copy->overload_usec = s->overload_usec;
         *ret = TAKE_PTR(copy);

@@ -129,6 +129,8 @@ typedef struct State {
         uint64_t kernel_set_usec;       /* auto has changed it */
         bool kernel_taken;              /* changed by somebody else: left alone until reload */
         bool kernel_adopted;            /* as GuestMemo.adopted, for the kernel's switches */
+        unsigned thp_taken;             /* 1 << ThpKnob each: changed by somebody else: left alone until reload */
+        bool thp_adopted;               /* as GuestMemo.adopted, for the switches of THP */
         bool reclaiming;                /* balloon: host is short, taking from guests */
         uint64_t overload_usec;         /* since when a node has been overloaded; 0: none is */
 } State;

@@ -57,6 +57,7 @@ static const StateField host_fields[] = {
         { "kernel_wish_usec", offsetof(State, kernel_wish_usec), STATE_U64, 0 },
         { "kernel_set_usec", offsetof(State, kernel_set_usec), STATE_U64, 0 },
         { "kernel_taken", offsetof(State, kernel_taken), STATE_BOOL, 0 },
+        { "thp_taken", offsetof(State, thp_taken), STATE_UNSIGNED, 0 },
         { "reclaiming", offsetof(State, reclaiming), STATE_BOOL, 0 },
         { "overload_usec", offsetof(State, overload_usec), STATE_U64, 0 },
 };

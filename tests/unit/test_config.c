@@ -166,6 +166,7 @@ static void assert_round_trip(Key key, SettingValue v) {
         ck_assert_msg(c->base.values[key].number == v.number, "%s", text);
         ck_assert_int_eq(c->base.values[key].percent, v.percent);
         ck_assert_int_eq(c->base.values[key].automatic, v.automatic);
+        ck_assert_int_eq(c->base.values[key].keep, v.keep);
         again = formatted(&c->base, key);
         ck_assert_str_eq(again, value);
 }
@@ -195,6 +196,8 @@ START_TEST(formatted_value_is_read_back) {
         }
         if (info->allow_auto)
                 assert_round_trip(key, (SettingValue){ .automatic = true });
+        if (info->allow_keep)
+                assert_round_trip(key, (SettingValue){ .keep = true });
 }
 END_TEST
 

@@ -180,7 +180,8 @@ END_TEST
 
 START_TEST(shipped_file_shows_the_default_and_sets_nothing) {
         const KeyInfo *info = &config_keys[_i];
-        const char *quote = info->type == TYPE_BOOL || info->type == TYPE_UINT ? "" : "\"";
+        bool word = info->type != TYPE_UINT || streq(info->default_text, "keep");
+        const char *quote = info->type == TYPE_BOOL || !word ? "" : "\"";
         _cleanup_free_ char *text = read_text(SHIPPED_CONF), *line = NULL, *error = NULL;
         _cleanup_(config_freep) Config *c = NULL;
         const char *group, *at;

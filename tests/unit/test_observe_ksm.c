@@ -124,8 +124,11 @@ START_TEST(thp_and_numa_balancing) {
         ck_assert_int_eq(thp_observe(o, root, &h), 0);
         ck_assert_str_eq(h.thp.enabled, "madvise");
         ck_assert_str_eq(h.thp.defrag, "defer+madvise");
+        ck_assert_str_eq(h.thp.enabled_choices, "always madvise never");
+        ck_assert_str_eq(h.thp.defrag_choices, "always defer defer+madvise madvise never");
         ck_assert_uint_eq(h.thp.khugepaged_pages_to_scan, 4096);
         ck_assert_uint_eq(h.thp.khugepaged_scan_sleep_millisecs, 10000);
+        ck_assert_uint_eq(h.thp.khugepaged_max_ptes_none, 511);
         ck_assert_uint_eq(h.numa_balancing, 1);
 }
 END_TEST
@@ -139,6 +142,8 @@ START_TEST(without_thp_and_numa_balancing) {
         ck_assert_int_eq(thp_observe(o, root, &h), 0);
         ck_assert_str_eq(h.thp.enabled, "");
         ck_assert_str_eq(h.thp.defrag, "");
+        ck_assert_str_eq(h.thp.enabled_choices, "");
+        ck_assert_uint_eq(h.thp.khugepaged_max_ptes_none, UNKNOWN_U64);
         ck_assert_uint_eq(h.numa_balancing, UNKNOWN_U64);
 }
 END_TEST

@@ -295,8 +295,12 @@ static void random_host(uint64_t *state, const Topology *t, Host *h) {
         if (pick(state, 2)) {
                 memcpy(h->thp.enabled, "always", 7);
                 memcpy(h->thp.defrag, "defer+madvise", 14);
+                memcpy(h->thp.enabled_choices, "always inherit never", 21);
+                memcpy(h->thp.defrag_choices, "always never", 13);
         }
-        h->thp.khugepaged_pages_to_scan = random_u64(state, false);
+        h->thp.khugepaged_pages_to_scan = random_u64(state, true);
+        h->thp.khugepaged_scan_sleep_millisecs = pick(state, 2) ? UNKNOWN_U64 : pick(state, 1000000);
+        h->thp.khugepaged_max_ptes_none = random_u64(state, true);
         h->hugepage_bytes = random_u64(state, false);
         h->numa_balancing = random_u64(state, true);
         h->numa_faults = (NumaFaults){ random_u64(state, true), random_u64(state, true), random_u64(state, true) };

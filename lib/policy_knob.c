@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy_knob.h"
+
+#include <stdio.h>
+
+static const char *uuid_of(const Knob *k) {
+        return k->guest ? k->guest->uuid : "";
+}
+
+void policy_knob_skips_done(KnobSkips *s) {
+        free(TAKE_PTR(s->text));
+}
+
+int policy_knob_skip(const Knob *k, SkipReason why, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+        if (!k->skips->text)
+                k->skips->why = why;
+        return strprintf_to(&k->skips->text, "%s%s%s", k->skips->text ?: "", k->skips->text ? "; " : "", text);
+}
+
+int policy_knob_flush(PolicyContext *c, ActionKind kind, const Guest *guest, const KnobSkips *skips) {
+        if (!skips->text)
+                return 0;
+        return plan_add_skip(c->plan, kind, guest, skips->why, "%s", skips->text);
+}
+
+static int check_taken_over(PolicyContext *c, const Knob *k, bool *taken) {
+        const Owned *owned = state_find_owned(c->state, k->kind, uuid_of(k), k->index);
+        const KeyInfo *info = &config_keys[k->key];
+        int r = 0;
+
+        if (!owned || policy_still_ours(c->snapshot, owned, k->current))
+                return 0;
+        if (!(k->adopted && streq(owned->original, k->current))) {
+                r = policy_knob_skip(k, SKIP_TAKEN_OVER,
+                                     "%s.%s is %s, not %s as set by kvmtuned: somebody else changed it; it is left "
+                                     "alone until the next reload",
+                                     info->group, info->name, k->current, owned->ours);
+                *taken = true;
+        }
+        state_disown(c->state, k->kind, uuid_of(k), k->index);
+        return r;
+}
+
+static int change(PolicyContext *c, const Knob *k, const char *value, const char *reason) {
+        _cleanup_free_ char *source = NULL;
+        const Settings *settings = &c->host;
+        int r;
+
+        if (streq(value, k->current))
+                return 0;
+        for (size_t i = 0; k->guest && i < c->snapshot->n_guests; i++)
+                if (c->snapshot->guests[i] == k->guest)
+                        settings = &c->guests[i];
+        r = setting_source(settings, k->key, &source);
+        if (r < 0)
+                return r;
+        return plan_add_action(c->plan, k->kind, k->guest, k->index, k->current, value, source, "%s", reason);
+}
+
+static int give_back(PolicyContext *c, const Knob *k) {
+        const Owned *owned = state_find_owned(c->state, k->kind, uuid_of(k), k->index);
+        const KeyInfo *info = &config_keys[k->key];
+        char reason[128];
+
+        if (!owned)
+                return 0;
+        if (streq(owned->original, k->current)) {
+                state_disown(c->state, k->kind, uuid_of(k), k->index);
+                return 0;
+        }
+        (void)snprintf(reason, sizeof(reason), "%s.%s is keep: giving back the value from before", info->group,
+                       info->name);
+        return change(c, k, owned->original, reason);
+}
+
+int policy_knob_drive(PolicyContext *c, const Knob *k, const char *wanted, const char *reason, bool *taken) {
+        bool was_taken = *taken;
+        int r;
+
+        r = check_taken_over(c, k, taken);
+        if (r < 0)
+                return r;
+        if (!wanted)
+                return give_back(c, k);
+        if (*taken)
+                return was_taken ? policy_knob_skip(k, SKIP_TAKEN_OVER,
+                                                    "%s.%s was changed by somebody else; it is left alone until the "
+                                                    "next reload",
+                                                    config_keys[k->key].group, config_keys[k->key].name) : 0;
+        return change(c, k, wanted, reason);
+}
