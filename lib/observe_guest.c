@@ -337,7 +337,7 @@ static int observe_rss(GuestObserver *o, int root_fd, Guest *g) {
         const char *p;
         int r;
 
-        g->rss_bytes = UNKNOWN_U64;
+        g->rss_bytes = g->virtual_bytes = UNKNOWN_U64;
         r = sysfs_file_read_line(&o->statm, root_fd, &p);
         if (r < 0)
                 return r == -ESRCH ? r : 0;
@@ -346,6 +346,7 @@ static int observe_rss(GuestObserver *o, int root_fd, Guest *g) {
         if (size == 0)
                 return -ESRCH;
         g->rss_bytes = u64_muldiv(resident, (uint64_t)sysconf(_SC_PAGESIZE), 1);
+        g->virtual_bytes = u64_muldiv(size, (uint64_t)sysconf(_SC_PAGESIZE), 1);
         return 0;
 }
 
@@ -434,6 +435,7 @@ int guest_inherit_observations(Guest *to, const Guest *from) {
         to->n_node_memory = from->n_node_memory;
         to->pid = from->pid;
         to->rss_bytes = from->rss_bytes;
+        to->virtual_bytes = from->virtual_bytes;
         to->emulator_busy_permyriad = from->emulator_busy_permyriad;
         to->cgroup_cpus = from->cgroup_cpus;
         to->cgroup_mems = from->cgroup_mems;

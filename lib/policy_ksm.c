@@ -9,7 +9,7 @@
  * or when the guests may grow beyond what there is (their current memory plus
  * a tenth of the host for everything else exceeds the host). It stops when
  * neither holds any more; between ksm.start and ksm.stop it stays as it is.
- * `ksmtuned` is in policy_ksmtuned.c.
+ * The presets are in policy_ksm_presets.c.
  *
  * Stopping leaves merged pages merged (run = 0): unmerging needs the memory
  * that merging saved. The rate is left as it is when KSM stops; it is given
@@ -20,20 +20,13 @@
 #include <stdio.h>
 
 #include "parse.h"
-#include "policy.h"
-#include "policy_ksmtuned.h"
+#include "policy_ksm.h"
 
 /* For the host's own processes, when guests' memory is held against the host's size. */
 #define OVERCOMMIT_MARGIN_PERMYRIAD 1000U
 
 /* The order in which to write: never run at a rate nobody asked for. */
 static const unsigned knob_order[] = { KSM_KNOB_PAGES_TO_SCAN, KSM_KNOB_SLEEP_MILLISECS, KSM_KNOB_RUN };
-
-typedef struct KsmWish {
-        bool run;
-        uint64_t pages_to_scan, sleep_millisecs;
-        char why[192];
-} KsmWish;
 
 static uint64_t knob_value(const KsmStatus *ksm, unsigned knob) {
         switch (knob) {
@@ -110,16 +103,6 @@ static uint64_t guests_bytes(const Snapshot *snapshot) {
         return sum;
 }
 
-/* Each process rounded down to kB, as ps(1) prints it; a process not found counts nothing. */
-static uint64_t committed_kib(const Snapshot *snapshot) {
-        uint64_t sum = 0;
-
-        for (size_t i = 0; i < snapshot->n_guests; i++)
-                if (snapshot->guests[i]->rss_bytes != UNKNOWN_U64)
-                        sum = u64_add(sum, snapshot->guests[i]->rss_bytes / KIB);
-        return sum;
-}
-
 static void wish_auto(PolicyContext *c, KsmWish *wish) {
         const HostMemory *m = &c->snapshot->host.memory;
         uint64_t start = setting(&c->host, KEY_KSM_START), stop = setting(&c->host, KEY_KSM_STOP);
@@ -143,42 +126,23 @@ static void wish_auto(PolicyContext *c, KsmWish *wish) {
                        start / 100, stop / 100, format_bytes_short(guests, sum));
 }
 
-/* Between two steps the last decision holds. */
-static void wish_ksmtuned(PolicyContext *c, KsmWish *wish) {
-        const HostMemory *m = &c->snapshot->host.memory;
-        State *s = c->state;
-        KsmtunedInput in = {
-                .total_kib = m->total_bytes / KIB,
-                .free_kib = u64_add(u64_add(m->free_bytes / KIB, m->buffers_bytes / KIB), m->cached_bytes / KIB),
-                .committed_kib = committed_kib(c->snapshot),
-        };
-
-        if (s->ksm_stepped_usec == 0 ||
-            u64_sub(c->snapshot->now_usec, s->ksm_stepped_usec) >= KSMTUNED_INTERVAL_USEC) {
-                s->ksm_on = ksmtuned_step(&in, &s->ksm_pages);
-                s->ksm_stepped_usec = MAX(c->snapshot->now_usec, UINT64_C(1));
-        }
-        wish->run = s->ksm_on;
-        wish->pages_to_scan = s->ksm_pages;
-        wish->sleep_millisecs = ksmtuned_sleep_millisecs(in.total_kib);
-        (void)snprintf(wish->why, sizeof(wish->why),
-                       "ksmtuned: committed %" PRIu64 " kB, free %" PRIu64 " kB of %" PRIu64 " kB", in.committed_kib,
-                       in.free_kib, in.total_kib);
+static bool is_preset(KsmMode mode) {
+        return mode == KSM_KSMTUNED || mode == KSM_MOM || mode == KSM_KUBEVIRT;
 }
 
 static void make_wish(PolicyContext *c, KsmMode mode, KsmWish *wish) {
         wish->pages_to_scan = setting(&c->host, KEY_KSM_PAGES_TO_SCAN);
         wish->sleep_millisecs = setting(&c->host, KEY_KSM_SLEEP) / USEC_PER_MSEC;
-        if (mode != KSM_KSMTUNED) {
-                c->state->ksm_pages = 0;
+        if (!is_preset(mode))
                 c->state->ksm_stepped_usec = 0;
-        }
         switch (mode) {
         case KSM_AUTO:
                 wish_auto(c, wish);
                 return;
         case KSM_KSMTUNED:
-                wish_ksmtuned(c, wish);
+        case KSM_MOM:
+        case KSM_KUBEVIRT:
+                ksm_wish_preset(c, mode, wish);
                 return;
         default:
                 c->state->ksm_on = wish->run = mode == KSM_ON;
@@ -289,7 +253,7 @@ int policy_ksm(PolicyContext *c) {
                 return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_TAKEN_OVER,
                                      "KSM was changed by somebody else; it is left alone until the next reload");
         }
-        if ((mode == KSM_AUTO || mode == KSM_KSMTUNED) && !memory_is_known(&h->memory))
+        if ((mode == KSM_AUTO || is_preset(mode)) && !memory_is_known(&h->memory))
                 return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_UNKNOWN, "the host's memory is not known");
         make_wish(c, mode, &wish);
         return fulfil(c, &wish);

@@ -67,7 +67,7 @@ int guest_new(const char *name, const char *uuid, Guest **ret) {
         thread_init(&g->emulator, 0);
         g->emulator_busy_permyriad = UNKNOWN_PERMYRIAD;
         g->vcpu_group = 1;
-        g->rss_bytes = UNKNOWN_U64;
+        g->rss_bytes = g->virtual_bytes = UNKNOWN_U64;
         g->stats = (BalloonStats){
                 .unused_bytes = UNKNOWN_U64,
                 .available_bytes = UNKNOWN_U64,

@@ -118,6 +118,7 @@ static const SnapField guest_fields[] = {
         FIELD("advised_nodes", SNAP_SET, Guest, advised_nodes),
         FIELD("emulator_busy", SNAP_SHARE, Guest, emulator_busy_permyriad, UNKNOWN_SHARE),
         FIELD("min_guarantee", SNAP_SIZE, Guest, min_guarantee_bytes),
+        FIELD("virtual", SNAP_SIZE, Guest, virtual_bytes, UNKNOWN_SIZE),
         FIELD("balloon", SNAP_BOOL, Guest, balloon_device, .fallback = true),
         FIELD("stats_period", SNAP_SEC, Guest, stats_period_sec),
         FIELD("hugepages", SNAP_BOOL, Guest, hugepages),

@@ -107,7 +107,9 @@ int state_copy(const State *s, State **ret) {
         if (r < 0)
                 return r;
         copy->ksm_on = s->ksm_on;
+        copy->ksm_stepped_mode = s->ksm_stepped_mode;
         copy->ksm_pages = s->ksm_pages;
+        copy->ksm_sleep_millisecs = s->ksm_sleep_millisecs;
         copy->ksm_stepped_usec = s->ksm_stepped_usec;
         copy->ksm_taken = s->ksm_taken;
         copy->ksm_adopted = s->ksm_adopted;

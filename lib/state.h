@@ -119,9 +119,10 @@ typedef struct State {
         size_t n_thresholds;
         GuestThreshold *guest_thresholds;       /* sorted by uuid, index */
         size_t n_guest_thresholds, guest_thresholds_capacity;
-        bool ksm_on;                    /* mode auto: switched on */
-        uint64_t ksm_pages;             /* preset ksmtuned: its page count */
+        bool ksm_on;                    /* switched on, by auto or a preset */
+        unsigned ksm_stepped_mode;      /* KsmMode: the preset that took a step last, and what it decided then */
         uint64_t ksm_stepped_usec;
+        uint64_t ksm_pages, ksm_sleep_millisecs;
         bool ksm_taken;                 /* changed by somebody else: left alone until reload */
         bool ksm_adopted;               /* as GuestMemo.adopted, for the knobs of KSM */
         unsigned kernel_wish;           /* auto: 1 numa_balancing off, 2 on, 0 neither; and since when */

@@ -51,6 +51,8 @@ static const StateField threshold_fields[] = {
 static const StateField host_fields[] = {
         { "ksm_on", offsetof(State, ksm_on), STATE_BOOL, 0 },
         { "ksm_pages", offsetof(State, ksm_pages), STATE_U64, 0 },
+        { "ksm_sleep_millisecs", offsetof(State, ksm_sleep_millisecs), STATE_U64, 0 },
+        { "ksm_stepped_mode", offsetof(State, ksm_stepped_mode), STATE_UNSIGNED, 0 },
         { "ksm_stepped_usec", offsetof(State, ksm_stepped_usec), STATE_U64, 0 },
         { "ksm_taken", offsetof(State, ksm_taken), STATE_BOOL, 0 },
         { "kernel_wish", offsetof(State, kernel_wish), STATE_UNSIGNED, 0 },

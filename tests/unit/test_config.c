@@ -67,6 +67,8 @@ static const struct {
         { "numa: { policy = \"none\"; };", KEY_NUMA_POLICY, NUMA_NONE, false, false },
         { "numa: { move_rate = \"1 GB/s\"; };", KEY_NUMA_MOVE_RATE, 1000000000, false, false },
         { "ksm: { mode = \"ksmtuned\"; };", KEY_KSM_MODE, KSM_KSMTUNED, false, false },
+        { "ksm: { mode = \"mom\"; };", KEY_KSM_MODE, KSM_MOM, false, false },
+        { "ksm: { mode = \"kubevirt\"; };", KEY_KSM_MODE, KSM_KUBEVIRT, false, false },
         { "ksm: { pages_to_scan = 1000; };", KEY_KSM_PAGES_TO_SCAN, 1000, false, false },
         { "ksm: { pages_to_scan = \"1000\"; };", KEY_KSM_PAGES_TO_SCAN, 1000, false, false },
         { "ksm: { pages_to_scan = 0x64; };", KEY_KSM_PAGES_TO_SCAN, 100, false, false },

@@ -69,6 +69,7 @@ START_TEST(threads_by_their_names) {
         ck_assert_int_eq(g->iothreads[1].tid, 0);
         ck_assert_int_eq(guest_observe(o, root, USEC_PER_SEC, true, g), 0);
         ck_assert_uint_eq(g->rss_bytes, 65536 * (uint64_t)sysconf(_SC_PAGESIZE));
+        ck_assert_uint_gt(g->virtual_bytes, g->rss_bytes);
         ck_assert_uint_eq(g->vcpus[0].busy_permyriad, UNKNOWN_PERMYRIAD);
         /* The threads of a recorded tree are not this machine's. */
         ck_assert(idset_is_empty(&g->vcpus[0].affinity));
@@ -462,6 +463,7 @@ START_TEST(observations_are_inherited_and_settings_are_not) {
 
         from->pid = 7;
         from->rss_bytes = 1234;
+        from->virtual_bytes = 5678;
         from->state = GUEST_PAUSED;
         from->current_bytes = 55;
         from->stats.unused_bytes = 99;
@@ -475,6 +477,7 @@ START_TEST(observations_are_inherited_and_settings_are_not) {
         ck_assert_int_eq(guest_inherit_observations(to, from), 0);
         ck_assert_int_eq(to->pid, 7);
         ck_assert_uint_eq(to->rss_bytes, 1234);
+        ck_assert_uint_eq(to->virtual_bytes, 5678);
         ck_assert_uint_eq(to->stats.unused_bytes, 99);
         ck_assert_int_eq(to->vcpus[1].tid, 8);
         ck_assert_uint_eq(to->vcpus[1].busy_permyriad, 42);

@@ -1,74 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "memory_util.h"
 
-#include "../../lib/policy_ksmtuned.h"
-
-/* ---- preset ksmtuned against the shell's own arithmetic ------------------- */
-
-/*
- * pages_after and run were computed by running the original's expressions in
- * bash over total, free, committed and npages (all kB).
- */
-static const struct {
-        const char *name;
-        uint64_t total, free, committed, pages;
-        bool run;
-        uint64_t pages_after, sleep;
-} ksmtuned_rows[] = {
-        { "idle host stops", 16777216, 12000000, 1000000, 0, false, 0, 10 },
-        { "idle host keeps its pages", 16777216, 12000000, 1000000, 700, false, 700, 10 },
-        { "short: first boost", 16777216, 1000000, 15000000, 0, true, 300, 10 },
-        { "short: second boost", 16777216, 1000000, 15000000, 300, true, 600, 10 },
-        { "short: up to the limit", 16777216, 1000000, 15000000, 1000, true, 1250, 10 },
-        { "short: at the limit", 16777216, 1000000, 15000000, 1250, true, 1250, 10 },
-        { "short: 950 reaches it exactly", 16777216, 1000000, 15000000, 950, true, 1250, 10 },
-        { "committed but free: decay from 0", 16777216, 8000000, 15000000, 0, true, 64, 10 },
-        { "committed but free: decay", 16777216, 8000000, 15000000, 600, true, 550, 10 },
-        { "decay to the minimum", 16777216, 8000000, 15000000, 100, true, 64, 10 },
-        { "decay from 114 is exact", 16777216, 8000000, 15000000, 114, true, 64, 10 },
-        { "decay from 113 is clamped", 16777216, 8000000, 15000000, 113, true, 64, 10 },
-        { "decay at the minimum", 16777216, 8000000, 15000000, 64, true, 64, 10 },
-        { "free equals the threshold: decay", 16777216, 3355443, 1000, 500, true, 450, 10 },
-        { "free one below the threshold: boost", 16777216, 3355442, 1000, 500, true, 800, 10 },
-        { "free one above: stops", 16777216, 3355444, 1000, 500, false, 500, 10 },
-        { "committed plus threshold equals total: runs", 16777216, 8000000, 13421773, 500, true, 450, 10 },
-        { "committed one less: stops", 16777216, 8000000, 13421772, 500, false, 500, 10 },
-        { "not committed but no free memory: runs", 16777216, 0, 0, 0, true, 300, 10 },
-        { "committed beyond total", 16777216, 8000000, 20000000, 500, true, 450, 10 },
-        { "committed beyond total and short", 16777216, 1, 20000000, 500, true, 800, 10 },
-        { "8 GiB host sleeps 20 ms", 8388608, 100000, 8000000, 0, true, 300, 20 },
-        { "odd size truncates the sleep", 8000000, 100000, 7000000, 300, true, 600, 20 },
-        { "6 GB host", 6000001, 1200000, 5000000, 300, true, 250, 27 },
-        { "6 GB host, one more free", 6000001, 1200001, 5000000, 300, true, 250, 27 },
-        { "1 GiB host sleeps 160 ms", 1048576, 300000, 900000, 200, true, 150, 160 },
-        { "160 GiB host: the floor", 167772160, 1000000, 100000000, 300, true, 600, 10 },
-        { "4 TiB host: the floor", 4294967296, 1000000000, 100, 300, false, 300, 10 },
-        { "4 TiB host, short", 4294967296, 800000000, 4000000000, 1249, true, 1250, 10 },
-        { "tiny host: threshold has a floor", 9000, 2048, 100, 100, true, 64, 18641 },
-        { "tiny host: one above the floor", 9000, 2049, 100, 100, false, 100, 18641 },
-        { "tiny host: one below it", 9000, 2047, 100, 100, true, 400, 18641 },
-        { "real host just below 16 GiB", 16343092, 3268618, 9000000, 850, true, 800, 10 },
-        { "real host, truncated threshold", 16343092, 3268619, 9000000, 850, false, 850, 10 },
-        { "sleep 11 just below 16 GiB", 15000000, 1, 1, 0, true, 300, 11 },
-};
-
-START_TEST(ksmtuned_reproduces_the_script) {
-        KsmtunedInput in = {
-                .total_kib = ksmtuned_rows[_i].total,
-                .free_kib = ksmtuned_rows[_i].free,
-                .committed_kib = ksmtuned_rows[_i].committed,
-        };
-        uint64_t pages = ksmtuned_rows[_i].pages;
-
-        ck_assert_msg(ksmtuned_step(&in, &pages) == ksmtuned_rows[_i].run, "%s: run", ksmtuned_rows[_i].name);
-        ck_assert_msg(pages == ksmtuned_rows[_i].pages_after, "%s: pages %" PRIu64, ksmtuned_rows[_i].name, pages);
-        ck_assert_msg(ksmtuned_sleep_millisecs(in.total_kib) == ksmtuned_rows[_i].sleep, "%s: sleep",
-                      ksmtuned_rows[_i].name);
-}
-END_TEST
-
-/* ---- the controller ------------------------------------------------------- */
-
 static World world;
 
 static void setup(void) {
@@ -379,50 +311,6 @@ START_TEST(start_of_one_guest_does_not_touch_the_host) {
 }
 END_TEST
 
-START_TEST(ksmtuned_steps_once_a_minute) {
-        HostMemory *m = &world.snapshot->host.memory;
-        Guest *g = world_add_guest(&world, "g", 16 * GIB, 16 * GIB);
-
-        world_set(&world, KEY_KSM_MODE, KSM_KSMTUNED);
-        g->rss_bytes = 15 * GIB;
-        m->free_bytes = GIB;
-        run();
-        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "300");
-        ck_assert_str_eq(new_value(KSM_KNOB_SLEEP_MILLISECS), "10");
-        act();
-        world.snapshot->now_usec += 59 * USEC_PER_SEC;
-        run();
-        ck_assert_uint_eq(world.plan->n_actions, 0);
-        world.snapshot->now_usec += USEC_PER_SEC;
-        run();
-        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "600");
-        act();
-        g->rss_bytes = GIB;
-        m->free_bytes = 12 * GIB;
-        world.snapshot->now_usec += 60 * USEC_PER_SEC;
-        run();
-        ck_assert_uint_eq(world.plan->n_actions, 1);
-        ck_assert_str_eq(new_value(KSM_KNOB_RUN), "0");
-        ck_assert_uint_eq(world.state->ksm_pages, 600);
-}
-END_TEST
-
-START_TEST(ksmtuned_counts_buffers_and_cache_as_free) {
-        HostMemory *m = &world.snapshot->host.memory;
-
-        world_set(&world, KEY_KSM_MODE, KSM_KSMTUNED);
-        m->free_bytes = GIB;
-        m->buffers_bytes = GIB;
-        m->cached_bytes = 2 * GIB;
-        run();
-        ck_assert_uint_eq(world.plan->n_actions, 0);
-        m->cached_bytes = GIB;
-        world.snapshot->now_usec += 60 * USEC_PER_SEC;
-        run();
-        ck_assert_str_eq(new_value(KSM_KNOB_PAGES_TO_SCAN), "300");
-}
-END_TEST
-
 int main(void) {
         Suite *s = suite_create("policy_ksm");
         TCase *t = tcase_create("ksm");
@@ -430,7 +318,6 @@ int main(void) {
         int failed;
 
         tcase_add_checked_fixture(t, setup, teardown);
-        tcase_add_loop_test(t, ksmtuned_reproduces_the_script, 0, ELEMENTSOF(ksmtuned_rows));
         tcase_add_loop_test(t, mode_decides_run, 0, ELEMENTSOF(mode_rows));
         tcase_add_test(t, rate_is_written_before_run);
         tcase_add_test(t, kernel_advisor_keeps_its_page_count);
@@ -446,8 +333,6 @@ int main(void) {
         tcase_add_test(t, keep_gives_back_what_another_mode_changed);
         tcase_add_loop_test(t, numa_balancing_is_named_where_it_hinders, 0, 2);
         tcase_add_test(t, start_of_one_guest_does_not_touch_the_host);
-        tcase_add_test(t, ksmtuned_steps_once_a_minute);
-        tcase_add_test(t, ksmtuned_counts_buffers_and_cache_as_free);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);
