@@ -44,6 +44,7 @@ typedef enum Key {
         KEY_BALLOON_START,              /* available host memory, permyriad of total */
         KEY_BALLOON_STOP,               /* available host memory, permyriad of total */
         KEY_BALLOON_RESERVE,            /* usable in the guest, permyriad of its current memory */
+        KEY_BALLOON_SHARES,             /* weight in preset pve; 0: left out */
         KEY_BALLOON_STATS_PERIOD,       /* usec; whole seconds */
         KEY_VCPUS_MODE,                 /* VcpusMode */
         KEY_VCPUS_COUNT,                /* vCPUs; 0: the guest's maximum */
@@ -71,7 +72,9 @@ typedef enum NumaPolicy { NUMA_NONE, NUMA_AUTO, _NUMA_POLICY_MAX } NumaPolicy;
 typedef enum MemoryOnly { MEMORY_ONLY_NEVER, MEMORY_ONLY_OVERFLOW, _MEMORY_ONLY_MAX } MemoryOnly;
 typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, KSM_MOM, KSM_KUBEVIRT, _KSM_MODE_MAX } KsmMode;
 typedef enum KernelMode { KERNEL_KEEP, KERNEL_ON, KERNEL_OFF, KERNEL_AUTO, _KERNEL_MODE_MAX } KernelMode;
-typedef enum BalloonMode { BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, _BALLOON_MODE_MAX } BalloonMode;
+typedef enum BalloonMode {
+        BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, BALLOON_PVE, BALLOON_MOM, BALLOON_PROPORTIONAL, _BALLOON_MODE_MAX,
+} BalloonMode;
 typedef enum ThpEnabled { THP_KEEP, THP_ALWAYS, THP_MADVISE, THP_NEVER, _THP_ENABLED_MAX } ThpEnabled;
 typedef enum ThpDefrag {
         THP_DEFRAG_KEEP,

@@ -16,7 +16,7 @@ static const char *const numa_policy_names[] = { "none", "auto", NULL };
 static const char *const memory_only_names[] = { "never", "overflow", NULL };
 static const char *const ksm_mode_names[] = { "keep", "off", "on", "auto", "ksmtuned", "mom", "kubevirt", NULL };
 static const char *const kernel_mode_names[] = { "keep", "on", "off", "auto", NULL };
-static const char *const balloon_mode_names[] = { "off", "target", "auto", NULL };
+static const char *const balloon_mode_names[] = { "off", "target", "auto", "pve", "mom", "proportional", NULL };
 static const char *const thp_enabled_names[] = { "keep", "always", "madvise", "never", NULL };
 static const char *const thp_defrag_names[] = { "keep", "always", "defer", "defer+madvise", "madvise", "never", NULL };
 static const char *const vcpus_mode_names[] = { "off", "auto", "fixed", NULL };
@@ -75,6 +75,8 @@ const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_BALLOON_START] = { KEY("balloon", "start", TYPE_PERMYRIAD, SCOPE_HOST, "15 %"), PERCENT_RANGE },
         [KEY_BALLOON_STOP] = { KEY("balloon", "stop", TYPE_PERMYRIAD, SCOPE_HOST, "25 %"), PERCENT_RANGE },
         [KEY_BALLOON_RESERVE] = { KEY("balloon", "reserve", TYPE_PERMYRIAD, SCOPE_GUEST, "20 %"), PERCENT_RANGE },
+        /* Range and default of the option `shares` of qm.conf(5). */
+        [KEY_BALLOON_SHARES] = { KEY("balloon", "shares", TYPE_UINT, SCOPE_GUEST, "1000"), .maximum = 50000 },
         [KEY_BALLOON_STATS_PERIOD] = { KEY("balloon", "stats_period", TYPE_DURATION, SCOPE_GUEST, "10 s"),
                                        .minimum = USEC_PER_SEC, .maximum = USEC_PER_HOUR,
                                        .multiple = USEC_PER_SEC },

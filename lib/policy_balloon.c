@@ -8,7 +8,8 @@
  *      (policy_balloon_guest.c).
  *   2. Guests in distress get memory, whatever their mode wants; then guests of
  *      mode off get back what was taken, fixed targets are approached, and
- *      mode auto balances what is left (policy_balloon_share.c).
+ *      mode auto balances what is left (policy_balloon_share.c); presets decide
+ *      for their guests as the originals do (policy_balloon_preset.c).
  *   3. Into the plan go first the guests in distress, then whatever frees
  *      memory, then whatever gives it.
  *   4. Statistics for the next decision are asked for (policy_balloon_stats.c).
@@ -74,7 +75,7 @@ static void look_at_host(BalloonDecision *d) {
 }
 
 /* A guest that just started is not a reason to balance all of them. */
-static void decide(BalloonDecision *d) {
+static int decide(BalloonDecision *d) {
         bool alone = d->context->only_uuid != NULL;
 
         if (!alone)
@@ -85,20 +86,31 @@ static void decide(BalloonDecision *d) {
                 else if (d->guests[i].mode == BALLOON_TARGET)
                         balloon_decide_target(d, &d->guests[i]);
         }
-        if (!alone)
-                balloon_decide_auto(d);
+        if (alone)
+                return 0;
+        balloon_decide_auto(d);
+        return balloon_decide_presets(d);
+}
+
+/* A preset that sends a balloon further while it does not move is no reason to wait longer for it. */
+static bool still_waits(const BalloonGuest *b) {
+        return balloon_is_preset(b) && b->moving && b->memo->balloon_seen_bytes == b->current &&
+                (b->memo->balloon_target_bytes < b->current) == (b->new_bytes < b->current);
 }
 
 static int ask(BalloonDecision *d, const BalloonGuest *b) {
+        uint64_t now = MAX(d->context->snapshot->now_usec, UINT64_C(1));
         GuestMemo *m = b->memo;
         int r;
 
         r = balloon_add_action(d, b);
         if (r < 0)
                 return r;
+        if (!still_waits(b))
+                m->balloon_progress_usec = now;
         m->balloon_target_bytes = b->new_bytes;
         m->balloon_seen_bytes = b->current;
-        m->balloon_set_usec = m->balloon_progress_usec = MAX(d->context->snapshot->now_usec, UINT64_C(1));
+        m->balloon_set_usec = now;
         if (m->balloon_stuck > 0)
                 m->balloon_stuck_until_usec = 0;
         return 0;
@@ -131,13 +143,13 @@ static int ask_all(BalloonDecision *d) {
 static bool wants_less(const BalloonDecision *d, const BalloonGuest *b) {
         if (b->mode == BALLOON_TARGET)
                 return b->current > u64_add(b->goal, BALLOON_TOLERANCE_BYTES);
-        return balloon_is_wanted_from(d, b);
+        return balloon_is_preset(b) ? d->short_of[b->mode] : balloon_is_wanted_from(d, b);
 }
 
 static bool wants_more(const BalloonDecision *d, const BalloonGuest *b) {
         if (b->mode == BALLOON_TARGET)
                 return u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->goal;
-        return !balloon_is_wanted_from(d, b) && u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum;
+        return !wants_less(d, b) && u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum;
 }
 
 /* Why a guest stays as it is, when something would have it otherwise. */
@@ -146,9 +158,9 @@ static int explain(BalloonDecision *d, const BalloonGuest *b) {
 
         if (b->said || b->mode == BALLOON_OFF || b->purpose != BALLOON_NOTHING || (!less && !wants_more(d, b)))
                 return 0;
-        if (b->blocked)
+        if (b->blocked || b->left_out)
                 return balloon_add_skip(d, b, b->why);
-        if (!less || b->moving)
+        if (!less || b->moving || balloon_is_preset(b))
                 return 0;
         if (b->current <= u64_add(b->minimum, BALLOON_TOLERANCE_BYTES))
                 return balloon_add_skip(d, b, SKIP_AT_MINIMUM);
@@ -188,9 +200,9 @@ static int finish(BalloonDecision *d) {
         return 0;
 }
 
-static bool any_auto(const BalloonDecision *d) {
+static bool any_needs_host(const BalloonDecision *d) {
         for (size_t i = 0; i < d->n; i++)
-                if (d->guests[i].mode == BALLOON_AUTO)
+                if (d->guests[i].mode != BALLOON_OFF && d->guests[i].mode != BALLOON_TARGET)
                         return true;
         return false;
 }
@@ -207,13 +219,14 @@ int policy_balloon(PolicyContext *c) {
         r = look_at_guests(&d);
         if (r < 0)
                 return r;
-        if (!d.host.known && any_auto(&d)) {
+        if (!d.host.known && any_needs_host(&d)) {
                 r = plan_add_skip(c->plan, ACTION_SET_BALLOON, NULL, SKIP_UNKNOWN, "the host's memory is not known");
                 if (r < 0)
                         return r;
         }
-        decide(&d);
-        r = ask_all(&d);
+        r = decide(&d);
+        if (r >= 0)
+                r = ask_all(&d);
         if (r < 0)
                 return r;
         return finish(&d);

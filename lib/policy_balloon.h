@@ -16,6 +16,7 @@ typedef enum BalloonWhy {
         BALLOON_RECLAIMED,      /* mode auto: balloon.reclaim holds */
         BALLOON_HOST_SHORT,     /* mode auto: the host needs memory */
         BALLOON_GIVEN,          /* mode auto: the host has memory to give */
+        BALLOON_PRESET,         /* modes pve, mom, proportional */
         BALLOON_BACK,           /* mode off: as it was before */
 } BalloonWhy;
 
@@ -42,6 +43,7 @@ typedef struct BalloonGuest {
         bool fixed;                     /* it may grow but not shrink, for reason why */
         SkipReason why;
         const char *detail;             /* static; NULL: made from why */
+        bool left_out;                  /* takes no part in its preset, for reason why */
         bool distress;
         bool said;                      /* its skip is in the plan already */
 
@@ -63,6 +65,10 @@ typedef struct BalloonDecision {
         BalloonHost host;
         BalloonGuest *guests;
         size_t n;
+        bool short_of[_BALLOON_MODE_MAX];       /* the preset has the host short of memory */
+        int64_t pve_goal;               /* bytes all guests of pve together are to grow */
+        double mom_free;                /* share of the host's memory that is free */
+        double share;                   /* of proportional: how far from minimum to maximum, 0..1 */
 } BalloonDecision;
 
 /* policy_balloon_guest.c: sizes, and what can be done to the guest. */
@@ -80,6 +86,9 @@ int balloon_guest_watch(PolicyContext *c, BalloonGuest *b);
 void balloon_decide_distress(BalloonDecision *d);
 void balloon_decide_target(BalloonDecision *d, BalloonGuest *b);
 void balloon_decide_auto(BalloonDecision *d);
+/* policy_balloon_preset.c. 0 or -ENOMEM. */
+int balloon_decide_presets(BalloonDecision *d);
+bool balloon_is_preset(const BalloonGuest *b);
 /* Mode off: back to the original size, bounded by the maximum. */
 void balloon_decide_back(BalloonDecision *d, BalloonGuest *b);
 /* Keeps account: the guest's balloon goes to @to and no longer to @from. */

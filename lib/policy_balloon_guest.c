@@ -38,8 +38,8 @@ static bool size_is_known(uint64_t bytes) {
         return bytes != 0 && bytes != UNKNOWN_U64;
 }
 
-static uint64_t round_up_mib(uint64_t bytes) {
-        return bytes > UINT64_MAX - MIB ? bytes : (bytes + MIB - 1) / MIB * MIB;
+static uint64_t round_up(uint64_t bytes, uint64_t unit) {
+        return bytes > UINT64_MAX - unit ? bytes : (bytes + unit - 1) / unit * unit;
 }
 
 static void init_sizes(BalloonGuest *b) {
@@ -50,12 +50,13 @@ static void init_sizes(BalloonGuest *b) {
         b->current = b->asked = g->current_bytes;
         minimum = setting_amount(b->settings, KEY_BALLOON_MINIMUM, b->maximum, 0);
         minimum = MAX(MAX(minimum, g->min_guarantee_bytes), MINIMUM_FLOOR_BYTES);
-        b->minimum = MIN(round_up_mib(minimum), b->maximum);
+        /* Presets compute with it as it is. */
+        b->minimum = MIN(balloon_is_preset(b) ? round_up(minimum, KIB) : round_up(minimum, MIB), b->maximum);
         b->step = MAX(setting_amount(b->settings, KEY_BALLOON_STEP, b->maximum, 0), 2 * BALLOON_TOLERANCE_BYTES);
         b->goal = setting_amount(b->settings, KEY_BALLOON_TARGET, b->maximum, b->maximum);
         b->goal = CLAMP(b->goal, b->minimum, b->maximum);
         if (b->goal != b->maximum)
-                b->goal = MIN(round_up_mib(b->goal), b->maximum);
+                b->goal = MIN(round_up(b->goal, MIB), b->maximum);
         /* Taking memory must not bring distress about, whatever the setting says. */
         b->reserve = MAX(permyriad_of(b->current, setting(b->settings, KEY_BALLOON_RESERVE)),
                          distress_bytes(b->current) / 2 * 3);

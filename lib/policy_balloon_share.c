@@ -105,7 +105,8 @@ static void clear_shares(BalloonDecision *d) {
 }
 
 static bool may_be_helped(const BalloonGuest *b) {
-        return b->distress && !b->blocked && !waits_to_grow(b) && b->mode != BALLOON_OFF;
+        return b->distress && !b->blocked && !waits_to_grow(b) &&
+                (b->mode == BALLOON_AUTO || b->mode == BALLOON_TARGET);
 }
 
 void balloon_decide_distress(BalloonDecision *d) {

@@ -128,7 +128,8 @@ static bool needs_a_look(const BalloonDecision *d, const BalloonGuest *b) {
         uint64_t since = u64_sub(d->context->snapshot->now_usec, b->memo->balloon_set_usec);
         bool below_maximum = u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum;
 
-        if (b->moving || b->distress || b->purpose != BALLOON_NOTHING || balloon_is_wanted_from(d, b))
+        if (b->moving || b->distress || b->purpose != BALLOON_NOTHING || balloon_is_wanted_from(d, b) ||
+            d->short_of[b->mode])
                 return true;
         if (b->mode == BALLOON_TARGET && !balloon_is_at(b->current, b->goal))
                 return true;
@@ -136,7 +137,7 @@ static bool needs_a_look(const BalloonDecision *d, const BalloonGuest *b) {
                 return true;
         if (!below_maximum)
                 return false;
-        return (b->mode == BALLOON_AUTO && b->owned) || (b->usable != UNKNOWN_U64 && b->usable / 2 < b->reserve);
+        return balloon_is_preset(b) || (b->mode == BALLOON_AUTO && b->owned) || (b->usable != UNKNOWN_U64 && b->usable / 2 < b->reserve);
 }
 
 int balloon_want_stats(BalloonDecision *d, const BalloonGuest *b) {

@@ -45,10 +45,35 @@ static void print_guest(const BalloonGuest *b, char text[static TEXT_MAX]) {
 
         if (b->usable == UNKNOWN_U64)
                 (void)snprintf(text, TEXT_MAX, "%s has %s", b->guest->name, format_bytes_short(b->current, current));
+        else if (balloon_is_preset(b))
+                (void)snprintf(text, TEXT_MAX, "%s has %s usable of %s", b->guest->name,
+                               format_bytes_short(b->usable, usable), format_bytes_short(b->current, current));
         else
                 (void)snprintf(text, TEXT_MAX, "%s has %s usable of %s (keeps %s)", b->guest->name,
                                format_bytes_short(b->usable, usable), format_bytes_short(b->current, current),
                                format_bytes_short(b->reserve, reserve));
+}
+
+static void print_preset(const BalloonDecision *d, const BalloonGuest *b, char text[static 2 * TEXT_MAX + 64]) {
+        char guest[TEXT_MAX], goal[FORMAT_BYTES_MAX], minimum[FORMAT_BYTES_MAX], maximum[FORMAT_BYTES_MAX];
+        uint64_t size = (uint64_t)(d->pve_goal < 0 ? -d->pve_goal : d->pve_goal);
+
+        print_guest(b, guest);
+        switch (b->mode) {
+        case BALLOON_PVE:
+                (void)snprintf(text, 2 * TEXT_MAX + 64, "pve: the host %s %s; shares %" PRIu64 ": %s",
+                               d->pve_goal < 0 ? "uses too much by" : "may use more by",
+                               format_bytes_short(size, goal), setting(b->settings, KEY_BALLOON_SHARES), guest);
+                return;
+        case BALLOON_MOM:
+                (void)snprintf(text, 2 * TEXT_MAX + 64, "mom: the host has %.1f %% free: %s", d->mom_free * 100,
+                               guest);
+                return;
+        default:
+                (void)snprintf(text, 2 * TEXT_MAX + 64, "proportional: %.1f %% of the way from its minimum of %s to "
+                               "its maximum of %s: %s", d->share * 100, format_bytes_short(b->minimum, minimum),
+                               format_bytes_short(b->maximum, maximum), guest);
+        }
 }
 
 static void print_reason(const BalloonDecision *d, const BalloonGuest *b, char text[static 2 * TEXT_MAX + 64]) {
@@ -71,6 +96,9 @@ static void print_reason(const BalloonDecision *d, const BalloonGuest *b, char t
         case BALLOON_HOST_SHORT:
                 (void)snprintf(text, size, "%s; can spare %s: %s", host, format_bytes_short(balloon_spare(b), spare),
                                guest);
+                return;
+        case BALLOON_PRESET:
+                print_preset(d, b, text);
                 return;
         case BALLOON_BACK:
                 (void)snprintf(text, size, "balloon.mode is off: giving back the size from before");

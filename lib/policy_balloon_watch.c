@@ -5,8 +5,9 @@
  * is the size asked for while the balloon is on its way, and 0 once it arrived:
  *
  *   on its way   every step of 1 MiB towards the target is progress. None for
- *                30 s: stuck, set aside for 60 s, doubling up to 64 min each
- *                time in a row. QEMU keeps the target, so nothing is asked again.
+ *                30 s (preset proportional: 5 s): stuck, set aside for 60 s,
+ *                doubling up to 64 min each time in a row. QEMU keeps the
+ *                target, so nothing is asked again.
  *   arrived      it stays. When it leaves, and stays elsewhere until the next
  *                look, somebody else set it: theirs now. At the maximum it may
  *                be a guest that reboots (its driver comes back and inflates
@@ -25,6 +26,8 @@
 #include "policy_balloon.h"
 
 #define STUCK_AFTER_USEC (30 * USEC_PER_SEC)
+/* Of preset proportional, as in the original. */
+#define STUCK_AFTER_PROPORTIONAL_USEC (5 * USEC_PER_SEC)
 #define SET_ASIDE_USEC (60 * USEC_PER_SEC)
 #define SET_ASIDE_DOUBLINGS 6U
 #define REBOOT_USEC (60 * USEC_PER_SEC)
@@ -62,6 +65,7 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         uint64_t now = c->snapshot->now_usec;
         uint64_t before = balloon_difference(m->balloon_seen_bytes, m->balloon_target_bytes);
         uint64_t left = balloon_difference(b->current, m->balloon_target_bytes);
+        uint64_t patience = b->mode == BALLOON_PROPORTIONAL ? STUCK_AFTER_PROPORTIONAL_USEC : STUCK_AFTER_USEC;
 
         if (left <= BALLOON_TOLERANCE_BYTES) {
                 forget_request(m);
@@ -76,7 +80,7 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         } else if (left > before) {
                 m->balloon_seen_bytes = b->current;
         }
-        if (u64_sub(now, m->balloon_progress_usec) >= STUCK_AFTER_USEC) {
+        if (u64_sub(now, m->balloon_progress_usec) >= patience) {
                 m->balloon_stuck_until_usec =
                         u64_add(now, SET_ASIDE_USEC << MIN(m->balloon_stuck, SET_ASIDE_DOUBLINGS));
                 m->balloon_stuck = MIN(m->balloon_stuck, UINT32_MAX - 1) + 1;

@@ -121,6 +121,8 @@ int state_copy(const State *s, State **ret) {
         copy->thp_taken = s->thp_taken;
         copy->thp_adopted = s->thp_adopted;
         copy->reclaiming = s->reclaiming;
+        copy->balloon_stepped_usec = s->balloon_stepped_usec;
+        copy->free_samples = s->free_samples;
         copy->overload_usec = s->overload_usec;
         *ret = TAKE_PTR(copy);
         return 0;

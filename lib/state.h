@@ -34,6 +34,16 @@ typedef struct Owned {
                                          * recording and acting leaves this one in place. */
 } Owned;
 
+#define BALLOON_SAMPLES_MAX 10U
+
+/* The last few samples of a pair of figures, in kB, as the balloon preset `mom` takes the mean of. */
+typedef struct BalloonSamples {
+        unsigned n;
+        struct {
+                uint64_t at_usec, first_kib, second_kib;
+        } samples[BALLOON_SAMPLES_MAX]; /* the oldest first */
+} BalloonSamples;
+
 #define GUEST_CELLS_MAX 128U            /* QEMU's MAX_NODES */
 
 typedef struct GuestMemo {
@@ -75,6 +85,7 @@ typedef struct GuestMemo {
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
+        BalloonSamples balloon_samples; /* preset mom: current and unused memory; never written */
         unsigned cpus_spare;            /* how many more CPUs of its own it could have; never written */
         bool vcpus_watched;             /* decisions go by their number; never written */
         bool vcpus_taken;               /* the number of vCPUs was changed by somebody else */
@@ -133,6 +144,8 @@ typedef struct State {
         unsigned thp_taken;             /* 1 << ThpKnob each: changed by somebody else: left alone until reload */
         bool thp_adopted;               /* as GuestMemo.adopted, for the switches of THP */
         bool reclaiming;                /* balloon: host is short, taking from guests */
+        uint64_t balloon_stepped_usec;  /* last decision of a balloon preset; 0: never */
+        BalloonSamples free_samples;    /* balloon preset mom: the host's free memory; never written */
         uint64_t overload_usec;         /* since when a node has been overloaded; 0: none is */
 } State;
 

@@ -61,6 +61,7 @@ static const StateField host_fields[] = {
         { "kernel_taken", offsetof(State, kernel_taken), STATE_BOOL, 0 },
         { "thp_taken", offsetof(State, thp_taken), STATE_UNSIGNED, 0 },
         { "reclaiming", offsetof(State, reclaiming), STATE_BOOL, 0 },
+        { "balloon_stepped_usec", offsetof(State, balloon_stepped_usec), STATE_U64, 0 },
         { "overload_usec", offsetof(State, overload_usec), STATE_U64, 0 },
 };
 
