@@ -75,6 +75,9 @@ uint64_t u64_muldiv(uint64_t a, uint64_t b, uint64_t c) {
 
         if (c == 0)
                 return 0;
+        /* Division of 128 bits is a function call. */
+        if (product <= UINT64_MAX)
+                return (uint64_t)product / c;
         product /= c;
         return product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
 }

@@ -28,13 +28,17 @@ void idset_remove(IdSet *s, unsigned id) {
                 s->words[id / 64] &= ~(UINT64_C(1) << (id % 64));
 }
 
-bool idset_contains(const IdSet *s, unsigned id) {
-        return id < IDSET_MAX && (s->words[id / 64] >> (id % 64) & 1);
+/* Most sets are small: eight words at a time are passed over where all are zero. */
+#define BLOCK 8U
+_Static_assert(IDSET_WORDS % BLOCK == 0, "no block is cut off");
+
+static bool block_is_zero(const uint64_t *w) {
+        return (w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7]) == 0;
 }
 
 bool idset_is_empty(const IdSet *s) {
-        for (size_t i = 0; i < IDSET_WORDS; i++)
-                if (s->words[i])
+        for (size_t i = 0; i < IDSET_WORDS; i += BLOCK)
+                if (!block_is_zero(s->words + i))
                         return false;
         return true;
 }
@@ -42,8 +46,13 @@ bool idset_is_empty(const IdSet *s) {
 unsigned idset_count(const IdSet *s) {
         unsigned n = 0;
 
-        for (size_t i = 0; i < IDSET_WORDS; i++)
-                n += (unsigned)__builtin_popcountll(s->words[i]);
+        for (size_t i = 0; i < IDSET_WORDS; i += BLOCK) {
+                if (block_is_zero(s->words + i))
+                        continue;
+                for (size_t k = i; k < i + BLOCK; k++)
+                        if (s->words[k])
+                                n += (unsigned)__builtin_popcountll(s->words[k]);
+        }
         return n;
 }
 
@@ -100,8 +109,22 @@ int idset_next(const IdSet *s, unsigned from) {
         for (unsigned i = from / 64; i < IDSET_WORDS; i++) {
                 uint64_t word = s->words[i];
 
+                if (i % BLOCK == 0 && block_is_zero(s->words + i)) {
+                        i += BLOCK - 1;
+                        continue;
+                }
                 if (i == from / 64)
                         word &= ~UINT64_C(0) << (from % 64);
+                if (word)
+                        return (int)(i * 64 + (unsigned)__builtin_ctzll(word));
+        }
+        return -1;
+}
+
+int idset_next_difference(const IdSet *a, const IdSet *b) {
+        for (unsigned i = 0; i < IDSET_WORDS; i++) {
+                uint64_t word = a->words[i] ^ b->words[i];
+
                 if (word)
                         return (int)(i * 64 + (unsigned)__builtin_ctzll(word));
         }

@@ -28,7 +28,9 @@ int idset_add(IdSet *s, unsigned id);
 /* @from..@to inclusive; -ERANGE, or -EINVAL when @to < @from. */
 int idset_add_range(IdSet *s, unsigned from, unsigned to);
 void idset_remove(IdSet *s, unsigned id);
-bool idset_contains(const IdSet *s, unsigned id);
+static inline bool idset_contains(const IdSet *s, unsigned id) {
+        return id < IDSET_MAX && (s->words[id / 64] >> (id % 64) & 1);
+}
 bool idset_is_empty(const IdSet *s);
 unsigned idset_count(const IdSet *s);
 bool idset_equal(const IdSet *a, const IdSet *b);
@@ -42,6 +44,9 @@ IdSet idset_of(unsigned id);
 
 /* The smallest member >= @from, or -1. */
 int idset_next(const IdSet *s, unsigned from);
+
+/* The smallest number that is in one of them only, or -1. */
+int idset_next_difference(const IdSet *a, const IdSet *b);
 
 #define IDSET_FOREACH(id, s)                                                   \
         for (int id = idset_next((s), 0); id >= 0; id = idset_next((s), (unsigned)id + 1))

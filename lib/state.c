@@ -333,21 +333,20 @@ GuestMemo *state_find_guest(const State *s, const char *uuid) {
 }
 
 int state_guest(State *s, const char *uuid, GuestMemo **ret) {
-        GuestMemo fresh = { .major_faults = UNKNOWN_U64, .swap_in_bytes = UNKNOWN_U64 };
         bool found;
         size_t at;
         int r;
 
-        if (strlen(uuid) >= sizeof(fresh.uuid))
+        if (strlen(uuid) >= UUID_TEXT_SIZE)
                 return -EINVAL;
         at = guest_position(s, uuid, &found);
         if (!found) {
                 r = GROW_ARRAY(s->guests, s->guests_capacity, s->n_guests);
                 if (r < 0)
                         return r;
-                memcpy(fresh.uuid, uuid, strlen(uuid) + 1);
                 memmove(s->guests + at + 1, s->guests + at, (s->n_guests - at) * sizeof(*s->guests));
-                s->guests[at] = fresh;
+                s->guests[at] = (GuestMemo){ .major_faults = UNKNOWN_U64, .swap_in_bytes = UNKNOWN_U64 };
+                memcpy(s->guests[at].uuid, uuid, strlen(uuid) + 1);
                 s->n_guests++;
         }
         *ret = &s->guests[at];

@@ -74,6 +74,7 @@ START_TEST(random_sets_behave_like_an_array_of_bool) {
                 IdSet a, b, both, either, only;
                 Model ma, mb, mboth, meither, monly;
                 bool subset = true, intersects = false, equal = true;
+                int differ = -1;
 
                 random_set(&rng, &a, &ma);
                 random_set(&rng, &b, &mb);
@@ -84,6 +85,8 @@ START_TEST(random_sets_behave_like_an_array_of_bool) {
                         subset = subset && !monly.has[id];
                         intersects = intersects || mboth.has[id];
                         equal = equal && ma.has[id] == mb.has[id];
+                        if (differ < 0 && ma.has[id] != mb.has[id])
+                                differ = (int)id;
                 }
                 both = idset_and(&a, &b);
                 either = idset_or(&a, &b);
@@ -95,6 +98,7 @@ START_TEST(random_sets_behave_like_an_array_of_bool) {
                 ck_assert_int_eq(idset_is_subset(&a, &b), subset);
                 ck_assert_int_eq(idset_intersects(&a, &b), intersects);
                 ck_assert_int_eq(idset_equal(&a, &b), equal);
+                ck_assert_int_eq(idset_next_difference(&a, &b), differ);
                 ck_assert(idset_is_subset(&both, &a) && idset_is_subset(&a, &either));
                 ck_assert(idset_equal(&a, &a));
         }
