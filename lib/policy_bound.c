@@ -102,10 +102,12 @@ const char *placement_bound_text(const Guest *g) {
         return texts[g->numatune_mode];
 }
 
-bool placement_allows(const Placement *p, const Guest *g, const PlacementNode *n) {
-        const IdSet *cpus = &p->topology->nodes[n->index].cpus;
+bool placement_allows(const Placement *p, const PlacementGuest *g, const PlacementNode *n) {
+        const IdSet *cpus = &g->guest->cgroup_cpus, *mems = &g->guest->cgroup_mems;
 
-        if (!idset_is_empty(&g->cgroup_cpus) && !idset_intersects(&g->cgroup_cpus, cpus))
+        if (!g->limited)
+                return true;
+        if (!idset_is_empty(cpus) && !idset_intersects(cpus, &p->topology->nodes[n->index].cpus))
                 return false;
-        return idset_is_empty(&g->cgroup_mems) || idset_contains(&g->cgroup_mems, p->nodes[n->memory_at].id);
+        return idset_is_empty(mems) || idset_contains(mems, p->nodes[n->memory_at].id);
 }

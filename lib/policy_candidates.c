@@ -25,19 +25,20 @@
 bool candidate_may_have(const Search *s, const PlacementNode *n) {
         if (placement_capacity(s->p, s->g, n) == 0)
                 return false;
-        return !s->limited || !s->any_allowed || placement_allows(s->p, s->g->guest, n);
+        return !s->limited || !s->any_allowed || placement_allows(s->p, s->g, n);
 }
 
 uint64_t candidate_room(const PlacementNode *n, const Guest *g) {
         return u64_sub(placement_room(n, g), n->memory_known ? n->pending_bytes : 0);
 }
 
-IdSet candidate_memory(const Search *s, const Candidate *c) {
-        IdSet nodes = placement_memory_of(s->p, &c->nodes);
-
+const IdSet *candidate_memory(const Search *s, const Candidate *c, IdSet *buffer) {
+        if (s->p->plain && c->n_extra == 0)
+                return &c->nodes;
+        *buffer = placement_memory_of(s->p, &c->nodes);
         for (unsigned i = 0; i < c->n_extra; i++)
-                (void)idset_add(&nodes, s->p->nodes[c->extra[i]].id);
-        return nodes;
+                (void)idset_add(buffer, s->p->nodes[c->extra[i]].id);
+        return buffer;
 }
 
 /* The memory of the node with index @at counts already. */
@@ -67,7 +68,7 @@ static void add_memory(const Search *s, Candidate *c, const PlacementNode *n) {
 void candidate_add(const Search *s, Candidate *c, const PlacementNode *n) {
         if (s->p->plain || !has_memory_of(s, c, n->memory_at))
                 add_memory(s, c, &s->p->nodes[n->memory_at]);
-        c->pair_distance += distance_from(s, c, n);
+        c->pair_distance += c->n > 0 ? distance_from(s, c, n) : 0;
         (void)idset_add(&c->nodes, n->id);
         c->n++;
         c->n_cpus += placement_capacity(s->p, s->g, n);
@@ -85,11 +86,11 @@ static bool is_overcommitted(const Search *s, const Candidate *c) {
 }
 
 bool candidate_fits(const Search *s, Candidate *c) {
-        IdSet memory = candidate_memory(s, c);
+        IdSet buffer;
 
         c->cpus_fit = placement_wanted(s->g) <= c->n_cpus && c->unfit_cells == 0 &&
                       (s->ignore_overcommit || !is_overcommitted(s, c));
-        c->memory_fits = s->memory_elsewhere || placement_need(s->g, &memory) <= c->room_bytes;
+        c->memory_fits = s->memory_elsewhere || placement_need(s->g, candidate_memory(s, c, &buffer)) <= c->room_bytes;
         c->fits = c->cpus_fit && (s->ignore_memory || c->memory_fits);
         return c->fits;
 }

@@ -267,6 +267,7 @@ static void guest_measure(PlacementGuest *g) {
         const Guest *guest = g->guest;
 
         g->movable = is_movable(guest);
+        g->limited = !idset_is_empty(&guest->cgroup_cpus) || !idset_is_empty(&guest->cgroup_mems);
         for (size_t i = 0; i < guest->n_vcpus; i++) {
                 if (!guest->vcpus[i].online)
                         continue;

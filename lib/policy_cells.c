@@ -58,7 +58,7 @@ static size_t cells_by_size(const Guest *g, CellSize *ret) {
 }
 
 /* Nodes with at least @vcpus usable CPUs. */
-static size_t nodes_with(const Placement *p, const Guest *g, unsigned vcpus) {
+static size_t nodes_with(const Placement *p, const PlacementGuest *g, unsigned vcpus) {
         size_t n = 0;
 
         for (size_t i = 0; i < p->n_nodes; i++)
@@ -66,26 +66,30 @@ static size_t nodes_with(const Placement *p, const Guest *g, unsigned vcpus) {
         return n;
 }
 
-bool cells_can_map(const Placement *p, const PlacementGuest *g) {
+static bool have_nodes(const Placement *p, const PlacementGuest *g) {
         CellSize sizes[GUEST_CELLS_MAX] = { 0 };
+        size_t n_nodes = nodes_with(p, g, 1);
+
+        (void)cells_by_size(g->guest, sizes);
+        for (size_t i = 0; i < MIN(g->guest->n_cells, n_nodes); i++)
+                if (nodes_with(p, g, sizes[i].vcpus) < i + 1)
+                        return false;
+        return n_nodes > 1;
+}
+
+bool cells_can_map(const Placement *p, const PlacementGuest *g) {
         const Guest *guest = g->guest;
-        size_t n_nodes;
         IdSet bound;
 
         if (guest->n_cells < 2 || guest->n_cells > GUEST_CELLS_MAX || placement_memory_bound(p, guest, &bound))
                 return false;
-        n_nodes = nodes_with(p, guest, 1);
-        (void)cells_by_size(guest, sizes);
-        for (size_t i = 0; i < MIN(guest->n_cells, n_nodes); i++)
-                if (nodes_with(p, guest, sizes[i].vcpus) < i + 1)
-                        return false;
-        return n_nodes > 1;
+        return have_nodes(p, g);
 }
 
 bool cells_still_valid(const Placement *p, const PlacementGuest *g) {
         const GuestMemo *m = g->memo;
         const Guest *guest = g->guest;
-        bool alone = guest->n_cells <= nodes_with(p, guest, 1);
+        bool alone = guest->n_cells <= nodes_with(p, g, 1);
 
         if (m->n_cells != guest->n_cells)
                 return false;
@@ -185,7 +189,7 @@ static void grow(const Search *s, Candidate *c, const PlacementNode *seed, uint1
                         map[sizes[i].cell] = (uint16_t)node->id;
         }
         /* With more cells than nodes they share as well as can be. */
-        if (n > nodes_with(s->p, s->g->guest, 1))
+        if (n > nodes_with(s->p, s->g, 1))
                 c->unfit_cells = 0;
 }
 

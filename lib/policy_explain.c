@@ -60,7 +60,7 @@ static int add_candidate(PlanPlacement *to, const Search *s, const Candidate *c,
                 return r;
         plan->nodes = nodes;
         plan->memory_only = memory_only;
-        plan->near_distance = idset_is_empty(&s->near) ? UNKNOWN_U64 : c->near;
+        plan->near_distance = s->near_counts ? c->near : UNKNOWN_U64;
         plan->promised_bytes = s->g->guest->hugepages ? 0 : c->promised_bytes;
         plan->cpus_fit = c->cpus_fit;
         plan->memory_fits = c->memory_fits;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy_improve.h"
 
+#include "policy_node_sets.h"
+
 #include <inttypes.h>
 
 /*
- * A local search over sets of nodes that are listed once: each node, each node
- * with its nearest ones, and on hosts of up to four nodes every set. Costs are
- * in millionths of a CPU (micro).
+ * A local search over the sets of policy_node_sets.h. Costs are in millionths
+ * of a CPU (micro).
  *
  * Memory of a guest on several nodes goes where there is room among them: what
  * has none is the largest excess of what must fit into a set over its room
@@ -19,22 +20,20 @@
 #define MICRO UINT64_C(1000000)
 #define WAIT_DIVISOR 4U                 /* u = 1/4, see policy_improve.h */
 #define LEAST_GAIN ((int64_t)MICRO / 1000)
-#define SET_NODES_MAX 4U                /* nodes of a listed set */
-#define EVERY_SET_NODES 4U              /* on hosts of so many nodes every set is listed */
 #define PASSES_MAX 4U
 #define STARTS_MAX 8U
-/* Trials, each some ten nanoseconds: so many a guest, and at least so many in all, most starts of seven guests. */
+/*
+ * Trials, each some tens of nanoseconds: so many a guest; at least so many in all, most starts of seven guests; and
+ * at most so many: of thousands of guests the largest ones, which come first, have nearly all there is to gain.
+ */
 #define TRIALS_EACH 16U
 #define TRIALS_LEAST 12000U
+#define TRIALS_MOST 40000U
 
-typedef struct NodeList {
-        uint16_t nodes[SET_NODES_MAX];
-        unsigned n, n_cpus;
-        uint64_t spread_distance;       /* x MICRO / 10: between a vCPU and a page, both spread over it */
-        int64_t wanted_mib, room_mib;   /* of guests on it or a part of it */
-        size_t above;                   /* in Improve.above: the sets that it is a part of, itself too */
-        size_t n_above;
-} NodeList;
+/* Of a set: memory of guests on it or a part of it, and room for it. */
+typedef struct SetMemory {
+        int64_t wanted_mib, room_mib;
+} SetMemory;
 
 typedef struct Fresh {
         PlacementGuest *guest;
@@ -47,14 +46,13 @@ typedef struct Fresh {
 typedef struct Improve {
         Placement *p;
         const PlacementNode *before;
-        NodeList *sets;
-        size_t n_sets, sets_capacity;
+        NodeSets sets;
+        SetMemory *memory;              /* by set */
+        size_t n_excess;                /* sets that more is wanted of than they have */
         Fresh *fresh;
         size_t n_fresh;
         size_t *order;                  /* of the free ones, for the next start */
         size_t n_order;
-        uint16_t *above;
-        size_t n_above, above_capacity;
         int64_t *commit_milli, *searched_milli; /* by node: now, and as the search left it */
         int64_t homeless_micro;         /* cost of a MiB without room */
         bool tight;                     /* there can be such */
@@ -72,8 +70,12 @@ PlacementNode *improve_begin(const Placement *p) {
 
 /* ---- the cost ---- */
 
-static int64_t node_cost(const Improve *m, size_t node) {
-        int64_t milli = m->commit_milli[node], cpus = (int64_t)m->p->nodes[node].n_cpus * PLACEMENT_MILLI;
+static const NodeSet *set_at(const Improve *m, size_t set) {
+        return &m->sets.sets[set];
+}
+
+static int64_t node_cost(const Improve *m, size_t node, int64_t milli) {
+        int64_t cpus = (int64_t)m->p->nodes[node].n_cpus * PLACEMENT_MILLI;
 
         if (cpus == 0 || milli <= cpus)
                 return 0;
@@ -83,10 +85,10 @@ static int64_t node_cost(const Improve *m, size_t node) {
 static int64_t homeless_cost(const Improve *m) {
         int64_t single = 0, most = 0;
 
-        for (size_t i = 0; m->tight && i < m->n_sets; i++) {
-                int64_t excess = m->sets[i].wanted_mib - m->sets[i].room_mib;
+        for (size_t i = 0; m->n_excess > 0 && i < m->sets.n; i++) {
+                int64_t excess = m->memory[i].wanted_mib - m->memory[i].room_mib;
 
-                if (excess > 0 && m->sets[i].n == 1)
+                if (excess > 0 && set_at(m, i)->n == 1)
                         single += excess;
                 most = MAX(most, excess);
         }
@@ -103,7 +105,7 @@ static uint64_t resident_on(const Guest *g, unsigned id) {
 }
 
 /* As in policy_move_cost.c: a CPU is taken as busy while its pages are copied, within an hour. */
-static uint64_t copy_cost(const Improve *m, const PlacementGuest *g, const NodeList *set) {
+static uint64_t copy_cost(const Improve *m, const PlacementGuest *g, const NodeSet *set) {
         uint64_t bytes = g->resident_bytes, usec;
 
         for (unsigned i = 0; i < set->n; i++)
@@ -113,14 +115,14 @@ static uint64_t copy_cost(const Improve *m, const PlacementGuest *g, const NodeL
 }
 
 /* Of pages that stay, where they are; of those that follow, copying them; of those that are not there yet, over @set. */
-static int64_t guest_cost(const Improve *m, const Fresh *f, const NodeList *set) {
+static int64_t guest_cost(const Improve *m, const Fresh *f, const NodeSet *set) {
         const Guest *g = f->guest->guest;
         uint64_t sum = 0;
 
         if (g->starting || f->guest->resident_bytes == UNKNOWN_U64 || f->guest->resident_bytes / MIB == 0)
-                return (int64_t)(f->guest->n_vcpus * set->spread_distance);
+                return (int64_t)(f->guest->n_vcpus * set->spread_micro);
         if (f->guest->movable && placement_follows_memory(f->guest))
-                return (int64_t)(f->guest->n_vcpus * set->spread_distance + copy_cost(m, f->guest, set));
+                return (int64_t)(f->guest->n_vcpus * set->spread_micro + copy_cost(m, f->guest, set));
         for (unsigned i = 0; i < set->n; i++) {
                 const PlacementNode *n = &m->p->nodes[set->nodes[i]];
 
@@ -132,202 +134,91 @@ static int64_t guest_cost(const Improve *m, const Fresh *f, const NodeList *set)
                          u64_muldiv(sum, MICRO / 10, (uint64_t)set->n_cpus * (f->guest->resident_bytes / MIB)));
 }
 
-/* Puts @f on a set, or with @sign -1 takes it off. */
-static void put(Improve *m, const Fresh *f, size_t set, int sign) {
-        const NodeList *s = &m->sets[set];
+/* What @f commits of the node with index @node, one of @s. */
+static int64_t share_milli(const Improve *m, const Fresh *f, const NodeSet *s, size_t node) {
+        int64_t milli = (int64_t)f->guest->n_vcpus * PLACEMENT_MILLI;
 
-        for (unsigned i = 0; i < s->n; i++)
-                m->commit_milli[s->nodes[i]] += sign * ((int64_t)f->guest->n_vcpus * PLACEMENT_MILLI *
-                                                        m->p->nodes[s->nodes[i]].n_cpus / s->n_cpus);
-        for (size_t i = 0; m->tight && i < s->n_above; i++)
-                m->sets[m->above[s->above + i]].wanted_mib += sign * (int64_t)f->mib;
+        return s->n == 1 ? milli : milli * m->p->nodes[node].n_cpus / s->n_cpus;
 }
 
-static int64_t cost_of_nodes(const Improve *m, const NodeList *s) {
-        int64_t cost = 0;
+static void want(Improve *m, const NodeSet *s, int64_t mib) {
+        for (size_t i = 0; m->tight && i < s->n_above; i++) {
+                SetMemory *a = &m->memory[m->sets.above[s->above + i]];
+
+                m->n_excess -= a->wanted_mib > a->room_mib;
+                a->wanted_mib += mib;
+                m->n_excess += a->wanted_mib > a->room_mib;
+        }
+}
+
+/* Puts @f on a set, or with @sign -1 takes it off. */
+static void put(Improve *m, const Fresh *f, size_t set, int sign) {
+        const NodeSet *s = set_at(m, set);
 
         for (unsigned i = 0; i < s->n; i++)
-                cost += node_cost(m, s->nodes[i]);
+                m->commit_milli[s->nodes[i]] += sign * share_milli(m, f, s, s->nodes[i]);
+        want(m, s, sign * (int64_t)f->mib);
+}
+
+/* Memory without room, of all: with @f on @set, too. */
+static int64_t homeless_cost_with(Improve *m, const Fresh *f, size_t set) {
+        const NodeSet *s = set_at(m, set);
+        int64_t mib = (int64_t)f->mib, cost;
+        bool excess = m->n_excess > 0;
+
+        for (size_t i = 0; m->tight && !excess && i < s->n_above; i++) {
+                const SetMemory *a = &m->memory[m->sets.above[s->above + i]];
+
+                excess = a->wanted_mib + mib > a->room_mib;
+        }
+        if (!excess)
+                return 0;
+        want(m, s, mib);
+        cost = homeless_cost(m);
+        want(m, s, -mib);
         return cost;
 }
 
-/* What it costs more to have @f on @set, with all others as they are. @f is on none. Memory without room: in all. */
-static int64_t cost_of_putting(Improve *m, const Fresh *f, size_t set, bool with_memory) {
-        int64_t before = cost_of_nodes(m, &m->sets[set]), after;
+/* What it costs more to have @f on @set, with all others as they are, but for memory without room. @f is on none. */
+static int64_t cost_of_putting(const Improve *m, const Fresh *f, size_t set) {
+        const NodeSet *s = set_at(m, set);
+        int64_t cost = guest_cost(m, f, s);
 
-        put(m, f, set, 1);
-        after = cost_of_nodes(m, &m->sets[set]) + (with_memory ? homeless_cost(m) : 0);
-        put(m, f, set, -1);
-        m->trials++;
-        return after - before + guest_cost(m, f, &m->sets[set]);
+        for (unsigned i = 0; i < s->n; i++) {
+                size_t node = s->nodes[i];
+
+                cost += node_cost(m, node, m->commit_milli[node] + share_milli(m, f, s, node)) -
+                        node_cost(m, node, m->commit_milli[node]);
+        }
+        return cost;
 }
 
 static int64_t whole_cost(const Improve *m) {
         int64_t cost = homeless_cost(m);
 
         for (size_t i = 0; i < m->p->n_nodes; i++)
-                cost += node_cost(m, i);
+                cost += node_cost(m, i, m->commit_milli[i]);
         for (size_t i = 0; i < m->n_fresh; i++)
                 if (m->fresh[i].set != SIZE_MAX)
-                        cost += guest_cost(m, &m->fresh[i], &m->sets[m->fresh[i].set]);
+                        cost += guest_cost(m, &m->fresh[i], set_at(m, m->fresh[i].set));
         return cost;
-}
-
-/* ---- the sets ---- */
-
-static uint64_t spread_distance(const Placement *p, const NodeList *s) {
-        uint64_t sum = 0;
-
-        for (unsigned i = 0; i < s->n; i++)
-                for (unsigned k = 0; k < s->n; k++)
-                        sum += (uint64_t)p->nodes[s->nodes[i]].n_cpus * p->nodes[s->nodes[k]].n_cpus *
-                               topology_distance(p->topology, s->nodes[i], s->nodes[k]);
-        return u64_muldiv(sum, MICRO / 10, (uint64_t)s->n_cpus * s->n_cpus);
-}
-
-static bool is_part(const NodeList *a, const NodeList *b) {
-        if (a->n > b->n)
-                return false;
-        for (unsigned i = 0; i < a->n; i++) {
-                unsigned k = 0;
-
-                while (k < b->n && b->nodes[k] != a->nodes[i])
-                        k++;
-                if (k == b->n)
-                        return false;
-        }
-        return true;
-}
-
-static size_t find_set(const Improve *m, const NodeList *s) {
-        for (size_t i = 0; i < m->n_sets; i++)
-                if (m->sets[i].n == s->n && is_part(&m->sets[i], s))
-                        return i;
-        return SIZE_MAX;
-}
-
-static int add_set(Improve *m, const NodeList *s) {
-        int r;
-
-        if (find_set(m, s) != SIZE_MAX)
-                return 0;
-        r = GROW_ARRAY(m->sets, m->sets_capacity, m->n_sets);
-        if (r < 0)
-                return r;
-        m->sets[m->n_sets] = *s;
-        m->sets[m->n_sets].spread_distance = spread_distance(m->p, s);
-        m->n_sets++;
-        return 0;
-}
-
-static void append_node(const Improve *m, NodeList *s, size_t node) {
-        s->nodes[s->n++] = (uint16_t)node;
-        s->n_cpus += m->p->nodes[node].n_cpus;
-}
-
-static bool has_node(const NodeList *s, size_t node) {
-        for (unsigned i = 0; i < s->n; i++)
-                if (s->nodes[i] == node)
-                        return true;
-        return false;
-}
-
-static size_t nearest(const Improve *m, const NodeList *s) {
-        size_t best = SIZE_MAX;
-
-        for (size_t i = 0; i < m->p->n_nodes; i++) {
-                if (m->p->nodes[i].n_cpus == 0 || has_node(s, i))
-                        continue;
-                if (best == SIZE_MAX || topology_distance(m->p->topology, s->nodes[0], i) <
-                                                topology_distance(m->p->topology, s->nodes[0], best))
-                        best = i;
-        }
-        return best;
-}
-
-/* A node, and with its nearest ones. */
-static int add_chain(Improve *m, size_t node) {
-        NodeList s = { 0 };
-        int r;
-
-        append_node(m, &s, node);
-        for (;;) {
-                size_t next;
-
-                r = add_set(m, &s);
-                if (r < 0 || s.n == SET_NODES_MAX)
-                        return r;
-                next = nearest(m, &s);
-                if (next == SIZE_MAX)
-                        return 0;
-                append_node(m, &s, next);
-        }
-}
-
-static int add_every_set(Improve *m) {
-        for (unsigned bits = 1; bits < 1U << m->p->n_nodes; bits++) {
-                NodeList s = { 0 };
-                bool good = true;
-                int r;
-
-                for (unsigned i = 0; i < m->p->n_nodes; i++) {
-                        if (!(bits >> i & 1))
-                                continue;
-                        good = good && m->p->nodes[i].n_cpus > 0;
-                        append_node(m, &s, i);
-                }
-                r = good ? add_set(m, &s) : 0;
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static int relate_sets(Improve *m) {
-        int r;
-
-        for (size_t i = 0; i < m->n_sets; i++) {
-                m->sets[i].above = m->n_above;
-                for (size_t k = 0; k < m->n_sets; k++) {
-                        if (!is_part(&m->sets[i], &m->sets[k]))
-                                continue;
-                        r = GROW_ARRAY(m->above, m->above_capacity, m->n_above);
-                        if (r < 0)
-                                return r;
-                        m->above[m->n_above++] = (uint16_t)k;
-                }
-                m->sets[i].n_above = m->n_above - m->sets[i].above;
-        }
-        return 0;
-}
-
-static int list_sets(Improve *m) {
-        int r;
-
-        for (size_t i = 0; i < m->p->n_nodes; i++) {
-                r = m->p->nodes[i].n_cpus > 0 ? add_chain(m, i) : 0;
-                if (r < 0)
-                        return r;
-        }
-        r = m->p->n_nodes <= EVERY_SET_NODES ? add_every_set(m) : 0;
-        return r < 0 ? r : relate_sets(m);
 }
 
 /* ---- the search ---- */
 
-/* Enough CPUs, and within cpu.overcommit or where the search went beyond it already. @f is on none. */
-static bool suits(const Improve *m, const Fresh *f, size_t set) {
-        const NodeList *s = &m->sets[set];
+/* Enough CPUs, and within cpu.overcommit or where the search went beyond it already. @f is on none. A trial. */
+static bool suits(Improve *m, const Fresh *f, size_t set) {
+        const NodeSet *s = set_at(m, set);
 
+        m->trials++;
         if (s->n_cpus < f->guest->n_vcpus)
                 return false;
         for (unsigned i = 0; i < s->n; i++) {
                 size_t n = s->nodes[i];
-                int64_t cpus = m->p->nodes[n].n_cpus;
-                int64_t milli = m->commit_milli[n] + (int64_t)f->guest->n_vcpus * PLACEMENT_MILLI * cpus / s->n_cpus;
+                uint64_t cpus = (uint64_t)m->p->nodes[n].n_cpus * PLACEMENT_MILLI;
+                int64_t milli = m->commit_milli[n] + share_milli(m, f, s, n);
 
-                if (milli > m->searched_milli[n] &&
-                    milli > (int64_t)permyriad_of((uint64_t)cpus * PLACEMENT_MILLI, f->overcommit_permyriad))
+                if (milli > m->searched_milli[n] && milli > (int64_t)permyriad_of(cpus, f->overcommit_permyriad))
                         return false;
         }
         return true;
@@ -335,18 +226,20 @@ static bool suits(const Improve *m, const Fresh *f, size_t set) {
 
 /* Takes @f off and puts it where it costs least. true: that is elsewhere. */
 static bool move_one(Improve *m, Fresh *f) {
-        unsigned most = m->sets[f->set].n + m->spare;
+        unsigned most = set_at(m, f->set)->n + m->spare;
         size_t best = f->set;
         int64_t least;
 
         put(m, f, f->set, -1);
-        least = cost_of_putting(m, f, f->set, true) - LEAST_GAIN;
-        for (size_t i = 0; i < m->n_sets; i++) {
+        least = cost_of_putting(m, f, f->set) + homeless_cost_with(m, f, f->set) - LEAST_GAIN;
+        for (size_t i = 0; i < m->sets.n; i++) {
                 int64_t cost;
 
-                if (i == f->set || m->sets[i].n > most || !suits(m, f, i))
+                if (i == f->set || set_at(m, i)->n > most || !suits(m, f, i))
                         continue;
-                cost = cost_of_putting(m, f, i, true);
+                cost = cost_of_putting(m, f, i);
+                if (cost < least)
+                        cost += homeless_cost_with(m, f, i);
                 if (cost >= least)
                         continue;
                 best = i;
@@ -356,7 +249,7 @@ static bool move_one(Improve *m, Fresh *f) {
         if (best == f->set)
                 return false;
         f->set = best;
-        m->spare = most - m->sets[best].n;
+        m->spare = most - set_at(m, best)->n;
         return true;
 }
 
@@ -369,15 +262,17 @@ typedef struct Pair {
 
 /* Both are off; @f goes to @set: where does @g go? */
 static void try_second(Improve *m, Pair *pair, size_t set) {
-        int64_t first = cost_of_putting(m, pair->f, set, false);
+        int64_t first = cost_of_putting(m, pair->f, set);
 
         put(m, pair->f, set, 1);
-        for (size_t i = 0; i < m->n_sets; i++) {
+        for (size_t i = 0; i < m->sets.n; i++) {
                 int64_t cost;
 
-                if (m->sets[set].n + m->sets[i].n > pair->most || !suits(m, pair->g, i))
+                if (set_at(m, set)->n + set_at(m, i)->n > pair->most || !suits(m, pair->g, i))
                         continue;
-                cost = first + cost_of_putting(m, pair->g, i, true);
+                cost = first + cost_of_putting(m, pair->g, i);
+                if (cost < pair->least)
+                        cost += homeless_cost_with(m, pair->g, i);
                 if (cost >= pair->least)
                         continue;
                 pair->best_f = set;
@@ -391,14 +286,14 @@ static void try_second(Improve *m, Pair *pair, size_t set) {
 static bool move_two(Improve *m, Fresh *f, Fresh *g) {
         Pair pair = { .f = f, .g = g, .best_f = f->set, .best_g = g->set };
 
-        pair.most = m->sets[f->set].n + m->sets[g->set].n + m->spare;
+        pair.most = set_at(m, f->set)->n + set_at(m, g->set)->n + m->spare;
         put(m, g, g->set, -1);
         put(m, f, f->set, -1);
-        pair.least = cost_of_putting(m, f, f->set, false) - LEAST_GAIN;
+        pair.least = cost_of_putting(m, f, f->set) - LEAST_GAIN;
         put(m, f, f->set, 1);
-        pair.least += cost_of_putting(m, g, g->set, true);
+        pair.least += cost_of_putting(m, g, g->set) + homeless_cost_with(m, g, g->set);
         put(m, f, f->set, -1);
-        for (size_t i = 0; i < m->n_sets; i++)
+        for (size_t i = 0; i < m->sets.n; i++)
                 if (suits(m, f, i))
                         try_second(m, &pair, i);
         put(m, f, pair.best_f, 1);
@@ -407,7 +302,7 @@ static bool move_two(Improve *m, Fresh *f, Fresh *g) {
                 return false;
         f->set = pair.best_f;
         g->set = pair.best_g;
-        m->spare = pair.most - m->sets[f->set].n - m->sets[g->set].n;
+        m->spare = pair.most - set_at(m, f->set)->n - set_at(m, g->set)->n;
         return true;
 }
 
@@ -491,39 +386,19 @@ static int64_t search(Improve *m) {
 
 /* ---- from the search's result, and back ---- */
 
-static size_t set_of(const Improve *m, const IdSet *nodes) {
-        NodeList s = { 0 };
-
-        if (idset_count(nodes) > SET_NODES_MAX)
-                return SIZE_MAX;
-        for (size_t i = 0; i < m->p->n_nodes; i++)
-                if (m->p->nodes[i].n_cpus > 0 && idset_contains(nodes, m->p->nodes[i].id))
-                        append_node(m, &s, i);
-        return find_set(m, &s);
-}
-
-static IdSet ids_of(const Improve *m, size_t set) {
-        IdSet ids = IDSET_EMPTY;
-
-        for (unsigned i = 0; i < m->sets[set].n; i++)
-                (void)idset_add(&ids, m->p->nodes[m->sets[set].nodes[i]].id);
-        return ids;
-}
-
 /* Nothing but CPUs and memory decides where it goes. */
 static bool is_ordinary(const Placement *p, const PlacementGuest *g) {
         const Guest *guest = g->guest;
         IdSet unused;
 
         return p->plain && g->memo->n_cells == 0 && idset_is_empty(&g->memo->memory_only) &&
-               idset_is_empty(&guest->vfio_nodes) && idset_is_empty(&guest->cgroup_cpus) &&
-               idset_is_empty(&guest->cgroup_mems) && !placement_memory_bound(p, guest, &unused);
+               idset_is_empty(&guest->vfio_nodes) && !g->limited && !placement_memory_bound(p, guest, &unused);
 }
 
 static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
         IdSet unused;
 
-        *f = (Fresh){ .guest = g, .set = g->dedicated ? SIZE_MAX : set_of(m, &g->memo->nodes) };
+        *f = (Fresh){ .guest = g, .set = g->dedicated ? SIZE_MAX : node_sets_find(&m->sets, &g->memo->nodes) };
         f->first = f->set;
         f->overcommit_permyriad = setting(g->settings, KEY_CPU_OVERCOMMIT);
         f->mib = placement_need(g, &g->memo->nodes) / MIB;
@@ -531,17 +406,22 @@ static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
                   !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g->guest, &unused);
 }
 
-static void init_rooms(Improve *m, int64_t mib) {
-        for (size_t i = 0; i < m->n_sets; i++) {
-                NodeList *s = &m->sets[i];
+static int init_rooms(Improve *m, int64_t mib) {
+        m->memory = calloc(MAX(m->sets.n, (size_t)1), sizeof(*m->memory));
+        if (!m->memory)
+                return -ENOMEM;
+        for (size_t i = 0; i < m->sets.n; i++) {
+                const NodeSet *s = set_at(m, i);
+                int64_t *room = &m->memory[i].room_mib;
 
                 for (unsigned k = 0; k < s->n; k++) {
                         const PlacementNode *n = &m->before[s->nodes[k]];
 
-                        s->room_mib += n->memory_known ? (int64_t)(u64_sub(n->room_bytes, n->pending_bytes) / MIB) : mib;
+                        *room += n->memory_known ? (int64_t)(u64_sub(n->room_bytes, n->pending_bytes) / MIB) : mib;
                 }
-                m->tight = m->tight || s->room_mib < mib;
+                m->tight = m->tight || *room < mib;
         }
+        return 0;
 }
 
 static int improve_init(Improve *m, PlacementGuest *const *fresh, size_t n) {
@@ -549,7 +429,7 @@ static int improve_init(Improve *m, PlacementGuest *const *fresh, size_t n) {
         unsigned farthest = 10;
         int r;
 
-        r = list_sets(m);
+        r = node_sets_init(&m->sets, m->p);
         if (r < 0)
                 return r;
         m->fresh = calloc(n, sizeof(*m->fresh));
@@ -571,8 +451,10 @@ static int improve_init(Improve *m, PlacementGuest *const *fresh, size_t n) {
                 mib += m->fresh[i].mib;
         }
         m->n_fresh = n;
-        m->budget = MAX(n * TRIALS_EACH, (size_t)TRIALS_LEAST);
-        init_rooms(m, (int64_t)mib);
+        m->budget = CLAMP(n * TRIALS_EACH, (size_t)TRIALS_LEAST, (size_t)TRIALS_MOST);
+        r = init_rooms(m, (int64_t)mib);
+        if (r < 0)
+                return r;
         m->homeless_micro = (int64_t)u64_muldiv(vcpus * (farthest - 10), MICRO / 10, MAX(mib, UINT64_C(1)));
         for (size_t i = 0; i < n; i++)
                 if (m->fresh[i].set != SIZE_MAX)
@@ -582,15 +464,15 @@ static int improve_init(Improve *m, PlacementGuest *const *fresh, size_t n) {
 }
 
 static void improve_done(Improve *m) {
-        free(m->sets);
-        free(m->above);
+        node_sets_done(&m->sets);
+        free(m->memory);
         free(m->fresh);
         free(m->order);
         free(m->commit_milli);
 }
 
 static int explain(const Improve *m, Fresh *f, int64_t before, int64_t after) {
-        IdSet first = ids_of(m, f->first), now = ids_of(m, f->best);
+        IdSet first = node_sets_ids(&m->sets, f->first), now = node_sets_ids(&m->sets, f->best);
         _cleanup_free_ char *a = NULL, *b = NULL;
         int r;
 
@@ -619,7 +501,7 @@ static int apply(Improve *m, int64_t before, int64_t after) {
                         r = explain(m, f, before, after);
                         if (r < 0)
                                 return r;
-                        f->guest->memo->nodes = ids_of(m, f->best);
+                        f->guest->memo->nodes = node_sets_ids(&m->sets, f->best);
                 }
                 placement_account_nodes(m->p, f->guest, &f->guest->memo->nodes);
         }

@@ -25,6 +25,8 @@ typedef struct MoveValue {
 
 /* policy_move_cost.c. */
 
+/* What waits on @n by the model, from what is placed there: before any other question here about moves from or to it. */
+void move_model_node(PlacementNode *n);
 /* The nodes of @nodes that have usable CPUs, in @buffer (room for p->n_nodes). */
 NodeList move_node_list(const Placement *p, const IdSet *nodes, uint16_t *buffer);
 /* Share of a CPU that @g's vCPUs want; all of them when that was never measured. */

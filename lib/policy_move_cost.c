@@ -60,9 +60,9 @@ bool move_is_remote(const PlacementGuest *g, uint64_t remote_bytes) {
 }
 
 static uint64_t square_root(uint64_t x) {
-        uint64_t root = 0;
+        uint64_t root = 0, bit = x > 0 ? UINT64_C(1) << (63 - __builtin_clzll(x)) / 2 : 0;
 
-        for (uint64_t bit = UINT64_C(1) << 31; bit > 0; bit >>= 1)
+        for (; bit > 0; bit >>= 1)
                 if ((root | bit) * (root | bit) <= x)
                         root |= bit;
         return root;
@@ -77,6 +77,10 @@ static uint64_t model_wait(uint64_t n_cpus, uint64_t demand, uint64_t variance, 
                 return 0;
         root = square_root(u64_add(variance, off * off));
         return (demand > capacity ? root + off : u64_sub(root, off)) / 2;
+}
+
+void move_model_node(PlacementNode *n) {
+        n->model_wait_permyriad = model_wait(n->n_cpus, n->demand_permyriad, n->variance, n->commit_milli);
 }
 
 /* A guest, or its part that runs on one node. */
@@ -104,7 +108,7 @@ uint64_t move_wait_cost(uint64_t wait, uint64_t demand) {
  * one that comes brings no more, than all its demand.
  */
 static uint64_t wait_after(const PlacementNode *n, uint64_t before, const Part *out, const Part *in) {
-        uint64_t model = model_wait(n->n_cpus, n->demand_permyriad, n->variance, n->commit_milli), change;
+        uint64_t model = n->model_wait_permyriad, change;
         uint64_t after = model_wait(n->n_cpus, u64_sub(n->demand_permyriad, out->demand) + in->demand,
                                     u64_sub(n->variance, out->variance) + in->variance,
                                     u64_sub(n->commit_milli, out->commit_milli) + in->commit_milli);
@@ -122,8 +126,7 @@ static uint64_t wait_after(const PlacementNode *n, uint64_t before, const Part *
 
 /* Less waiting on @n when @out leaves and @in comes. */
 static int64_t wait_gain(const PlacementNode *n, const Part *out, const Part *in) {
-        uint64_t model = model_wait(n->n_cpus, n->demand_permyriad, n->variance, n->commit_milli);
-        uint64_t before = MAX(model, n->wait_permyriad), after = wait_after(n, before, out, in);
+        uint64_t before = MAX(n->model_wait_permyriad, n->wait_permyriad), after = wait_after(n, before, out, in);
 
         return (int64_t)move_wait_cost(before, n->demand_permyriad) -
                (int64_t)move_wait_cost(after, u64_sub(n->demand_permyriad, out->demand) + in->demand);

@@ -14,12 +14,12 @@
 static bool leaves_limit(const Placement *p, const PlacementGuest *g) {
         bool any = false, leaves = false;
 
-        for (size_t i = 0; i < p->n_nodes; i++) {
+        for (size_t i = 0; g->limited && i < p->n_nodes; i++) {
                 const PlacementNode *n = &p->nodes[i];
 
                 if (n->n_cpus == 0)
                         continue;
-                if (placement_allows(p, g->guest, n))
+                if (placement_allows(p, g, n))
                         any = true;
                 else if (idset_contains(&g->memo->nodes, n->id))
                         leaves = true;
@@ -46,7 +46,7 @@ bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
 
                 if (n->n_cpus == 0)
                         continue;
-                cpu_nodes += placement_allows(p, g->guest, n);
+                cpu_nodes += placement_allows(p, g, n);
                 if (!idset_contains(nodes, n->id))
                         continue;
                 present++;
@@ -97,13 +97,14 @@ Search candidates_for(Placement *p, const PlacementGuest *g) {
         IdSet bound;
 
         for (size_t i = 0; i < p->n_nodes; i++) {
-                bool allowed = placement_allows(p, g->guest, &p->nodes[i]);
+                bool allowed = placement_allows(p, g, &p->nodes[i]);
 
                 if (p->nodes[i].n_cpus == 0)
                         continue;
                 s.limited = s.limited || !allowed;
                 s.any_allowed = s.any_allowed || allowed;
         }
+        s.near_counts = !idset_is_empty(&s.near);
         s.memory_elsewhere = placement_memory_bound(p, g->guest, &bound) &&
                              !placement_constraint(p, g->guest, &bound);
         s.harm_counts = s.resident_counts || !p->plain;

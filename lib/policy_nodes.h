@@ -56,6 +56,7 @@ typedef struct Search {
         const PlacementGuest *g;
         bool resident_counts;           /* where its memory is, matters */
         bool harm_counts;
+        bool near_counts;               /* near is not empty */
         bool limited, any_allowed;      /* not every node with CPUs is allowed; but one is */
         bool memory_elsewhere;          /* it is bound to nodes without CPUs: no set needs room for it */
         bool cells;                     /* a node for each cell */
@@ -86,8 +87,8 @@ int placement_format_choice(const Search *s, char **ret);
 
 /* What @n has for @g's memory, less what is on its way there. */
 uint64_t candidate_room(const PlacementNode *n, const Guest *g);
-/* The nodes on which the guest's memory would belong. */
-IdSet candidate_memory(const Search *s, const Candidate *c);
+/* The nodes on which the guest's memory would belong: in @c, or in @buffer. */
+const IdSet *candidate_memory(const Search *s, const Candidate *c, IdSet *buffer);
 /* Sets cpus_fit, memory_fits and fits, and returns the last. */
 bool candidate_fits(const Search *s, Candidate *c);
 /* policy_rating.c. Fills in what is compared. */

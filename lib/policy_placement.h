@@ -10,6 +10,8 @@
  *   policy_placement.c  the order of the parts
  *   policy_capacity.c   the model: what each node and CPU can take, and what is on it
  *   policy_nodes.c      which nodes a guest gets (its parts: policy_nodes.h)
+ *   policy_improve.c    guests placed together, exchanged
+ *   policy_node_sets.c  among these sets of nodes
  *   policy_cpus.c       which CPUs are left for guests that share, and which could be dedicated
  *   policy_dedicated.c  who gets CPUs of its own, and who does not
  *   policy_cpu_pick.c   which CPUs those are
@@ -69,6 +71,7 @@ typedef struct PlacementNode {
         uint64_t variance;              /* of demand_permyriad, squared: see policy_move_cost.c */
         uint64_t wait_permyriad;        /* of one CPU: measured wait of the vCPUs placed here, smoothed */
         uint64_t wait_sample_permyriad; /* the same in the last interval alone */
+        uint64_t model_wait_permyriad;  /* what the model says of it (policy_move_cost.c) */
 } PlacementNode;
 
 typedef struct PlacementGuest {
@@ -82,6 +85,7 @@ typedef struct PlacementGuest {
         bool dedicated;                 /* has CPUs of its own (memo->cpus), or is about to be given some */
         bool refused;                   /* policy dedicated, and cannot be served: shares CPUs meanwhile */
         bool explained;                 /* in the plan */
+        bool limited;                   /* its cgroup leaves it some CPUs or nodes only */
         bool movable;                   /* nothing but its present state keeps its memory where it is */
         unsigned n_vcpus;               /* online */
         unsigned n_wanted;              /* CPUs it needs: n_vcpus, and one more for isolated helpers of a dedicated one */
@@ -230,7 +234,7 @@ bool placement_memory_bound(const Placement *p, const Guest *g, IdSet *ret);
 /* In words: "numatune strict binds its memory there". */
 const char *placement_bound_text(const Guest *g);
 /* Whether @g's cgroup lets it use CPUs of @n and memory where @n's guests have theirs. */
-bool placement_allows(const Placement *p, const Guest *g, const PlacementNode *n);
+bool placement_allows(const Placement *p, const PlacementGuest *g, const PlacementNode *n);
 /* Every node with a usable CPU. */
 IdSet placement_cpu_nodes(const Placement *p);
 /* Whether the nodes @g was placed on can still hold it. */

@@ -50,6 +50,8 @@ static size_t index_of(const Placement *p, unsigned id) {
 static uint64_t distance_to_near(const Search *s, const Candidate *c) {
         uint64_t sum = 0;
 
+        if (!s->near_counts)
+                return 0;
         IDSET_FOREACH(node, &s->near) {
                 size_t to = index_of(s->p, (unsigned)node);
                 unsigned best = UINT32_MAX;
@@ -66,16 +68,18 @@ static uint64_t distance_to_near(const Search *s, const Candidate *c) {
 
 static uint64_t remote_part(const Search *s, const Candidate *c) {
         uint64_t resident = s->g->resident_bytes, part = 0, own_room = c->room_bytes;
-        IdSet memory = candidate_memory(s, c);
+        const IdSet *memory;
+        IdSet buffer;
 
+        memory = candidate_memory(s, c, &buffer);
         if (s->resident_counts)
-                part = u64_muldiv(u64_sub(resident, placement_resident_on(s->g->guest, &memory)), PERMYRIAD_FULL,
+                part = u64_muldiv(u64_sub(resident, placement_resident_on(s->g->guest, memory)), PERMYRIAD_FULL,
                                   resident);
         part += u64_muldiv(c->far_cpus, PERMYRIAD_FULL, c->n_cpus);
         for (unsigned i = 0; i < c->n_extra; i++)
                 own_room = u64_sub(own_room, candidate_room(&s->p->nodes[c->extra[i]], s->g->guest));
         if (c->n_extra > 0) {
-                uint64_t need = placement_need(s->g, &memory);
+                uint64_t need = placement_need(s->g, memory);
 
                 part += u64_muldiv(u64_sub(need, own_room), PERMYRIAD_FULL, need);
         }
@@ -89,7 +93,7 @@ static bool promises_kept(const Search *s, const Candidate *c, uint64_t need) {
 }
 
 void candidate_rate(const Search *s, Candidate *c) {
-        IdSet memory = candidate_memory(s, c);
+        IdSet buffer;
 
         candidate_fits(s, c);
         c->distance = mean_distance(c);
@@ -98,7 +102,7 @@ void candidate_rate(const Search *s, Candidate *c) {
         c->load = c->busy_permyriad / MAX(c->n_cpus, 1U) / 100 * 100;
         c->spare = s->g->guest->hugepages || c->room_bytes == UINT64_MAX ? c->room_bytes
                                                                          : u64_sub(c->room_bytes, c->promised_bytes);
-        c->promises_kept = promises_kept(s, c, placement_need(s->g, &memory));
+        c->promises_kept = promises_kept(s, c, placement_need(s->g, candidate_memory(s, c, &buffer)));
         c->near = distance_to_near(s, c);
         if (!s->harm_counts)
                 return;
@@ -111,12 +115,14 @@ static int order(uint64_t a, uint64_t b, PlacementTerm term, PlacementTerm *ret_
         return (a > b) - (a < b);
 }
 
+/* The set that has the lowest number in which they differ. */
 static int order_numbers(const Candidate *a, const Candidate *b, PlacementTerm *ret_term) {
-        IdSet only_a = idset_minus(&a->nodes, &b->nodes), only_b = idset_minus(&b->nodes, &a->nodes);
-        int x = idset_next(&only_a, 0), y = idset_next(&only_b, 0);
+        int number = idset_next_difference(&a->nodes, &b->nodes);
 
-        *ret_term = x == y ? TERM_NONE : TERM_NUMBER;
-        return (x > y) - (x < y);
+        *ret_term = number < 0 ? TERM_NONE : TERM_NUMBER;
+        if (number < 0)
+                return 0;
+        return idset_contains(&a->nodes, (unsigned)number) ? -1 : 1;
 }
 
 int candidate_order(const Search *s, const Candidate *a, const Candidate *b, PlacementTerm *ret_term) {

@@ -83,8 +83,9 @@ static int rebalance_init(Rebalance *r, Placement *p) {
         if (!r->cpu_nodes)
                 return -ENOMEM;
         for (size_t i = 0; i < p->n_nodes; i++) {
-                const PlacementNode *n = &p->nodes[i];
+                PlacementNode *n = &p->nodes[i];
 
+                move_model_node(n);
                 if (n->n_cpus > 0)
                         r->cpu_nodes[r->n++] = (uint16_t)i;
                 r->short_of_memory = r->short_of_memory || n->short_bytes > 0;
