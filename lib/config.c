@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The settings as a value, and their resolution in three layers: base, guests
- * entries, active rules; later wins, key by key. No I/O here: the policy
+ * The settings as a value, and their resolution in layers: base, guests entries,
+ * active rules, and what was set at run time; later wins, key by key. No I/O here: the policy
  * links this file.
  */
 
@@ -77,8 +77,11 @@ Config *config_free(Config *c) {
         }
         for (size_t i = 0; i < c->n_strings; i++)
                 free(c->strings[i]);
+        for (size_t i = 0; i < c->n_runtime; i++)
+                free(c->runtime[i].text);
         free(c->guests);
         free(c->rules);
+        free(c->runtime);
         free(c->strings);
         free(c);
         return NULL;
@@ -136,6 +139,7 @@ void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret) {
         for (size_t i = 0; i < c->n_rules; i++)
                 if (rule_is_active(rules, i) && !c->rules[i].has_guests)
                         settings_apply(ret, &c->rules[i].set);
+        config_apply_runtime(c, "", ret);
 }
 
 void config_resolve_guest(const Config *c, ActiveRules rules, const Guest *g, Settings *ret) {
@@ -149,6 +153,7 @@ void config_resolve_guest(const Config *c, ActiveRules rules, const Guest *g, Se
                 if (rule_is_active(rules, i) && (!rule->has_guests || guest_selector_matches(&rule->guests, g)))
                         settings_apply(ret, &rule->set);
         }
+        config_apply_runtime(c, g->uuid, ret);
 }
 
 static bool glob_matches(const char *pattern, const char *text) {
@@ -179,12 +184,18 @@ uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64
         return v->percent ? permyriad_of(whole_bytes, v->number) : v->number;
 }
 
+bool setting_is_default(const Settings *s, Key key) {
+        return !s->values[key].file && !s->values[key].runtime;
+}
+
 int setting_source(const Settings *s, Key key, char **ret) {
         const SettingValue *v = &s->values[key];
         char *text = NULL;
         int r;
 
-        if (!v->file)
+        if (v->runtime)
+                r = strprintf_to(&text, "runtime by uid %u", v->uid);
+        else if (!v->file)
                 r = strdup_to(&text, "default");
         else if (v->rule)
                 r = strprintf_to(&text, "rule \"%s\" (%s:%u)", v->rule, v->file, v->line);

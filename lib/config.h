@@ -4,6 +4,7 @@
 /*
  * The policy file as a validated value. Three layers, later wins: base
  * settings, `guests` overrides in file order, active `rules` in file order.
+ * A fourth is not in any file: what was set while the daemon runs.
  *
  * Every key is a row of one table (config_keys): name, type, default, range,
  * scope. Loader, resolver, man page test and printers all go by that table.
@@ -135,6 +136,8 @@ typedef struct SettingValue {
         const char *file;               /* owned by the Config; NULL: built-in default */
         unsigned line;
         const char *rule;               /* name of the rule that set it; NULL: none */
+        bool runtime;                   /* set while the daemon runs, by @uid */
+        uint32_t uid;
 } SettingValue;
 
 /* Effective values, of the host or of one guest. Borrows from the Config. */
@@ -252,6 +255,16 @@ typedef struct Rule {
         unsigned line;
 } Rule;
 
+/* In no file: holds until the Config is replaced. */
+typedef struct RuntimeSetting {
+        char uuid[UUID_TEXT_SIZE];      /* "": the host and every guest */
+        Key key;
+        SettingValue value;
+        char *text;                     /* what value.text points to */
+} RuntimeSetting;
+
+#define RUNTIME_SETTINGS_MAX 1000U
+
 typedef struct Config {
         Settings base;                  /* every key: file value or default */
         GuestOverride *guests;
@@ -259,6 +272,8 @@ typedef struct Config {
         Rule *rules;
         size_t n_rules, rules_capacity;
         unsigned n_thresholds;
+        RuntimeSetting *runtime;        /* those for all before those for one guest */
+        size_t n_runtime, runtime_capacity;
         char **strings;                 /* interned: what text, file and rule point to */
         size_t n_strings, strings_capacity;
 } Config;
@@ -296,6 +311,17 @@ typedef struct ActiveRules {
         const bool *active;             /* n_rules of them; NULL: none */
 } ActiveRules;
 
+/*
+ * Sets @key to @text for @g, or for the host and every guest (NULL). It wins
+ * over files and rules, and one for a guest over one for all. -EINVAL with
+ * *ret_problem, a sentence: the value is wrong, contradicts another, or @key
+ * cannot be set that way. -E2BIG: there are RUNTIME_SETTINGS_MAX. -ENOMEM.
+ */
+int config_set_runtime(Config *c, Key key, const Guest *g, const char *text, uint32_t uid, char **ret_problem);
+/* @uuid "": what was set for all. -ENOENT: nothing was. */
+int config_unset_runtime(Config *c, Key key, const char *uuid);
+void config_apply_runtime(const Config *c, const char *uuid, Settings *s);
+
 /* Host settings: base and active rules. */
 void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret);
 /* A guest's settings: base, guests entries that match, active rules that select it. */
@@ -309,7 +335,9 @@ uint64_t setting(const Settings *s, Key key);
 bool setting_keeps(const Settings *s, Key key);
 /* TYPE_AMOUNT: bytes, with percentages taken of @whole_bytes; @automatic_bytes for auto. */
 uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64_t automatic_bytes);
-/* "rule "night" (kvmtuned.conf:12)", "kvmtuned.conf:3" or "default": for reasons. -ENOMEM. */
+/* In no file, no rule, and not set while the daemon runs. */
+bool setting_is_default(const Settings *s, Key key);
+/* "rule "night" (kvmtuned.conf:12)", "kvmtuned.conf:3", "runtime by uid 0" or "default": for reasons. -ENOMEM. */
 int setting_source(const Settings *s, Key key, char **ret);
 /* The value as it would stand in the file, without quotes. -ENOMEM. */
 int setting_format(const Settings *s, Key key, char **ret);

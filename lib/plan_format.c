@@ -88,7 +88,7 @@ static void put_plan_json(FILE *f, const Plan *p) {
 }
 
 /* What the action is done to: "web-1 vCPU 0", "run". */
-static int action_target(const Action *a, char **ret) {
+int plan_action_target(const Action *a, char **ret) {
         _cleanup_free_ char *text = NULL;
         int r;
 
@@ -128,7 +128,7 @@ static int value_text(ActionKind kind, const char *value, bool exact, char **ret
         return plan_clean_text(value, ret);
 }
 
-static int action_values(const Action *a, char **ret) {
+int plan_action_values(const Action *a, char **ret) {
         _cleanup_free_ char *from = NULL, *to = NULL;
         int r = 0;
 
@@ -150,10 +150,10 @@ static int put_action(FILE *f, const Action *a, size_t width) {
         _cleanup_free_ char *target = NULL, *values = NULL;
         int r;
 
-        r = action_target(a, &target);
+        r = plan_action_target(a, &target);
         if (r < 0)
                 return r;
-        r = action_values(a, &values);
+        r = plan_action_values(a, &values);
         if (r < 0)
                 return r;
         (void)fputs("  ", f);
@@ -190,7 +190,7 @@ static int put_actions(FILE *f, const Plan *p) {
         for (size_t i = 0; i < p->n_actions; i++) {
                 _cleanup_free_ char *target = NULL;
 
-                r = action_target(&p->actions[i], &target);
+                r = plan_action_target(&p->actions[i], &target);
                 if (r < 0)
                         return r;
                 width = MAX(width, plan_text_width(target));

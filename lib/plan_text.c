@@ -104,18 +104,30 @@ void plan_put_json_separator(FILE *f, size_t i, size_t n) {
                 (void)fputs(i == 0 ? "\n    " : ",\n    ", f);
 }
 
-int plan_clean_text(const char *s, char **ret) {
+static void put_raw_ascii(FILE *f, unsigned char c) {
+        (void)fputc(c, f);
+}
+
+static int cleaned(const char *s, void (*put_ascii)(FILE *, unsigned char), char **ret) {
         _cleanup_free_ char *text = NULL;
         size_t size;
         FILE *f = open_memstream(&text, &size);
 
         if (!f)
                 return -ENOMEM;
-        put_clean(f, s, put_text_ascii);
+        put_clean(f, s, put_ascii);
         if (fclose(f) != 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(text);
         return 0;
+}
+
+int plan_clean_text(const char *s, char **ret) {
+        return cleaned(s, put_text_ascii, ret);
+}
+
+int plan_valid_text(const char *s, char **ret) {
+        return cleaned(s, put_raw_ascii, ret);
 }
 
 size_t plan_text_width(const char *s) {

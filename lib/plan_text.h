@@ -16,6 +16,8 @@
 void plan_put_text(FILE *f, const char *s);
 /* The same, newly allocated. -ENOMEM. */
 int plan_clean_text(const char *s, char **ret);
+/* @s as UTF-8, its ASCII as it is: for a program that reads it. -ENOMEM. */
+int plan_valid_text(const char *s, char **ret);
 /* Characters of a clean text, for alignment. */
 size_t plan_text_width(const char *s);
 /* @s, filled up to @width characters, and a space. */
@@ -25,6 +27,10 @@ void plan_put_padded(FILE *f, const char *s, size_t width);
 void plan_put_json(FILE *f, const char *s);
 /* , "KEY": VALUE */
 void plan_put_json_member(FILE *f, const char *key, const char *value);
+
+/* plan_format.c: what an action is done to, "web-1 vCPU 0", and "0-3 -> 1". Clean. -ENOMEM. */
+int plan_action_target(const Action *a, char **ret);
+int plan_action_values(const Action *a, char **ret);
 
 /* plan_format_placement.c: the explanations of a plan. -ENOMEM. */
 int plan_put_placements(FILE *f, const Plan *p);
