@@ -58,7 +58,7 @@ static bool may_do(Manager *m, const Action *a) {
                 return false;
         if (a->uuid[0] && !m->connected)
                 return false;
-        return m->stopping || is_growth(a) || slot->retry_usec[a->kind] <= manager_now(m);
+        return m->stopping || m->restoring || is_growth(a) || slot->retry_usec[a->kind] <= manager_now(m);
 }
 
 static bool is_owned_kind(ActionKind kind) {

@@ -13,6 +13,8 @@
 
 static int max_level = LOG_INFO;
 static bool to_journal;
+static log_listener_t listen_to;
+static void *listener_userdata;
 
 /* $JOURNAL_STREAM is "DEVICE:INODE" of the stream that systemd connected to the journal. */
 static bool stderr_is_journal(void) {
@@ -33,6 +35,11 @@ void log_open(void) {
 
 void log_set_max_level(int level) {
         max_level = level;
+}
+
+void log_set_listener(log_listener_t listener, void *userdata) {
+        listen_to = listener;
+        listener_userdata = userdata;
 }
 
 /* "NAME=value" in a fresh allocation, as an iovec; false when out of memory. */
@@ -64,6 +71,8 @@ static void send_journal(int level, const char *message_id, const LogField *fiel
 }
 
 static void emit(int level, const char *message_id, const LogField *fields, size_t n_fields, const char *message) {
+        if (listen_to && message_id)
+                listen_to(listener_userdata, level, message_id, fields, n_fields, message);
         if (to_journal)
                 send_journal(level, message_id, fields, n_fields, message);
         else

@@ -32,3 +32,8 @@ typedef struct LogField {
 /* An entry with MESSAGE_ID and fields. On stderr only the message is printed. */
 void log_struct(int level, const char *message_id, const LogField *fields, size_t n_fields, const char *format, ...)
         _printf_(5, 6);
+
+/* Told of each entry with a MESSAGE_ID at the level that is printed. NULL: nobody is. */
+typedef void (*log_listener_t)(void *userdata, int level, const char *message_id, const LogField *fields,
+                               size_t n_fields, const char *message);
+void log_set_listener(log_listener_t listener, void *userdata);

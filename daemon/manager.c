@@ -11,6 +11,7 @@
 
 #include "../lib/rules.h"
 #include "../lib/sysfs.h"
+#include "bus.h"
 #include "competitors.h"
 #include "effects_internal.h"
 #include "log.h"
@@ -94,7 +95,7 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
 static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         (void)s;
         (void)si;
-        manager_reload(userdata);
+        (void)manager_reload(userdata, NULL);
         return 0;
 }
 
@@ -279,6 +280,17 @@ static int start_workers(Manager *m) {
         return add_io(m, mover_get_fd(m->mover), effects_on_mover, EPOLLIN, "memory mover");
 }
 
+/* What is asked on the bus is answered here; without a bus the daemon does its work all the same. */
+static int start_bus(Manager *m) {
+        int r;
+
+        r = history_new(&m->history);
+        if (r < 0)
+                return r;
+        log_set_listener(history_note, m->history);
+        return bus_new(m, &m->bus);
+}
+
 static int manager_init(Manager *m) {
         int r;
 
@@ -312,7 +324,10 @@ static int manager_init(Manager *m) {
                 return r;
         if (m->options.mode == RUN_DAEMON)
                 add_pressure(m);
-        return start_workers(m);
+        r = start_workers(m);
+        if (r < 0)
+                return r;
+        return m->options.mode == RUN_DAEMON ? start_bus(m) : 0;
 }
 
 int manager_new(const Options *options, Manager **ret) {
@@ -335,6 +350,9 @@ int manager_new(const Options *options, Manager **ret) {
 Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
+        bus_free(m->bus);
+        log_set_listener(NULL, NULL);
+        history_free(m->history);
         mover_free(m->mover);
         kernel_knob_free(m->kernel_knob);
         virt_free(m->virt);

@@ -17,6 +17,8 @@
  * manager_guests.c messages from libvirt, guest slots
  * manager_advice.c what advisers said
  * manager_stop.c   restore at the end
+ * manager_control.c pause, resume, restore while it runs
+ * bus*.c           org.kvmtuned1 on the system bus
  * effects.c        plan -> the real changes, ownership, results
  */
 
@@ -28,6 +30,7 @@
 #include "../lib/observe.h"
 #include "../lib/policy.h"
 #include "../lib/state.h"
+#include "history.h"
 #include "kernel_knob.h"
 #include "mover.h"
 #include "virt.h"
@@ -71,6 +74,8 @@ typedef struct Pending {
         bool recorded;                  /* the ownership record was changed for it */
 } Pending;
 
+struct Bus;
+
 typedef struct Manager {
         Options options;
         sd_event *event;
@@ -84,6 +89,8 @@ typedef struct Manager {
         Virt *virt;
         Mover *mover;
         KernelKnobWriter *kernel_knob;
+        History *history;
+        struct Bus *bus;                /* NULL in all modes but RUN_DAEMON */
         GuestSlot *slots;               /* sorted by uuid */
         size_t n_slots, slots_capacity;
         Pending *pending;
@@ -91,6 +98,8 @@ typedef struct Manager {
         uint64_t next_cookie;
         uint64_t cycle;
         uint64_t last_usec;             /* of the last full observation */
+        uint64_t cycle_realtime_usec;   /* when the last full cycle began, by the wall clock */
+        uint64_t cycle_duration_usec;   /* and what it took */
         char (*wanted)[UUID_TEXT_SIZE]; /* statistics for the next decision */
         size_t n_wanted;
         bool *rules_active;             /* as logged last; config->n_rules */
@@ -112,6 +121,8 @@ typedef struct Manager {
         bool stopping;
         bool restore_due;               /* as soon as nothing is under way */
         bool restored;                  /* RUN_RESTORE: sent off */
+        bool paused;                    /* nothing is decided until it is resumed */
+        bool restoring;                 /* asked to while it runs: everything is being put back; paused, too */
         bool left;                      /* the loop was told to end */
         ino_t advice_inode;             /* of the reservations, when last read */
         off_t advice_size;
@@ -128,6 +139,8 @@ DEFINE_CLEANUP(Manager, manager_free)
 int manager_run(Manager *m);
 
 uint64_t manager_now(Manager *m);
+/* What a decision looks at; of one guest or of all (NULL). */
+PolicyInput manager_policy_input(const Manager *m, const char *only_uuid);
 bool manager_dry_run(const Manager *m);
 
 /* manager_cycle.c */
@@ -156,7 +169,24 @@ void manager_read_advice(Manager *m, Guest *g);
 /* Puts into the snapshot what was advised for guests that are not here yet. */
 void manager_take_reservations(Manager *m);
 
+/* manager_control.c */
+/* For people: "running", "paused", "restoring", "stopping", "dry-run". */
+const char *manager_state(const Manager *m);
+/*
+ * Nothing more is changed; a memory move under way is given up. Who has asked
+ * is for the journal. -EALREADY.
+ */
+int manager_pause(Manager *m, uid_t uid);
+/* -EALREADY, or -EBUSY while things are being put back. */
+int manager_resume(Manager *m, uid_t uid);
+/* Pauses and puts everything back; the bus is told when that is done. -EBUSY: it is at it already. */
+int manager_restore(Manager *m, uid_t uid);
+/* Says in the journal who did what from outside. */
+void manager_log_control(uid_t uid, const Guest *g, const char *format, ...) _printf_(3, 4);
+
 /* manager_stop.c */
+/* Sends off what puts everything back. */
+void manager_apply_restore(Manager *m);
 /* In the modes restore and record: does their work instead of a decision and returns true. */
 bool manager_mode_cycle(Manager *m);
 /* Begins to end: restores if so configured, then leaves the loop. */

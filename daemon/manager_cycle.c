@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "../lib/rules.h"
+#include "bus.h"
 #include "footprint.h"
 #include "log.h"
 #include "manager.h"
@@ -115,7 +116,7 @@ int manager_on_stats_timer(sd_event_source *s, uint64_t usec, void *userdata) {
 }
 
 static bool request_stats(Manager *m) {
-        if (!m->listed || m->n_wanted == 0)
+        if (!m->listed || m->n_wanted == 0 || m->paused)
                 return false;
         if (virt_request_stats(m->virt, (const char(*)[UUID_TEXT_SIZE])m->wanted, m->n_wanted, STATS_COOKIE) < 0)
                 return false;
@@ -203,15 +204,30 @@ static bool wants_fresh_stats(Manager *m, const Plan *plan) {
         return true;
 }
 
-void manager_cycle(Manager *m, const char *only_uuid) {
+PolicyInput manager_policy_input(const Manager *m, const char *only_uuid) {
+        return (PolicyInput){
+                .snapshot = m->snapshot,
+                .config = m->config,
+                .only_uuid = only_uuid,
+                .guests_incomplete = !m->listed || m->guests_unreadable,
+                .mover_busy = mover_busy(m->mover),
+                .moving_uuid = mover_uuid(m->mover),
+        };
+}
+
+static uint64_t clock_usec(clockid_t clock) {
+        struct timespec ts = { 0 };
+
+        (void)clock_gettime(clock, &ts);
+        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
+}
+
+/* Observes and decides; manager_cycle() measures it. */
+static void run_cycle(Manager *m, const char *only_uuid) {
         _cleanup_(plan_freep) Plan *plan = NULL;
-        PolicyInput input = { .snapshot = m->snapshot, .config = m->config, .only_uuid = only_uuid,
-                              .guests_incomplete = !m->listed || m->guests_unreadable,
-                              .mover_busy = mover_busy(m->mover), .moving_uuid = mover_uuid(m->mover) };
+        PolicyInput input = manager_policy_input(m, only_uuid);
         int r;
 
-        if (m->stopping)
-                return;
         if (only_uuid) {
                 m->snapshot->now_usec = manager_now(m);
                 read_local_time(&m->snapshot->local_time);
@@ -225,6 +241,10 @@ void manager_cycle(Manager *m, const char *only_uuid) {
         manager_take_reservations(m);
         if (manager_mode_cycle(m))
                 return;
+        if (m->paused) {
+                manager_settled(m);
+                return;
+        }
         r = policy_decide(&input, m->state, &plan);
         if (r < 0) {
                 (void)log_error_errno(r, "Failed to decide; nothing is changed in this cycle");
@@ -244,4 +264,17 @@ void manager_cycle(Manager *m, const char *only_uuid) {
                 manager_start_cycle(m, "fresh statistics");
         else
                 manager_settled(m);
+}
+
+void manager_cycle(Manager *m, const char *only_uuid) {
+        uint64_t began = clock_usec(CLOCK_MONOTONIC);
+
+        if (m->stopping)
+                return;
+        if (!only_uuid)
+                m->cycle_realtime_usec = clock_usec(CLOCK_REALTIME);
+        run_cycle(m, only_uuid);
+        if (!only_uuid)
+                m->cycle_duration_usec = u64_sub(clock_usec(CLOCK_MONOTONIC), began);
+        bus_changed(m->bus);
 }

@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "../lib/snapshot_file.h"
+#include "bus.h"
 #include "log.h"
 #include "manager.h"
 
@@ -79,7 +80,7 @@ static void disown_settled(Manager *m, const Plan *plan) {
         }
 }
 
-static void apply_restore(Manager *m) {
+void manager_apply_restore(Manager *m) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         int r;
 
@@ -131,17 +132,27 @@ static void leave(Manager *m) {
         (void)sd_event_exit(m->event, m->exit_code);
 }
 
+static void end_restoring(Manager *m) {
+        m->restoring = false;
+        if (m->state_dirty)
+                (void)effects_save_state(m);
+        (void)sd_notify(false, "STATUS=Paused; what was changed is put back");
+        bus_restored(m->bus);
+}
+
 void manager_settled(Manager *m) {
         if (m->left || m->n_pending > 0 || (m->stats_waiting && !m->stopping))
                 return;
         /* Only now: an action under way would be taken back before it is done. */
-        if (m->stopping && m->restore_due) {
+        if (m->restore_due && (m->stopping || m->restoring)) {
                 m->restore_due = false;
                 manager_observe(m);
-                apply_restore(m);
+                manager_apply_restore(m);
                 if (m->n_pending > 0)
                         return;
         }
+        if (m->restoring && !m->stopping)
+                end_restoring(m);
         if (m->stopping || m->options.mode == RUN_ONCE || (m->options.mode == RUN_RESTORE && m->restored))
                 leave(m);
 }
@@ -168,7 +179,7 @@ static void restore_mode(Manager *m) {
                 m->exit_code = 1;
         manager_observe(m);
         m->restored = true;
-        apply_restore(m);
+        manager_apply_restore(m);
         manager_settled(m);
 }
 

@@ -69,13 +69,13 @@ static void swap_config(Manager *m, Config *config) {
                                        manager_now(m) + setting(&config->base, KEY_DAEMON_INTERVAL));
 }
 
-void manager_reload(Manager *m) {
+int manager_reload(Manager *m, char **ret_errors) {
         _cleanup_free_ char *error = NULL;
         Config *config = NULL;
         int r;
 
         if (m->options.mode != RUN_DAEMON || m->stopping || !m->options.config_path)
-                return;
+                return -EBUSY;
         notify_reloading();
         r = config_load(m->options.config_path, &config, &error);
         if (r < 0) {
@@ -90,4 +90,7 @@ void manager_reload(Manager *m) {
                 manager_start_cycle(m, "reload");
         }
         (void)sd_notify(false, "READY=1");
+        if (ret_errors)
+                *ret_errors = TAKE_PTR(error);
+        return r;
 }

@@ -4,11 +4,13 @@
 #include "manager.h"
 
 /*
- * Reads the policy again. A clean one replaces the running one and starts a
- * cycle; knobs left alone because somebody else had changed them are tried
- * again. A faulty one changes nothing, and the journal says why.
+ * Reads the policy again. A clean one replaces the running one, with all that
+ * was set at run time, and starts a cycle; knobs left alone because somebody
+ * else had changed them are tried again. A faulty one changes nothing, and the
+ * journal says why; so does *ret_errors, newly allocated, unless @ret_errors is
+ * NULL. -EBADMSG or the errno of reading; -EBUSY: the daemon ends.
  */
-void manager_reload(Manager *m);
+int manager_reload(Manager *m, char **ret_errors);
 
 /* One journal entry for each line of @errors. @message_id may be NULL. */
 void reload_log_errors(const char *message_id, const char *errors);
