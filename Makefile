@@ -16,6 +16,8 @@ DESTDIR ?=
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 MANDIR ?= $(PREFIX)/share/man
+DBUSDIR ?= $(PREFIX)/share/dbus-1/system.d
+POLKITDIR ?= $(PREFIX)/share/polkit-1
 
 CC ?= cc
 PKG_CONFIG ?= pkg-config
@@ -33,6 +35,7 @@ CFLAGS ?= -O2 -g
 SANITIZE ?=
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKGS_LIB) $(PKGS_DAEMON) $(PKGS_TEST) 2>/dev/null)
 PKG_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_LIB) $(PKGS_DAEMON))
+CTL_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_LIB) libsystemd)
 TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_TEST))
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' \
 	-DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' -pthread $(WARNINGS) $(WERROR) $(PKG_CFLAGS) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
@@ -48,6 +51,7 @@ endif
 
 LIB_SRC := $(sort $(wildcard lib/*.c))
 DAEMON_SRC := $(sort $(wildcard daemon/*.c))
+CTL_SRC := $(sort $(wildcard ctl/*.c))
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o)
@@ -60,9 +64,10 @@ SIM_BIN := $(BUILD)/tests/sim/sim
 LIB := $(BUILD)/lib/libkvmtuned.a
 PARTS := $(BUILD)/daemon/parts.a
 BIN := $(BUILD)/kvmtuned
+CTL := $(BUILD)/kvmtunectl
 
 .PHONY: all
-all: $(BIN) ## build the daemon
+all: $(BIN) $(CTL) ## build the daemon and kvmtunectl
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -78,6 +83,10 @@ $(PARTS): $(PARTS_OBJ)
 
 $(BIN): $(BUILD)/daemon/main.o $(PARTS) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
+# Of the daemon's parts only what reads and writes values in messages.
+$(CTL): $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/bus_value.o $(LIB)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lm
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PARTS) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
@@ -114,6 +123,7 @@ STATIC_TESTS := $(sort $(wildcard tests/static/*.t))
 GOLDEN_TESTS := $(sort $(wildcard tests/golden/run-*))
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.t))
 export KVMTUNED ?= $(abspath $(BIN))
+export KVMTUNECTL ?= $(abspath $(CTL))
 export BUILD
 
 LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
@@ -191,6 +201,10 @@ install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 	$(INSTALL) -D -m 644 systemd/kvmtuned-numa-balancing@.service \
 		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service
 	$(INSTALL) -D -m 644 systemd/kvmtuned.catalog $(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog
+	$(INSTALL) -D -m 755 $(CTL) $(DESTDIR)$(PREFIX)/bin/kvmtunectl
+	$(INSTALL) -D -m 644 conf/org.kvmtuned1.conf $(DESTDIR)$(DBUSDIR)/org.kvmtuned1.conf
+	$(INSTALL) -D -m 644 conf/org.kvmtuned1.policy $(DESTDIR)$(POLKITDIR)/actions/org.kvmtuned1.policy
+	$(INSTALL) -D -m 644 conf/org.kvmtuned1.rules $(DESTDIR)$(POLKITDIR)/rules.d/org.kvmtuned1.rules
 	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/kvmtuned/conf.d
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf ]; then \
 		echo "keeping $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf"; \
@@ -219,7 +233,9 @@ install-numad: install ## and answer libvirt's placement='auto'; a numad that is
 uninstall: ## remove what install put there; the policy and the state stay
 	rm -f $(DESTDIR)$(PREFIX)/sbin/kvmtuned $(DESTDIR)$(UNITDIR)/kvmtuned.service \
 		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service \
-		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(numad_link)
+		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(numad_link) $(DESTDIR)$(PREFIX)/bin/kvmtunectl \
+		$(DESTDIR)$(DBUSDIR)/org.kvmtuned1.conf $(DESTDIR)$(POLKITDIR)/actions/org.kvmtuned1.policy \
+		$(DESTDIR)$(POLKITDIR)/rules.d/org.kvmtuned1.rules
 	@if [ "$$(readlink $(DESTDIR)$(NUMAD))" = $(numad_link) ]; then rm -f $(DESTDIR)$(NUMAD); fi
 	@[ ! -d $(DESTDIR)$(dir $(numad_link)) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(dir $(numad_link))
 	for page in man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
@@ -232,5 +248,5 @@ clean: ## remove the build folder
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 26
 
--include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(SIM_SRC:%.c=$(BUILD)/%.d) \
+-include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CTL_SRC:%.c=$(BUILD)/%.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(SIM_SRC:%.c=$(BUILD)/%.d) \
 	$(BENCH_SRC:%.c=$(BUILD)/%.d)

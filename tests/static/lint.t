@@ -36,7 +36,7 @@ c_faults() {
         cppcheck -j"$jobs" --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
                 --library=posix --library=gnu "${defines[@]}" '-DElfW(type)=Elf64_##type' --inline-suppr \
                 --suppressions-list=tests/static/suppressions/cppcheck \
-                --template='{file}:{line}: {severity}: {message} [{id}]' lib daemon tests/unit
+                --template='{file}:{line}: {severity}: {message} [{id}]' lib daemon ctl tests/unit
 }
 
 # Within each function only: followed into the callee, the analyzer takes "-errno" for zero or more, and
@@ -46,7 +46,7 @@ c_paths() {
         read -ra flags < <(pkg-config --cflags libconfig hwloc numa libvirt libvirt-qemu libsystemd libxml-2.0)
         flags+=(-std=gnu11 "${defines[@]}" -Xclang -analyzer-config -Xclang ipa=none)
         # shellcheck disable=SC2016 # the inner shell's
-        printf '%s\0' lib/*.c daemon/*.c | xargs -0 -P "$jobs" -n 4 bash -c '
+        printf '%s\0' lib/*.c daemon/*.c ctl/*.c | xargs -0 -P "$jobs" -n 4 bash -c '
                 n=$1
                 shift
                 clang-tidy --quiet "${@:n + 1}" -- "${@:1:n}"' - \

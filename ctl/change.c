@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+
+#include "ctl.h"
+
+static CtlStatus change(Ctl *c, const char *method, const char *const *arguments, size_t n, uint64_t *ret_left) {
+        if (!source_is_file(c))
+                return source_bus_change(c, method, arguments, n, ret_left);
+        (void)fprintf(stderr, "kvmtunectl: nothing can be changed in a snapshot\n");
+        return CTL_USAGE;
+}
+
+CtlStatus change_pause(Ctl *c, char **arguments, int n) {
+        (void)arguments, (void)n;
+        return change(c, "Pause", NULL, 0, NULL);
+}
+
+CtlStatus change_resume(Ctl *c, char **arguments, int n) {
+        (void)arguments, (void)n;
+        return change(c, "Resume", NULL, 0, NULL);
+}
+
+CtlStatus change_reload(Ctl *c, char **arguments, int n) {
+        (void)arguments, (void)n;
+        return change(c, "Reload", NULL, 0, NULL);
+}
+
+CtlStatus change_restore(Ctl *c, char **arguments, int n) {
+        CtlStatus status;
+        uint64_t left;
+
+        (void)arguments, (void)n;
+        status = change(c, "Restore", NULL, 0, &left);
+        if (status != CTL_OK)
+                return status;
+        if (left > 0) {
+                (void)fprintf(stderr, "kvmtunectl: %" PRIu64 " changes could not be put back; the journal says why\n", left);
+                return CTL_FAILED;
+        }
+        (void)puts("Everything is put back; kvmtuned is paused. \"kvmtunectl resume\" lets it work again.");
+        return CTL_OK;
+}
+
+/* A value such as 25 % may come in several words. */
+static int join(char **words, int n, char **ret) {
+        _cleanup_free_ char *text = NULL;
+        int r = 0;
+
+        for (int i = 0; r >= 0 && i < n; i++)
+                r = strprintf_to(&text, "%s%s%s", text ?: "", i > 0 ? " " : "", words[i]);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
+CtlStatus change_set(Ctl *c, char **arguments, int n) {
+        _cleanup_free_ char *value = NULL;
+
+        if (join(arguments + 1, n - 1, &value) < 0)
+                return CTL_FAILED;
+        return change(c, "Set", (const char *const[]){ c->guest ?: "", arguments[0], value }, 3, NULL);
+}
+
+CtlStatus change_unset(Ctl *c, char **arguments, int n) {
+        (void)n;
+        return change(c, "Unset", (const char *const[]){ c->guest ?: "", arguments[0] }, 2, NULL);
+}

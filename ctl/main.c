@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The command line: options anywhere, one verb, its arguments. */
+
+#include <getopt.h>
+#include <locale.h>
+
+#include "../lib/parse.h"
+#include "ctl.h"
+
+/* What status, monitor and log show of the log without --lines. */
+#define LINES_FEW 5U
+#define LINES_MANY 200U
+
+static const struct {
+        const char *name;
+        int least, most;                /* arguments; -1: any number */
+        Verb run;
+        unsigned lines;
+} verbs[] = {
+        { "status", 0, 0, show_status, LINES_FEW },
+        { "guests", 0, 0, show_guests, 0 },
+        { "explain", 1, 1, show_explanation, 0 },
+        { "plan", 0, 0, show_plan, 0 },
+        { "rules", 0, 0, show_rules, 0 },
+        { "settings", 0, 1, show_settings, 0 },
+        { "log", 0, 1, show_log, LINES_MANY },
+        { "snapshot", 0, 0, show_snapshot, 0 },
+        { "monitor", 0, 0, monitor, LINES_FEW },
+        { "set", 2, -1, change_set, 0 },
+        { "unset", 1, 1, change_unset, 0 },
+        { "pause", 0, 0, change_pause, 0 },
+        { "resume", 0, 0, change_resume, 0 },
+        { "reload", 0, 0, change_reload, 0 },
+        { "restore", 0, 0, change_restore, 0 },
+};
+
+static const char help[] =
+        "kvmtunectl [OPTIONS] VERB [ARGUMENTS]\n"
+        "\n"
+        "  status              what the daemon does and how the host is; the verb without a verb\n"
+        "  guests              a line for each guest\n"
+        "  explain GUEST       where it is, what was done, what was not and why, what comes next\n"
+        "  plan                what would be done now, and why\n"
+        "  rules               which rules hold\n"
+        "  settings [GUEST]    settings in force, and where each comes from\n"
+        "  log [GUEST]         what was done lately\n"
+        "  monitor             all that, refreshed\n"
+        "  snapshot            the host as the daemon sees it, kvmtuned-snapshot(5)\n"
+        "\n"
+        "  set KEY VALUE       a setting that wins over the policy file until it is loaded again\n"
+        "  unset KEY           takes that back\n"
+        "  pause, resume       change nothing more; go on\n"
+        "  reload              load the policy file again\n"
+        "  restore             put back everything that was changed, and pause\n"
+        "\n"
+        "  -g, --guest GUEST   for set and unset: of this guest alone\n"
+        "  -a, --all           settings: also those that are as built in\n"
+        "  -n, --lines N       so many lines of the log\n"
+        "  -j, --json          for programs\n"
+        "  -H, --host USER@HOST  the daemon of another machine, by ssh\n"
+        "  -s, --snapshot FILE   no daemon: answer from a recorded snapshot ...\n"
+        "  -c, --config FILE     ... and this policy file, \n"
+        "  -S, --state FILE      ... and this state\n"
+        "      --no-pager      do not pipe through a pager\n"
+        "  -h, --help, --version\n"
+        "\n"
+        "See kvmtunectl(1).\n";
+
+enum { OPT_NO_PAGER = 256, OPT_VERSION };
+
+static const struct option long_options[] = {
+        { "guest", required_argument, NULL, 'g' },    { "all", no_argument, NULL, 'a' },
+        { "lines", required_argument, NULL, 'n' },    { "json", no_argument, NULL, 'j' },
+        { "host", required_argument, NULL, 'H' },     { "snapshot", required_argument, NULL, 's' },
+        { "config", required_argument, NULL, 'c' },   { "state", required_argument, NULL, 'S' },
+        { "no-pager", no_argument, NULL, OPT_NO_PAGER }, { "version", no_argument, NULL, OPT_VERSION },
+        { "help", no_argument, NULL, 'h' },           { 0 },
+};
+
+_printf_(1, 2)
+static CtlStatus wrong(const char *format, ...) {
+        va_list ap;
+
+        (void)fputs("kvmtunectl: ", stderr);
+        va_start(ap, format);
+        (void)vfprintf(stderr, format, ap);
+        va_end(ap);
+        (void)fputs("\nTry \"kvmtunectl --help\".\n", stderr);
+        return CTL_USAGE;
+}
+
+static int set_option(Ctl *o, int c, const char *value) {
+        switch (c) {
+        case 'g':
+                o->guest = value;
+                return 0;
+        case 'a':
+                o->all = true;
+                return 0;
+        case 'n':
+                return parse_unsigned(value, &o->lines) < 0 || o->lines == 0 ? -EINVAL : 0;
+        case 'j':
+                o->json = true;
+                return 0;
+        case 'H':
+                o->host = value;
+                return 0;
+        case 's':
+                o->snapshot = value;
+                return 0;
+        case 'c':
+                o->config = value;
+                return 0;
+        case 'S':
+                o->state = value;
+                return 0;
+        case OPT_NO_PAGER:
+                o->no_pager = true;
+                return 0;
+        default:
+                return -EINVAL;
+        }
+}
+
+static CtlStatus run_verb(Ctl *o, size_t verb, char **arguments, int n) {
+        CtlStatus status;
+
+        if (n < verbs[verb].least)
+                return wrong("%s needs more arguments", verbs[verb].name);
+        if (verbs[verb].most >= 0 && n > verbs[verb].most)
+                return wrong("unexpected argument \"%s\"", arguments[verbs[verb].most]);
+        if (o->lines == 0)
+                o->lines = verbs[verb].lines;
+        status = source_open(o);
+        if (status == CTL_OK)
+                status = verbs[verb].run(o, arguments, n);
+        if (fflush(stdout) != 0 && errno != EPIPE) {
+                (void)fprintf(stderr, "kvmtunectl: cannot write: %s\n", strerrordesc_np(errno));
+                status = CTL_FAILED;
+        }
+        pager_end();
+        o->source = source_free(o->source);
+        return status;
+}
+
+int main(int argc, char **argv) {
+        const char *no_colour = getenv("NO_COLOR");
+        Ctl o = { .colour = isatty(STDOUT_FILENO) && (!no_colour || !no_colour[0]) };
+        const char *verb = "status";
+        int c;
+
+        (void)setlocale(LC_CTYPE, "");
+        while ((c = getopt_long(argc, argv, "g:an:jH:s:c:S:h", long_options, NULL)) >= 0) {
+                if (c == 'h' || c == OPT_VERSION) {
+                        (void)fputs(c == 'h' ? help : "kvmtunectl " VERSION "\n", stdout);
+                        return CTL_OK;
+                }
+                if (set_option(&o, c, optarg) < 0)
+                        return c == 'n' ? (int)wrong("\"%s\" is not a number of lines", optarg) : CTL_USAGE;
+        }
+        if (!o.snapshot && (o.config || o.state))
+                return (int)wrong("--config and --state go with --snapshot");
+        if (optind < argc)
+                verb = argv[optind++];
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (streq(verbs[i].name, verb))
+                        return (int)run_verb(&o, i, argv + optind, argc - optind);
+        return (int)wrong("unknown verb \"%s\"", verb);
+}

@@ -1,0 +1,229 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# org.kvmtuned1 on a bus of its own: who may ask and who may change what; what
+# happens without a bus; hostile input. The guest is that of libvirt's test driver.
+set -u
+reason=
+[ "$(id -u)" = 0 ] || reason='needs root'
+for p in dbus-daemon busctl setpriv unshare cc pkg-config; do
+    [ -n "$reason" ] || command -v $p >/dev/null || reason="$p is not installed (make deps)"
+done
+[ -n "$reason" ] || [ -n "${HOST_DIR:-}" ] || unshare --mount --propagation private true 2>/dev/null || reason='no permission for a mount namespace'
+[ -z "$reason" ] || { echo "1..0 # SKIP $reason"; exit 0; }
+# A namespace of its own, for a group that may not be there.
+[ -n "${HOST_DIR:-}" ] || exec unshare --mount --propagation private env HOST_DIR="$(mktemp -d "${TMPDIR:-/tmp}/kvmtuned-bus.XXXXXX")" "$BASH" "$0"
+export HOST_DIR
+. "$(dirname "$0")/testlib.sh"
+. "$TEST_LIB/hostlib.sh"
+CTL=$(realpath -m "${KVMTUNECTL:-$TEST_LIB/../../build/kvmtunectl}")
+chmod 755 "$HOST_DIR"
+BUS_PID='' POLKIT_PID=''
+end_process() { [ -z "$1" ] || { kill "$1" && wait "$1"; } 2>/dev/null; }
+t_cleanup() {
+    end_process "$BUS_PID"
+    end_process "$POLKIT_PID"
+    rm -rf --one-file-system "$HOST_DIR"
+}
+trap t_finish EXIT
+trap 'exit 143' TERM INT HUP
+
+# Somebody, and somebody in libvirt's group. Where there is no such group, here is one.
+getent group libvirt >/dev/null || {
+    { cat /etc/group; echo 'libvirt:x:64056:'; } >"$HOST_DIR/group"
+    mount --bind "$HOST_DIR/group" /etc/group
+}
+readers=$(getent group libvirt | cut -d: -f3)
+nobody=65534
+as() { # as root|nobody|reader COMMAND...
+    local who=$1
+    shift
+    case $who in
+        root) "$@" ;;
+        nobody) setpriv --reuid "$nobody" --regid "$nobody" --clear-groups "$@" ;;
+        reader) setpriv --reuid "$nobody" --regid "$nobody" --groups "$readers" "$@" ;;
+    esac
+}
+
+# The system bus of Debian, with nothing on it but what is tested.
+cat >"$HOST_DIR/bus.conf" <<X
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type><listen>unix:path=$HOST_DIR/bus</listen><auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/><deny own="*"/><deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/><allow receive_type="method_return"/>
+    <allow receive_type="error"/><allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus"/>
+  </policy>
+  <policy user="root"><allow own="org.freedesktop.PolicyKit1"/><allow send_destination="org.freedesktop.PolicyKit1"/></policy>
+  <include>$(realpath "$TEST_LIB/../../conf/org.kvmtuned1.conf")</include>
+</busconfig>
+X
+export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$HOST_DIR/bus
+bus_start() {
+    rm -f "$HOST_DIR/bus"
+    dbus-daemon --config-file="$HOST_DIR/bus.conf" --nofork --nopidfile --nosyslog >"$HOST_DIR/bus.log" 2>&1 &
+    BUS_PID=$!
+    host_until 10 busctl --system --no-pager list >/dev/null 2>&1
+}
+bus_stop() { end_process "$BUS_PID"; BUS_PID=''; }
+call() { # call WHO METHOD [ARGS...]
+    local who=$1
+    shift
+    as "$who" busctl --system --no-pager --timeout=20 --allow-interactive-authorization=no call org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager "$@" >"$HOST_DIR/out" 2>"$HOST_DIR/err"
+}
+property() { busctl --system get-property org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager "$1" 2>/dev/null; }
+refused() { ! call "$@" && grep -qiE 'access denied|only root' "$HOST_DIR/err" && [ ! -s "$HOST_DIR/out" ]; }
+fails_with() { # fails_with TEXT WHO METHOD...
+    local text=$1
+    shift
+    ! call "$@" && grep -qi -- "$text" "$HOST_DIR/err"
+}
+ctl() { timeout 60 "$CTL" "$@" >"$HOST_DIR/out" 2>"$HOST_DIR/err"; }
+ctl_is() { # ctl_is STATUS ARGS...
+    local want=$1
+    shift
+    ctl "$@"
+    t_is "$want" echo $?
+}
+
+# --- without a bus, and when one comes ---------------------------------------------
+
+t_daemon_start --uri test:///default <<<''
+t_until "without a bus the daemon connects to libvirt" 10 t_log_has 'Connected to libvirt'
+t_until "... and says once that there is no bus" 5 t_log_has 'No system bus'
+t_ok "kvmtunectl says so, with status 3" ctl_is 3 status
+bus_start
+t_until "the daemon comes to a bus that is started later" 20 call root GetStatus
+bus_stop
+t_ok "the daemon outlives the bus" t_alive
+bus_start
+t_until "... and comes back to it" 20 call root GetStatus
+t_ok "it said only once that there was no bus" t_is 1 t_log_count 'No system bus'
+
+# --- who may what, without polkit ------------------------------------------------------
+
+introspected() { busctl --system introspect org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager | grep -q "^.ExplainGuest *method *s *a{sv}"; }
+t_ok "the interface can be introspected" introspected
+reads=("GetStatus" "ListGuests" "ExplainGuest s test" "GetSettings s test" "ListRules" "GetPlan b false" "GetSnapshot" "GetLog su test 5")
+changes=("Set sss test balloon.mode auto" "Unset ss test balloon.mode" "Pause" "Resume" "Reload" "Restore")
+for m in "${reads[@]}"; do
+    read -ra words <<<"$m"
+    t_ok "root: ${words[0]}" call root "${words[@]}"
+    t_ok "a member of libvirt's group: ${words[0]}" call reader "${words[@]}"
+    t_ok "anybody else is refused: ${words[0]}" refused nobody "${words[@]}"
+done
+for m in "${changes[@]}"; do
+    read -ra words <<<"$m"
+    t_ok "a member of libvirt's group is refused: ${words[0]}" refused reader "${words[@]}"
+    t_ok "anybody else is refused: ${words[0]}" refused nobody "${words[@]}"
+done
+untouched() { [ "$(property State)" = 's "running"' ] && ! t_log_has "by uid"; }
+t_ok "nothing of that came to pass" untouched
+takes_name() { as nobody busctl --system call org.freedesktop.DBus / org.freedesktop.DBus RequestName su org.kvmtuned1 4 >/dev/null 2>&1; }
+t_ok "nobody but root can be org.kvmtuned1" t_not takes_name
+for m in "${changes[@]}"; do
+    read -ra words <<<"$m"
+    t_ok "root: ${words[0]}" call root "${words[@]}"
+done
+t_ok "after restore it is paused" t_is 's "paused"' property State
+t_ok "who did it is in the journal" t_log_has 'test: Set balloon.mode to "auto" until reload, by uid 0'
+
+# --- with polkit ---------------------------------------------------------------------------
+
+read -ra flags <<<"$(pkg-config --cflags --libs libsystemd)"
+t_ok "the mock of polkit compiles" cc -o "$HOST_DIR/polkit" "$TEST_LIB/mock-polkit.c" "${flags[@]}"
+: >"$HOST_DIR/answers"
+"$HOST_DIR/polkit" "$HOST_DIR/answers" "$HOST_DIR/asked" &
+POLKIT_PID=$!
+polkit_is_there() { busctl --system list 2>/dev/null | grep -q org.freedesktop.PolicyKit1; }
+host_until 10 polkit_is_there
+asked() { tail -n 1 "$HOST_DIR/asked" 2>/dev/null | cut -d' ' -f1,3; }
+answer() { printf '%s\n' "$@" >"$HOST_DIR/answers"; }
+
+t_ok "whom polkit does not know is refused" refused nobody ListGuests
+t_ok "... it was asked for the right to read, and not to bother the user" t_is 'org.kvmtuned1.read 0' asked
+answer 'org.kvmtuned1.read yes'
+t_ok "whom polkit allows to read can read" call nobody ListGuests
+t_ok "... and change nothing" refused nobody Resume
+t_ok "... which was another question" t_is 'org.kvmtuned1.manage 0' asked
+answer 'org.kvmtuned1.manage yes'
+t_ok "whom polkit allows to manage can" call nobody Resume
+t_ok "... it is done" t_is 's "running"' property State
+t_ok "... and told with the user's number" t_log_has "Resumed, by uid $nobody"
+answer 'org.kvmtuned1.manage challenge'
+t_ok "who would have to give a password is told" fails_with 'authentication' nobody Pause
+as nobody busctl --system --allow-interactive-authorization=yes call org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager Pause >/dev/null 2>&1
+t_ok "... and polkit may ask for one when the caller allows it" t_is 'org.kvmtuned1.manage 1' asked
+t_ok "nothing was paused" t_is 's "running"' property State
+
+answer 'org.kvmtuned1.read never'
+waiting=()
+for ((i = 0; i < 40; i++)); do
+    as nobody busctl --system --timeout=15 call org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager ListGuests >/dev/null 2>>"$HOST_DIR/flood" &
+    waiting+=($!)
+done
+t_until "one user's many questions find an end" 15 grep -q 'Too many requests' "$HOST_DIR/flood"
+t_ok "... while others are answered" call reader ListGuests
+kill "${waiting[@]}" 2>/dev/null
+wait "${waiting[@]}" 2>/dev/null
+end_process "$POLKIT_PID"
+POLKIT_PID=''
+t_ok "without polkit again, refused" refused nobody ListGuests
+
+# --- hostile input -----------------------------------------------------------------------------
+
+long=$(printf 'x%.0s' {1..5000})
+t_ok "a guest that is not there" fails_with 'no running guest' root ExplainGuest s nix
+t_ok "a name of 5,000 letters" fails_with 'more than 1024' root ExplainGuest s "$long"
+t_ok "a name that is a format" fails_with '%s%n' root ExplainGuest s '%s%n'
+t_ok "a setting that is not there" fails_with 'There is no setting' root Set sss '' ksm.nix 1
+t_ok "a setting without a dot" fails_with 'There is no setting' root Set sss '' ksm 1
+t_ok "a value that is wrong" fails_with 'is not known' root Set sss '' ksm.mode often
+t_ok "a value out of range" fails_with 'out of range' root Set sss '' ksm.start '101 %'
+t_ok "a value that contradicts another" fails_with 'would not be above' root Set sss '' ksm.start '90 %'
+t_ok "a host's setting for a guest" fails_with 'setting of the host' root Set sss test ksm.mode on
+t_ok "a setting of the daemon itself" fails_with 'only be set in the policy file' root Set sss '' daemon.uri test:///x
+t_ok "taking back what was not set" fails_with 'was not set' root Unset ss '' ksm.mode
+t_ok "wrong types" fails_with 'invalid' root ExplainGuest u 5
+t_ok "a method that is not there" fails_with 'unknown' root Destroy
+t_ok "the daemon lives on" t_alive
+
+# --- kvmtunectl ----------------------------------------------------------------------------------
+
+t_ok "kvmtunectl status" ctl_is 0 status
+t_ok "... names the state" grep -q 'running' "$HOST_DIR/out"
+guests_json() { "$CTL" guests --json | jq -e '.[0].name == "test"' >/dev/null; }
+t_ok "kvmtunectl guests --json is JSON" guests_json
+t_ok "kvmtunectl explain" ctl_is 0 explain test
+t_ok "kvmtunectl explain by UUID" ctl_is 0 explain "$("$CTL" guests --json | jq -r '.[0].uuid')"
+t_ok "a guest that is not there: status 5" ctl_is 5 explain nix
+t_ok "an unknown verb: status 2" ctl_is 2 frobnicate
+t_ok "too few arguments: status 2" ctl_is 2 set ksm.mode
+as nobody "$CTL" guests >"$HOST_DIR/out" 2>"$HOST_DIR/err"
+t_ok "not allowed: status 4" t_is 4 echo $?
+t_ok "kvmtunectl set, a value of several words" ctl_is 0 --guest test set balloon.minimum 30 %
+in_force() { "$CTL" settings test | grep -q '^balloon.minimum *30 % *runtime by uid 0$'; }
+t_ok "... is in force, and says where it comes from" in_force
+told() { "$CTL" explain test | grep -q 'test: Set balloon.minimum'; }
+t_ok "... and is in what is explained" told
+t_ok "kvmtunectl reload" ctl_is 0 reload
+t_ok "... forgets what was set" t_not in_force
+echo 'ksm: { mode = "often"; };' >"$HOST_DIR/kvmtuned.conf"
+t_ok "a faulty policy: status 1" ctl_is 1 reload
+t_ok "... with file and line" grep -q 'kvmtuned.conf:1: .*often' "$HOST_DIR/err"
+plan_json() { "$CTL" plan --json | jq -e '.actions | length >= 0' >/dev/null; }
+t_ok "kvmtunectl plan --json is JSON" plan_json
+"$CTL" snapshot >"$HOST_DIR/snapshot"
+t_config <<<''
+t_ok "kvmtunectl snapshot reads back" ctl_is 0 guests --snapshot "$HOST_DIR/snapshot" --config "$HOST_DIR/kvmtuned.conf"
+t_ok "... with the guest" grep -q '^test ' "$HOST_DIR/out"
+t_ok "kvmtunectl monitor draws once where there is no terminal" ctl_is 0 monitor
+t_ok "SIGTERM ends the daemon" t_daemon_stop
+t_ok "then kvmtunectl says that it does not run: status 3" ctl_is 3 status
+t_ok "... and how to start it" grep -q 'systemctl start kvmtuned' "$HOST_DIR/err"
+t_done
