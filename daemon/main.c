@@ -4,20 +4,14 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <locale.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 
 #include "cmd_advise.h"
 #include "cmd_plan.h"
 #include "cmd_rules.h"
 #include "cmd_test_policy.h"
-#include "log.h"
-#include "manager.h"
-
-#define DEFAULT_CONFIG SYSCONFDIR "/kvmtuned/kvmtuned.conf"
-#define DEFAULT_STATE LOCALSTATEDIR "/lib/kvmtuned/state"
+#include "cmd_topology.h"
+#include "run.h"
 
 static void print_help(void) {
         (void)printf("kvmtuned [OPTIONS]                 tune this host's KVM guests until SIGTERM\n"
@@ -30,6 +24,8 @@ static void print_help(void) {
                      "                                   print which rules hold, and the settings that follow\n"
                      "kvmtuned test-policy [--config FILE] FILE...\n"
                      "                                   run an administrator's tests of a policy\n"
+                     "kvmtuned topology [--svg] [--all] [--snapshot FILE] [--state FILE]\n"
+                     "                                   draw a host and who is where on it\n"
                      "\n"
                      "  --config FILE          policy file (" DEFAULT_CONFIG ")\n"
                      "  --check-config [FILE]  check the policy file and exit\n"
@@ -60,37 +56,6 @@ static int check_config(const char *path) {
         }
         (void)printf("%s: OK (%zu guests entries, %zu rules)\n", path, config->n_guests, config->n_rules);
         return EXIT_SUCCESS;
-}
-
-/* All signals wait for the event loop; the threads of libvirt inherit the mask. */
-static int block_signals(void) {
-        sigset_t mask;
-
-        if (sigfillset(&mask) < 0)
-                return -errno;
-        /* Faults must still end the process where they happen. */
-        (void)sigdelset(&mask, SIGSEGV);
-        (void)sigdelset(&mask, SIGBUS);
-        (void)sigdelset(&mask, SIGFPE);
-        (void)sigdelset(&mask, SIGILL);
-        (void)sigdelset(&mask, SIGABRT);
-        return -pthread_sigmask(SIG_BLOCK, &mask, NULL);
-}
-
-static int run(const Options *options) {
-        _cleanup_(manager_freep) Manager *m = NULL;
-        int r;
-
-        log_open();
-        if (options->verbose)
-                log_set_max_level(LOG_DEBUG);
-        r = block_signals();
-        if (r < 0)
-                return log_error_errno(r, "Failed to block signals");
-        r = manager_new(options, &m);
-        if (r < 0)
-                return r;
-        return manager_run(m);
 }
 
 /* 1 = an option that ends the program was handled with *ret_status. */
@@ -178,6 +143,8 @@ int main(int argc, char **argv) {
                 return cmd_rules(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "test-policy"))
                 return cmd_test_policy(argc - 1, argv + 1);
+        if (argc > 1 && streq(argv[1], "topology"))
+                return cmd_topology(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "record")) {
                 options.mode = RUN_RECORD;
                 argv[1] = argv[0];
@@ -194,6 +161,6 @@ int main(int argc, char **argv) {
         if (r > 0)
                 return status;
         default_config(&options);
-        r = run(&options);
+        r = run_manager(&options);
         return r < 0 ? EXIT_FAILURE : r;
 }

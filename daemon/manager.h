@@ -49,6 +49,9 @@ typedef struct Options {
         const char *uri;        /* NULL: from the configuration */
         bool dry_run;
         bool verbose;
+        /* RUN_RECORD: gets what was observed and returns the exit status; NULL: the snapshot is printed. */
+        int (*recorded)(const Snapshot *snapshot, const State *state, const Config *config, void *userdata);
+        void *recorded_userdata;
 } Options;
 
 /* What the daemon keeps about one guest besides its part of the snapshot. */

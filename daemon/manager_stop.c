@@ -191,6 +191,9 @@ static int finish_record(sd_event_source *s, uint64_t usec, void *userdata) {
         (void)s;
         (void)usec;
         manager_observe(m);
+        if (m->options.recorded)
+                return sd_event_exit(m->event, m->options.recorded(m->snapshot, m->state, m->config,
+                                                                   m->options.recorded_userdata));
         r = snapshot_format(m->snapshot, &text);
         if (r < 0)
                 return sd_event_exit(m->event, log_error_errno(r, "Failed to write the snapshot"));

@@ -243,7 +243,9 @@ static int load_distances(SnapLoader *l, const config_setting_t *group, Topology
         return 0;
 }
 
+/* Of plain lists, those that are offline may be left out: nothing is known of them but the number. */
 static int take_offline(SnapLoader *l, const config_setting_t *group, Topology *t) {
+        bool lists = config_setting_get_member(group, "nodes");
         IdSet offline = IDSET_EMPTY;
         size_t kept = 0;
         int r;
@@ -251,9 +253,10 @@ static int take_offline(SnapLoader *l, const config_setting_t *group, Topology *
         r = snap_load_value(l, group, "offline", SNAP_SET, &offline);
         if (r <= 0 || idset_is_empty(&offline))
                 return r;
-        if (!idset_is_subset(&offline, &t->online))
+        if (!lists && !idset_is_subset(&offline, &t->online))
                 setting_error(&l->errors, config_setting_get_member(group, "offline"),
                               "offline has CPUs that the topology does not have");
+        t->offline = offline;
         t->online = idset_minus(&t->online, &offline);
         if (idset_is_empty(&t->online))
                 setting_error(&l->errors, config_setting_get_member(group, "offline"), "no CPU is left online");

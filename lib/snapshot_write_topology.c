@@ -62,11 +62,11 @@ static int put_node_sizes(SnapWriter *w, const Topology *t) {
         return 0;
 }
 
-static int put_isolated(SnapWriter *w, const Topology *t) {
-        if (idset_is_empty(&t->isolated))
+static int put_set(SnapWriter *w, const char *key, const IdSet *set) {
+        if (idset_is_empty(set))
                 return 0;
         snap_write_indent(w);
-        return snap_write_key_set(w, "isolated", &t->isolated, ";\n");
+        return snap_write_key_set(w, key, set, ";\n");
 }
 
 /* @back is what the synthetic description reads back to. */
@@ -87,7 +87,7 @@ static int put_synthetic(SnapWriter *w, const Topology *t, const Topology *back)
         }
         if (!distances)
                 put_distances(w, t);
-        r = put_isolated(w, t);
+        r = put_set(w, "isolated", &t->isolated);
         if (r < 0)
                 return r;
         snap_write_close_group(w);
@@ -160,7 +160,10 @@ static int put_lists(SnapWriter *w, const Topology *t) {
         if (r < 0)
                 return r;
         put_distances(w, t);
-        r = put_isolated(w, t);
+        r = put_set(w, "offline", &t->offline);
+        if (r < 0)
+                return r;
+        r = put_set(w, "isolated", &t->isolated);
         if (r < 0)
                 return r;
         snap_write_close_group(w);
@@ -173,7 +176,8 @@ int snap_write_topology(SnapWriter *w, const Topology *t) {
 
         if (!t)
                 return 0;
-        if (t->synthetic) {
+        /* Of an offline CPU only plain lists can say that it is in no node. */
+        if (t->synthetic && idset_is_empty(&t->offline)) {
                 r = topology_load_synthetic(t->synthetic, &back);
                 if (r == -ENOMEM)
                         return r;

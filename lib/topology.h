@@ -31,6 +31,7 @@ typedef struct TopologyCpu {
 typedef struct Topology {
         IdSet online;             /* every CPU that can run a thread */
         IdSet isolated;           /* of them: isolcpus= or an isolated cpuset partition */
+        IdSet offline;            /* CPUs that are there and switched off; in no other field */
         TopologyCpu *cpus;        /* sorted by id, the online ones */
         size_t n_cpus;
         TopologyNode *nodes;      /* sorted by id */

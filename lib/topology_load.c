@@ -395,6 +395,20 @@ static int read_isolated(int root_fd, Topology *t) {
         return 0;
 }
 
+/* A kernel without the list has none offline that anybody could know of. */
+static int read_offline(int root_fd, Topology *t) {
+        _cleanup_free_ char *text = NULL;
+        IdSet present;
+        int r;
+
+        r = sysfs_read(root_fd, "sys/devices/system/cpu/present", &text, NULL);
+        if (r == -ENOMEM)
+                return r;
+        if (r >= 0 && idset_parse(text, &present) >= 0)
+                t->offline = idset_minus(&present, &t->online);
+        return 0;
+}
+
 /* hwloc takes another root from the environment only. */
 static int load_below(hwloc_topology_t h, const char *fsroot) {
         _cleanup_free_ char *saved = NULL;
@@ -439,6 +453,9 @@ int topology_load(int root_fd, const char *fsroot, Topology **ret) {
         if (r < 0)
                 return r;
         r = read_isolated(root_fd, t);
+        if (r < 0)
+                return r;
+        r = read_offline(root_fd, t);
         if (r < 0)
                 return r;
         r = describe(h, t);

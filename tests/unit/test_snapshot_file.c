@@ -31,6 +31,7 @@ static char *format(const Snapshot *s) {
 static void assert_same_topology(const Topology *a, const Topology *b) {
         ck_assert(idset_equal(&a->online, &b->online));
         ck_assert(idset_equal(&a->isolated, &b->isolated));
+        ck_assert(idset_equal(&a->offline, &b->offline));
         ck_assert_uint_eq(a->n_cpus, b->n_cpus);
         ck_assert_mem_eq(a->cpus, b->cpus, a->n_cpus * sizeof(*a->cpus));
         ck_assert_uint_eq(a->n_nodes, b->n_nodes);
@@ -337,6 +338,8 @@ static Snapshot *random_snapshot(uint64_t *state) {
         ck_assert_int_eq(topology_load_synthetic(topologies[pick(state, ELEMENTSOF(topologies))], &s->topology), 0);
         if (pick(state, 2))
                 s->topology->isolated = idset_of(s->topology->cpus[0].id);
+        if (pick(state, 3) == 0)
+                s->topology->offline = idset_of(100);
         if (pick(state, 2))
                 s->topology->distances[s->topology->n_nodes - 1] = 31;
         if (pick(state, 2))

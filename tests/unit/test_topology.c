@@ -299,6 +299,7 @@ START_TEST(another_machine_below_a_root) {
         ck_assert_ptr_null(getenv("HWLOC_FSROOT"));
         assert_set("online", &t->online, "1-2,6,9");
         assert_set("isolated", &t->isolated, "6");
+        assert_set("offline", &t->offline, "0,3-5,7-8");
         ck_assert_uint_eq(t->n_nodes, 3);
         ck_assert_uint_eq(t->nodes[2].id, 33);
         assert_set("node 0", &t->nodes[0].cpus, "1-2");
