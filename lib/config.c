@@ -160,10 +160,40 @@ static bool glob_matches(const char *pattern, const char *text) {
         return !pattern || (text && fnmatch(pattern, text, 0) == 0);
 }
 
+/* A maximum of 0 is none. */
+static bool is_between(uint64_t value, uint64_t minimum, uint64_t maximum) {
+        return value >= minimum && (maximum == 0 || value <= maximum);
+}
+
+/* As long as its memory has not been looked at: where it is bound to. */
+static bool is_on_node(const Guest *g, unsigned node) {
+        uint64_t here = 0, sum = 0;
+
+        for (size_t i = 0; i < g->n_node_memory; i++) {
+                sum = u64_add(sum, g->node_memory[i].bytes);
+                if (g->node_memory[i].node == node)
+                        here = g->node_memory[i].bytes;
+        }
+        if (sum > 0)
+                return here > sum / 2;
+        return idset_count(&g->numatune_nodes) == 1 && idset_contains(&g->numatune_nodes, node);
+}
+
+static bool size_matches(const GuestSelector *s, const Guest *g) {
+        if ((s->memory_at_least != 0 || s->memory_at_most != 0) &&
+            (g->max_bytes == UNKNOWN_U64 || !is_between(g->max_bytes, s->memory_at_least, s->memory_at_most)))
+                return false;
+        return is_between(g->n_vcpus, s->vcpus_at_least, s->vcpus_at_most);
+}
+
 bool guest_selector_matches(const GuestSelector *s, const Guest *g) {
         if (s->uuid && strcasecmp(s->uuid, g->uuid) != 0)
                 return false;
         if (s->class && !streq_ptr(s->class, g->class))
+                return false;
+        if (s->balloon != SELECT_ANY && (s->balloon == SELECT_WITH) != g->balloon_device)
+                return false;
+        if (!size_matches(s, g) || (s->has_node && !is_on_node(g, s->node)))
                 return false;
         return glob_matches(s->name, g->name) && glob_matches(s->title, g->title);
 }

@@ -152,12 +152,19 @@ typedef struct SettingLayer {
         size_t n, keys_capacity, values_capacity;
 } SettingLayer;
 
+typedef enum SelectBalloon { SELECT_ANY, SELECT_WITH, SELECT_WITHOUT } SelectBalloon;
+
 /* All given fields must match; an empty selector matches every guest. */
 typedef struct GuestSelector {
         char *name;                     /* fnmatch(3) glob */
         char *uuid;
         char *class;
         char *title;                    /* glob */
+        uint64_t memory_at_least, memory_at_most;       /* of its maximum, bytes; 0: any */
+        unsigned vcpus_at_least, vcpus_at_most;         /* of its maximum; 0: any */
+        bool has_node;                  /* more than half of its memory is on this node */
+        unsigned node;
+        SelectBalloon balloon;          /* a virtio balloon device */
 } GuestSelector;
 
 typedef struct GuestOverride {

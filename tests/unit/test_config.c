@@ -308,18 +308,36 @@ static const struct {
         { "uuid, other", { .uuid = (char *)"4dea22b3-1d52-d8f3-2516-782e98ab3fa1" }, false },
         { "class", { .class = (char *)"db" }, true },
         { "class is no glob", { .class = (char *)"d*" }, false },
+        { "memory, at least", { .memory_at_least = 8 * GIB }, true },
+        { "memory, at least a byte more", { .memory_at_least = 8 * GIB + 1 }, false },
+        { "memory, at most", { .memory_at_most = 8 * GIB }, true },
+        { "memory, at most a byte less", { .memory_at_most = 8 * GIB - 1 }, false },
+        { "memory, both", { .memory_at_least = GIB, .memory_at_most = 16 * GIB }, true },
+        { "vCPUs, at least", { .vcpus_at_least = 4 }, true },
+        { "vCPUs, at least one more", { .vcpus_at_least = 5 }, false },
+        { "vCPUs, at most", { .vcpus_at_most = 4 }, true },
+        { "vCPUs, at most one less", { .vcpus_at_most = 3 }, false },
+        { "node with most of its memory", { .has_node = true, .node = 1 }, true },
+        { "node with the rest of it", { .has_node = true, .node = 0 }, false },
+        { "node with none of it", { .has_node = true, .node = 2 }, false },
+        { "with a balloon", { .balloon = SELECT_WITH }, true },
+        { "without a balloon", { .balloon = SELECT_WITHOUT }, false },
         { "all fields must match: they do", { .name = (char *)"db-*", .class = (char *)"db" }, true },
         { "all fields must match: one does not", { .name = (char *)"db-*", .class = (char *)"web" }, false },
 };
 
 START_TEST(selector_matches) {
         char name[] = "db-12", title[] = "Sales/EU", class[] = "db";
-        Guest g = { .uuid = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0", .name = name, .title = title, .class = class };
-        Guest bare = { .name = name };
+        GuestNodeMemory memory[] = { { 0, 1000 }, { 1, 1001 } };
+        Guest g = { .uuid = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0", .name = name, .title = title, .class = class,
+                    .max_bytes = 8 * GIB, .n_vcpus = 4, .node_memory = memory, .n_node_memory = 2,
+                    .balloon_device = true };
+        Guest bare = { .name = name, .max_bytes = UNKNOWN_U64 };
 
         ck_assert_msg(guest_selector_matches(&selector_rows[_i].selector, &g) == selector_rows[_i].want, "%s",
                       selector_rows[_i].name);
-        if (selector_rows[_i].selector.title || selector_rows[_i].selector.class)
+        if (selector_rows[_i].selector.title || selector_rows[_i].selector.class ||
+            selector_rows[_i].selector.memory_at_most || selector_rows[_i].selector.has_node)
                 ck_assert(!guest_selector_matches(&selector_rows[_i].selector, &bare));
 }
 END_TEST
