@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs inside the lab VM. kernel.numa_balancing: the kernel asks a capability of
 # whoever writes it that the service has not; a unit of its own does the write.
+# Time limit: 300 s
+# Takes: 60 s
 # shellcheck source=/dev/null
 . /lab/lib/lab-lib.sh
 # shellcheck source=lab-kvmtuned.sh

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # lab-kvmtuned.sh - what the scenes share: kvmtuned installed as an
 # administrator would, and where the kernel and the journal hold what it did.
-# Read in after lab-lib.sh, inside the VM, in /lab/in.
+# Read in after lab-lib.sh, inside the VM, in /lab/in. The journal is that of this
+# scene: others may have run before it in the same VM.
 
 config=/etc/kvmtuned/kvmtuned.conf
 action_done=799d65b8ed064af9b0b564d6f5959894
 memory_moved=3b8ba9679186494b936af143f9a5e54a
 move_gained=70cb2817a37c464b82298b3b1aa9950e
 move_not_gained=bb1874d0552545c6b3df6f881f95797b
+# Not a cursor: --after-cursor= loses the first entry that matches when its own does not (systemd 252).
+since=@$EPOCHREALTIME
 
 # The kernel's own balancer is off unless a scene says otherwise: one balancer at a time.
 install_kvmtuned() {
@@ -64,16 +67,21 @@ remote_below() { [ "$(remote "$1")" -lt "$2" ]; }
 remote_of_all() { lab_probe -i 0 | jq -r '.guests | (map(.mib * .remote_allowed) | add) / (map(.mib) | add) * 1000 | floor'; }
 
 # --- the journal ------------------------------------------------------------------
-entries() { journalctl -b --no-pager -o json -u kvmtuned.service "$@"; }
+entries() { journalctl -b --since="$since" --no-pager -o json -u kvmtuned.service "$@"; }
 has_entry() { [ -n "$(entries "$@" | head -n 1)" ]; }
+verdict() { # verdict GUEST: what became of its move, as the journal has it
+        entries MESSAGE_ID=$move_gained KVMTUNED_GUEST="$1"
+        entries MESSAGE_ID=$move_not_gained KVMTUNED_GUEST="$1"
+}
+has_verdict() { [ -n "$(verdict "$1")" ]; }
 count_entries() { entries "$@" | wc -l; }
 no_repeats() { [ -z "$(entries "$@" | jq -r .KVMTUNED_GUEST | sort | uniq -d)" ]; } # at most one a guest
 no_errors() { # no_errors [MESSAGE_ID that may be there]
-        ! journalctl -b -o json -u kvmtuned -p err | grep -v "${1:-no such id}" | grep -q .
+        ! entries -p err | grep -v "${1:-no such id}" | grep -q .
 }
 keep_journal() {
-        lab_journal kvmtuned.service >"$LAB_OUT/kvmtuned.json"
-        journalctl -b --no-pager -x -u kvmtuned.service >"$LAB_OUT/kvmtuned.txt"
+        entries >"$LAB_OUT/kvmtuned.json"
+        journalctl -b --since="$since" --no-pager -x -u kvmtuned.service >"$LAB_OUT/kvmtuned.txt"
         lab_collect
 }
 
