@@ -10,6 +10,8 @@
 
 #include "sim.h"
 
+#include "record.h"
+
 /* As in daemon/effects.c. */
 #define RETRY_USEC (30 * USEC_PER_SEC)
 #define RETRY_DOUBLINGS 6U
@@ -74,26 +76,17 @@ static void carry_out(Sim *s, SimGuest *g, const Action *a) {
                 s->metrics.pins++;
         }
         /* What it may use now is not what it was counted with. */
-        if (owned && streq(owned->original, a->new_value))
+        if (sim_record_done(s->engine.state, a))
                 s->engine.exact = false;
-        if (owned && streq(owned->original, a->new_value))
-                state_disown(s->engine.state, a->kind, a->uuid, a->index);
 }
 
 static void fail(Sim *s, SimGuest *g, const Action *a, bool recorded) {
-        Owned *o = state_find_owned(s->engine.state, a->kind, a->uuid, a->index);
         SimRetry *retry = retry_of(s, g, a->kind);
 
         s->engine.exact = false;
         sim_story(s, "  %s %s %u fails", action_kind_to_string(a->kind), g->name, a->index);
-        if (recorded && o && streq(o->ours, a->new_value)) {
-                if (!o->previous)
-                        state_disown(s->engine.state, a->kind, a->uuid, a->index);
-                else {
-                        free(o->ours);
-                        o->ours = TAKE_PTR(o->previous);
-                }
-        }
+        if (recorded)
+                sim_record_failed(s->engine.state, a);
         if (retry->until_usec > s->snapshot->now_usec)
                 return;
         retry->until_usec = s->snapshot->now_usec + (RETRY_USEC << MIN(retry->failures, RETRY_DOUBLINGS));
@@ -138,17 +131,6 @@ static void execute(Sim *s, SimGuest *g, const Action *a, bool recorded) {
         }
 }
 
-/* Whether the record was changed. */
-static bool own(SimEngine *e, const Action *a) {
-        const Owned *o = state_find_owned(e->state, a->kind, a->uuid, a->index);
-
-        if (o && (streq(o->original, a->new_value) || streq(o->ours, a->new_value)))
-                return false;
-        if (state_own(e->state, a) < 0)
-                abort();
-        return a->kind != ACTION_MOVE_MEMORY;
-}
-
 static bool may_do(Sim *s, const SimGuest *g, const Action *a) {
         return !is_pending(&s->engine, a) && retry_of(s, g, a->kind)->until_usec <= s->snapshot->now_usec;
 }
@@ -172,7 +154,7 @@ static void apply(Sim *s, const Plan *plan) {
 
                 chosen[i] = g && may_do(s, g, &plan->actions[i]);
                 s->engine.exact = s->engine.exact && chosen[i];
-                recorded[i] = chosen[i] && own(&s->engine, &plan->actions[i]);
+                recorded[i] = chosen[i] && sim_record_own(s->engine.state, &plan->actions[i]);
         }
         for (size_t i = 0; i < plan->n_actions && !s->violation; i++)
                 if (chosen[i])

@@ -9,9 +9,8 @@
 #include "sim.h"
 
 #include <getopt.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "jobs.h"
 
 #define DEFAULT_SEEDS 5000U
 #define SHOWN_FAILURES 20U
@@ -46,53 +45,32 @@ static bool run_seed(uint64_t seed, bool verbose, Totals *t) {
         return good;
 }
 
-/* Each process takes every @jobs'th seed; its totals come back through a pipe. */
-static Totals run_share(uint64_t first, uint64_t n, unsigned jobs, unsigned share) {
-        Totals t = { 0 };
-
-        for (uint64_t i = share; i < n; i += jobs)
-                (void)run_seed(first + i, false, &t);
-        (void)fflush(stdout);
-        return t;
+static void run_quietly(uint64_t seed, void *totals) {
+        (void)run_seed(seed, false, totals);
 }
 
-static void add_totals(Totals *sum, const Totals *t) {
-        sum->n += t->n;
-        sum->failed += t->failed;
-        sum->late += t->late;
-        sum->sum.guest_hours += t->sum.guest_hours;
-        sum->sum.relocations += t->sum.relocations;
-        sum->sum.moves += t->sum.moves;
-        sum->sum.returns += t->sum.returns;
-        sum->sum.pins += t->sum.pins;
-}
+static void add_totals(void *sum, const void *totals) {
+        const Totals *t = totals;
+        Totals *s = sum;
 
-static Totals run_all(uint64_t first, uint64_t n, unsigned jobs) {
-        Totals sum = { 0 }, t;
-        int fds[2];
-
-        if (jobs <= 1)
-                return run_share(first, n, 1, 0);
-        if (pipe(fds) < 0)
-                exit(EXIT_FAILURE);
-        (void)fflush(stdout);
-        for (unsigned i = 0; i < jobs; i++)
-                if (fork() == 0) {
-                        t = run_share(first, n, jobs, i);
-                        _exit(write(fds[1], &t, sizeof(t)) == sizeof(t) ? 0 : 1);
-                }
-        (void)close(fds[1]);
-        while (read(fds[0], &t, sizeof(t)) == sizeof(t))
-                add_totals(&sum, &t);
-        while (wait(NULL) > 0)
-                ;
-        return sum;
+        s->n += t->n;
+        s->failed += t->failed;
+        s->late += t->late;
+        s->sum.guest_hours += t->sum.guest_hours;
+        s->sum.relocations += t->sum.relocations;
+        s->sum.moves += t->sum.moves;
+        s->sum.returns += t->sum.returns;
+        s->sum.pins += t->sum.pins;
 }
 
 static int report(uint64_t first, uint64_t n, unsigned jobs) {
-        Totals t = run_all(first, n, jobs);
-        bool good = t.failed == 0 && t.n == n;
+        SimJobs j = { .first = first, .n = n, .jobs = jobs, .size = sizeof(Totals), .run = run_quietly,
+                      .add = add_totals };
+        Totals t = { 0 };
+        bool good;
 
+        sim_jobs(&j, &t);
+        good = t.failed == 0 && t.n == n;
         if (t.n != n)
                 (void)printf("# %llu of them ended the program\n", (unsigned long long)(n - t.n));
         (void)printf("# %.0f guest hours, %u pins, %u guests given other nodes, %u memory moves, %u returns\n",

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "sim.h"
+#include "random.h"
+
+#include <stdlib.h>
 
 /* splitmix64 (S. Vigna, public domain). */
 uint64_t sim_random(SimRandom *r) {

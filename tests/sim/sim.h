@@ -19,6 +19,7 @@
  *   check.c      what must hold after each decision
  *   run.c        the loop over the intervals
  *   main.c       options, TAP, the table
+ *   random.c, jobs.c, record.c     seeds, many of them at once, ownership: also for tests/sim-memory
  *
  * CPU time is a double in units of one CPU, memory is bytes, time is usec. A
  * node is named by its index in the topology, except where it says id.
@@ -28,21 +29,7 @@
 #include <stdio.h>
 
 #include "../../lib/policy.h"
-
-/* ---- randomness ---- */
-
-typedef struct SimRandom {
-        uint64_t state;
-} SimRandom;
-
-uint64_t sim_random(SimRandom *r);
-/* 0 .. n-1. */
-unsigned sim_pick(SimRandom *r, unsigned n);
-/* One time in @n. */
-bool sim_one_in(SimRandom *r, unsigned n);
-/* 0 .. 1, the same for the same arguments: randomness of a place in time. */
-double sim_hash_unit(uint64_t seed, uint64_t a, uint64_t b);
-void *sim_alloc(size_t n, size_t size);
+#include "random.h"
 
 /* ---- guests ---- */
 
