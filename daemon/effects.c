@@ -65,6 +65,15 @@ static bool is_owned_kind(ActionKind kind) {
         return kind != ACTION_MOVE_MEMORY;
 }
 
+/*
+ * Giving back, or repeating what is on record already: nothing new to write
+ * down. Except that a balloon takes its time: where it was sent is on record
+ * until it is there, also when that is where it came from.
+ */
+static bool is_on_record(const Owned *o, const Action *a) {
+        return streq(o->ours, a->new_value) || (a->kind != ACTION_SET_BALLOON && streq(o->original, a->new_value));
+}
+
 /* 1: the record was changed. */
 static int own(Manager *m, const Action *a) {
         const Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
@@ -72,8 +81,7 @@ static int own(Manager *m, const Action *a) {
 
         if (!is_owned_kind(a->kind))
                 return 0;
-        /* Giving back, or repeating what is on record already: nothing new to write down. */
-        if (o && (streq(o->original, a->new_value) || streq(o->ours, a->new_value)))
+        if (o && is_on_record(o, a))
                 return 0;
         r = state_own(m->state, a);
         return r < 0 ? r : 1;
@@ -208,7 +216,9 @@ static void note_success(Manager *m, const Action *a) {
 
         if (slot && slot->retry_usec[a->kind] <= manager_now(m))
                 slot->failures[a->kind] = 0;
-        if (o && streq(o->original, a->new_value)) {
+        /* Of a balloon that runs on, the policy says when it is there. */
+        if (o && streq(o->original, a->new_value) &&
+            (a->kind != ACTION_SET_BALLOON || m->stopping || m->options.mode == RUN_RESTORE)) {
                 state_disown(m->state, a->kind, a->uuid, a->index);
                 m->state_dirty = true;
         }

@@ -175,7 +175,9 @@ static int explain_off(BalloonDecision *d, BalloonGuest *b) {
         if (b->mode != BALLOON_OFF || !b->owned || b->purpose != BALLOON_NOTHING)
                 return 0;
         if (balloon_is_at(b->current, MIN(b->original, b->maximum))) {
-                state_disown(d->context->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
+                /* One that has not moved yet is called back when we stop. */
+                if (b->memo->balloon_target_bytes == 0 || balloon_is_at(b->memo->balloon_target_bytes, b->original))
+                        state_disown(d->context->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
                 return 0;
         }
         if (b->said || (!b->blocked && !b->distress))

@@ -13,6 +13,9 @@
  *                be a guest that reboots (its driver comes back and inflates
  *                again), which gets 60 s.
  *
+ * On the way back to its original size it stays on record until it is there,
+ * so that nobody takes a size in between for the original.
+ *
  * balloon_stuck_until_usec with balloon_stuck = 0 is a hold set by
  * policy_balloon_guest.c: no shrinking until then.
  *
@@ -31,6 +34,7 @@
 #define SET_ASIDE_USEC (60 * USEC_PER_SEC)
 #define SET_ASIDE_DOUBLINGS 6U
 #define REBOOT_USEC (60 * USEC_PER_SEC)
+#define LET_GO_USEC (5 * USEC_PER_MINUTE)
 
 static int taken_over(PolicyContext *c, BalloonGuest *b) {
         char now[FORMAT_BYTES_MAX], ours[FORMAT_BYTES_MAX];
@@ -128,6 +132,17 @@ static void adopt_request(const PolicyContext *c, BalloonGuest *b) {
         m->balloon_set_usec = MAX(m->balloon_set_usec, UINT64_C(1));
 }
 
+/* It is where it was before our first change, and has been for a while: what was given a short time ago stays known. */
+static void let_go(PolicyContext *c, BalloonGuest *b) {
+        uint64_t since = u64_sub(c->snapshot->now_usec, b->memo->balloon_set_usec);
+
+        if (b->memo->balloon_target_bytes != 0 || !balloon_is_at(b->ours, b->original) ||
+            !balloon_is_at(b->current, b->original) || since < LET_GO_USEC || b->mode == BALLOON_TARGET)
+                return;
+        b->owned = false;
+        state_disown(c->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
+}
+
 int balloon_guest_watch(PolicyContext *c, BalloonGuest *b) {
         const Owned *owned = state_find_owned(c->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
         uint64_t before = 0;
@@ -157,5 +172,6 @@ int balloon_guest_watch(PolicyContext *c, BalloonGuest *b) {
                 watch_moving(c, b);
         else if (watch_resting(c, b))
                 return taken_over(c, b);
+        let_go(c, b);
         return 0;
 }

@@ -216,6 +216,19 @@ static bool holds_original(const Snapshot *snapshot, const Owned *owned, const c
 }
 
 /*
+ * A balloon that has not moved yet from the original: the guest is slow, or
+ * its driver sleeps. QEMU has our request and would carry it out when we are gone.
+ */
+static bool is_sent_elsewhere(const State *state, const Owned *owned) {
+        const GuestMemo *memo = owned->kind == ACTION_SET_BALLOON ? state_find_guest(state, owned->uuid) : NULL;
+        uint64_t original;
+
+        return memo && memo->balloon_target_bytes != 0 && parse_u64(owned->original, &original) == 0 &&
+                MAX(memo->balloon_target_bytes, original) - MIN(memo->balloon_target_bytes, original) >=
+                        BALLOON_TOLERANCE_BYTES;
+}
+
+/*
  * As policy_still_ours(), with what the memo knows of vCPUs that were asked for
  * and not seen yet, and of a balloon: one that had
  * reached our value and is elsewhere now was moved by somebody else, even when
@@ -250,7 +263,7 @@ static int restore_one(const Snapshot *snapshot, const State *state, const Owned
                                      "its present value is not known; it was %s before", owned->original);
         if (r < 0)
                 return r;
-        if (holds_original(snapshot, owned, current))
+        if (holds_original(snapshot, owned, current) && !is_sent_elsewhere(state, owned))
                 return 0;
         if (!holds_our_value(snapshot, state, owned, current))
                 return plan_add_skip(plan, owned->kind, g, SKIP_TAKEN_OVER,

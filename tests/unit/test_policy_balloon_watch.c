@@ -217,6 +217,47 @@ static const struct {
         { "a period changed by somebody else stays", BALLOON_OFF, true, true, false, 7, NULL },
 };
 
+/* A slow guest on its way back to all it had: what it has meanwhile is not its original size. */
+START_TEST(a_size_on_the_way_back_is_not_the_original) {
+        Guest *g = shrunk_guest();
+        const Owned *o;
+
+        act(10 * USEC_PER_SEC);
+        world_set(&world, KEY_BALLOON_RECLAIM, 0);
+        world_set_host(&world, 64 * GIB, 60 * GIB);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+        world_own_all(&world);
+        for (unsigned i = 1; i < 4; i++) {
+                g->current_bytes += 500 * MIB;
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                run();
+                ck_assert_uint_eq(world.plan->n_actions, 0);
+                o = state_find_owned(world.state, ACTION_SET_BALLOON, g->uuid, 0);
+                ck_assert_str_eq(o->original, "8589934592");
+        }
+        g->current_bytes = 8 * GIB;
+        run();
+        world.snapshot->now_usec += USEC_PER_HOUR;
+        run();
+        ck_assert_ptr_null(state_find_owned(world.state, ACTION_SET_BALLOON, g->uuid, 0));
+}
+END_TEST
+
+/* The guest does not answer; QEMU has the request, and the guest may wake up at any time. */
+START_TEST(off_does_not_forget_a_request_that_nobody_has_answered) {
+        Guest *g = shrunk_guest();
+
+        world_own_all(&world);
+        world.snapshot->now_usec += 40 * USEC_PER_SEC;
+        g->stats.age_usec = 0;
+        run();
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_OFF);
+        run();
+        ck_assert_ptr_nonnull(state_find_owned(world.state, ACTION_SET_BALLOON, g->uuid, 0));
+}
+END_TEST
+
 START_TEST(statistics_period_is_switched_on_where_needed) {
         Guest *g = world_add_guest(&world, "g", 4 * GIB, 4 * GIB);
         Action a = { .kind = ACTION_SET_STATS_PERIOD, .old_value = (char[]){ "0" }, .new_value = (char[]){ "10" } };
@@ -308,6 +349,8 @@ int main(void) {
         tcase_add_test(t, slow_progress_is_progress);
         tcase_add_test(t, distress_on_the_way_down_turns_it_around);
         tcase_add_test(t, a_dry_run_asks_again);
+        tcase_add_test(t, a_size_on_the_way_back_is_not_the_original);
+        tcase_add_test(t, off_does_not_forget_a_request_that_nobody_has_answered);
         tcase_add_loop_test(t, statistics_period_is_switched_on_where_needed, 0, ELEMENTSOF(period_rows));
         tcase_add_test(t, relaxed_guests_are_asked_in_rotation);
         tcase_add_test(t, few_relaxed_guests_share_one_turn);

@@ -250,6 +250,20 @@ START_TEST(a_balloon_that_left_its_place_is_not_given_back) {
 }
 END_TEST
 
+START_TEST(a_balloon_that_has_not_moved_yet_is_called_back) {
+        GuestMemo *memo;
+
+        own(ACTION_SET_BALLOON, guest->uuid, 0, "2147483648", "1073741824", NULL);
+        ck_assert_int_eq(state_guest(world.state, guest->uuid, &memo), 0);
+        memo->balloon_set_usec = 1;
+        memo->balloon_target_bytes = GIB;
+        memo->balloon_seen_bytes = 2 * GIB;
+        restore();
+        ck_assert_uint_eq(world.plan->n_actions, 1);
+        ck_assert_str_eq(world.plan->actions[0].new_value, "2147483648");
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("policy_restore");
         TCase *t = tcase_create("restore");
@@ -269,6 +283,7 @@ int main(void) {
         tcase_add_test(t, what_cannot_be_seen_is_said);
         tcase_add_test(t, the_kernels_advisor_keeps_its_page_count);
         tcase_add_loop_test(t, a_balloon_that_left_its_place_is_not_given_back, 0, ELEMENTSOF(balloon_rows));
+        tcase_add_test(t, a_balloon_that_has_not_moved_yet_is_called_back);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);
