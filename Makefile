@@ -60,6 +60,9 @@ PARTS_OBJ := $(filter-out $(BUILD)/daemon/main.o,$(DAEMON_OBJ))
 UNIT_TESTS := $(TEST_SRC:%.c=$(BUILD)/%)
 SIM_SRC := $(sort $(wildcard tests/sim/*.c))
 SIM_BIN := $(BUILD)/tests/sim/sim
+MEMSIM_SRC := $(sort $(wildcard tests/sim-memory/*.c)) tests/sim/jobs.c tests/sim/random.c tests/sim/record.c
+MEMSIM_BIN := $(BUILD)/tests/sim-memory/sim-memory
+SIM_BINS := $(SIM_BIN) $(MEMSIM_BIN)
 
 LIB := $(BUILD)/lib/libkvmtuned.a
 PARTS := $(BUILD)/daemon/parts.a
@@ -94,8 +97,11 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PARTS) $(LIB)
 $(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 
+$(MEMSIM_BIN): $(MEMSIM_SRC:%.c=$(BUILD)/%.o) $(LIB)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
 .PHONY: unit-tests
-unit-tests: $(UNIT_TESTS) $(SIM_BIN)
+unit-tests: $(UNIT_TESTS) $(SIM_BINS)
 
 $(BUILD)/%.service: systemd/%.service.in
 	@mkdir -p $(@D)
@@ -249,4 +255,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 26
 
 -include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CTL_SRC:%.c=$(BUILD)/%.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(SIM_SRC:%.c=$(BUILD)/%.d) \
+	$(MEMSIM_SRC:%.c=$(BUILD)/%.d) \
 	$(BENCH_SRC:%.c=$(BUILD)/%.d)

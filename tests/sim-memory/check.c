@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What must hold, whatever guests and host do.
+ *
+ * Of each decision:
+ *   - it is bounded: at most two changes a guest and one of each knob of KSM;
+ *   - no guest gets more than its maximum, none is shrunk below its minimum;
+ *   - nothing is done to a guest that is paused, migrating, without a driver,
+ *     whose memory a balloon cannot give back, or whose balloon is somebody
+ *     else's;
+ *   - no guest in distress is shrunk, none whose statistics are stale;
+ *   - who is in distress gets memory in this decision, before anybody else does, when the host has any;
+ *   - what is promised is there: what guests may still take, once all are where they were sent, is at most what the
+ *     host has available beyond its reserve. When memory is given to who is not in distress, that includes what
+ *     guests were left with and have never touched;
+ *   - the same snapshot once more: nothing to do.
+ *
+ * At any time: sizes within minimum and maximum; no guest in distress waits
+ * longer than a minute for memory that the host has; the host does not swap
+ * when it need not (feasible.c). After a stop everything is as it was.
+ */
+
+#include "memsim.h"
+
+#include "../../lib/parse.h"
+
+#define SLACK_BYTES (2 * MIB)
+#define WAIT_USEC USEC_PER_MINUTE
+
+MemGuest *mem_find_guest(MemSim *s, const char *uuid) {
+        for (size_t i = 0; i < s->n_guests; i++)
+                if (s->guests[i].running && streq(s->guests[i].uuid, uuid))
+                        return &s->guests[i];
+        return NULL;
+}
+
+static uint64_t number(const char *text) {
+        uint64_t n = 0;
+
+        (void)parse_u64(text, &n);
+        return n;
+}
+
+static const Action *find_action(const Plan *plan, ActionKind kind, const char *uuid) {
+        for (size_t i = 0; i < plan->n_actions; i++)
+                if (plan->actions[i].kind == kind && streq(plan->actions[i].uuid, uuid))
+                        return &plan->actions[i];
+        return NULL;
+}
+
+static bool can_be_changed(const MemGuest *g) {
+        return !g->paused && !g->migrating && !g->vfio && !g->hugepages && !g->locked && g->report != REPORT_NEVER;
+}
+
+/* The guest's balloon is known to be somebody else's: one decision to see it, one to be sure. */
+static bool is_users(const MemSim *s, const MemGuest *g) {
+        return g->users_usec > 0 && mem_now(s) > g->users_usec + 2 * s->engine.interval_usec;
+}
+
+static uint64_t stale_usec(const MemSim *s, const MemGuest *g) {
+        return 3 * MAX(s->engine.interval_usec, 30 * USEC_PER_SEC) + 10 * USEC_PER_SEC +
+                g->seen->stats_period_sec * USEC_PER_SEC;
+}
+
+static void check_shrinking(MemSim *s, const MemGuest *g, uint64_t to) {
+        if (to < g->minimum)
+                return mem_violation(s, "%s is shrunk to %llu MiB, below its minimum of %llu", g->name,
+                                     (unsigned long long)(to / MIB), (unsigned long long)(g->minimum / MIB));
+        if (mem_report_is_honest(g) && (g->read_short || g->read_busy))
+                return mem_violation(s, "%s said that it is in distress and is shrunk", g->name);
+        if (mem_report_is_honest(g) && g->distress_usec > 0 && mem_now(s) > g->distress_usec + WAIT_USEC)
+                return mem_violation(s, "%s is in distress for a minute and is shrunk", g->name);
+        if (g->read_usec == 0 || mem_now(s) - g->read_usec > stale_usec(s, g))
+                return mem_violation(s, "%s has not reported for long and is shrunk", g->name);
+}
+
+static void check_balloon(MemSim *s, const Action *a) {
+        const MemGuest *g = mem_find_guest(s, a->uuid);
+        uint64_t to = number(a->new_value);
+
+        if (!g)
+                return mem_violation(s, "a balloon of a guest that is not there");
+        if (number(a->old_value) != g->balloon)
+                return mem_violation(s, "%s has another size than the plan says", g->name);
+        if (to > g->maximum)
+                return mem_violation(s, "%s is to get %llu MiB, more than its maximum", g->name,
+                                     (unsigned long long)(to / MIB));
+        if (!can_be_changed(g) || is_users(s, g))
+                return mem_violation(s, "%s must be left alone: %s", g->name, a->reason);
+        if (to < g->balloon)
+                check_shrinking(s, g, to);
+}
+
+static void check_actions(MemSim *s, const Plan *plan) {
+        for (size_t i = 0; i < plan->n_actions && !s->violation; i++) {
+                const Action *a = &plan->actions[i];
+
+                for (size_t k = 0; k < i; k++)
+                        if (plan->actions[k].kind == a->kind && plan->actions[k].index == a->index &&
+                            streq(plan->actions[k].uuid, a->uuid))
+                                mem_violation(s, "%s of %s twice in one plan", action_kind_to_string(a->kind),
+                                              a->guest ? a->guest : "host");
+                if (a->kind == ACTION_SET_BALLOON)
+                        check_balloon(s, a);
+                else if (a->kind != ACTION_SET_STATS_PERIOD && a->kind != ACTION_SET_KSM)
+                        mem_violation(s, "%s was not asked for", action_kind_to_string(a->kind));
+        }
+}
+
+/* Where its balloon goes when the plan is carried out. One that does not move for a minute is not waited for. */
+static uint64_t goal_of(const MemSim *s, const MemGuest *g, const Plan *plan) {
+        const Action *a = plan ? find_action(plan, ACTION_SET_BALLOON, g->uuid) : NULL;
+
+        if (a)
+                return number(a->new_value);
+        if (g->device != DEVICE_WORKS && mem_now(s) > g->asked_usec + WAIT_USEC / 2)
+                return g->balloon;
+        return g->target;
+}
+
+/* What guests may still take of the host without asking. */
+static uint64_t promised(const MemSim *s, const Plan *plan, bool untouched) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < s->n_guests; i++) {
+                const MemGuest *g = &s->guests[i];
+                uint64_t goal;
+
+                if (!g->running)
+                        continue;
+                goal = goal_of(s, g, plan);
+                sum += untouched ? u64_sub(MAX(goal, g->balloon), g->touched) : u64_sub(goal, g->balloon);
+        }
+        return sum;
+}
+
+static bool says_distress(const MemGuest *g) {
+        return mem_report_is_honest(g) ? g->read_short || g->read_busy : g->report != REPORT_ROOMY;
+}
+
+static void check_promises(MemSim *s, const Plan *plan) {
+        uint64_t room = u64_sub(mem_host_available(s), s->engine.reserve_bytes);
+        bool gives = false, helps = false;
+
+        for (size_t i = 0; i < plan->n_actions; i++) {
+                const Action *a = &plan->actions[i];
+                const MemGuest *g = mem_find_guest(s, a->uuid);
+
+                if (a->kind != ACTION_SET_BALLOON || number(a->new_value) <= g->balloon)
+                        continue;
+                if (says_distress(g))
+                        helps = true;
+                else
+                        gives = true;
+        }
+        if ((gives || helps) && promised(s, plan, false) > room + SLACK_BYTES)
+                return mem_violation(s, "%llu MiB promised, %llu MiB available beyond the reserve",
+                                     (unsigned long long)(promised(s, plan, false) / MIB),
+                                     (unsigned long long)(room / MIB));
+        if (gives && promised(s, plan, true) > room + SLACK_BYTES)
+                return mem_violation(s, "%llu MiB promised or untouched, %llu MiB available beyond the reserve",
+                                     (unsigned long long)(promised(s, plan, true) / MIB),
+                                     (unsigned long long)(room / MIB));
+}
+
+static bool is_managed(const MemGuest *g) {
+        return g->name[0] != 'o';
+}
+
+/* More was asked for it, and that has failed or is late. */
+static bool is_on_its_way(const MemSim *s, const MemGuest *g) {
+        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
+
+        return m && m->balloon_target_bytes > g->balloon && mem_now(s) < m->balloon_set_usec + WAIT_USEC;
+}
+
+/* It has told of its distress, can be helped, and nothing is under way to it. */
+static bool has_to_be_helped(const MemSim *s, const MemGuest *g) {
+        return g->running && is_managed(g) && mem_report_is_honest(g) && (g->read_short || g->read_busy) &&
+                can_be_changed(g) && !g->touched_by_user && g->device == DEVICE_WORKS &&
+                g->balloon + SLACK_BYTES < g->maximum && g->target <= g->balloon && !is_on_its_way(s, g) &&
+                mem_now(s) >= g->reboot_until_usec;
+}
+
+static void check_help(MemSim *s, const Plan *plan) {
+        uint64_t room = u64_sub(mem_host_available(s), s->engine.reserve_bytes + promised(s, NULL, false));
+        size_t first_gift = SIZE_MAX, n = 0;
+
+        for (size_t i = 0; i < s->n_guests; i++)
+                n += s->guests[i].running;
+        for (size_t i = plan->n_actions; i > 0; i--) {
+                const Action *a = &plan->actions[i - 1];
+
+                if (a->kind == ACTION_SET_BALLOON && number(a->new_value) > number(a->old_value) &&
+                    !says_distress(mem_find_guest(s, a->uuid)))
+                        first_gift = i - 1;
+        }
+        for (size_t i = 0; i < s->n_guests && !s->violation; i++) {
+                const MemGuest *g = &s->guests[i];
+                const Action *a = g->running ? find_action(plan, ACTION_SET_BALLOON, g->uuid) : NULL;
+                bool helped = a && number(a->new_value) > g->balloon;
+
+                if (!has_to_be_helped(s, g))
+                        continue;
+                if (!helped && room > n * 2 * SLACK_BYTES)
+                        return mem_violation(s, "%s said that it is in distress, the host has %llu MiB, it gets none",
+                                             g->name, (unsigned long long)(room / MIB));
+                if (helped && (size_t)(a - plan->actions) > first_gift)
+                        return mem_violation(s, "%s is in distress and others get memory first", g->name);
+        }
+}
+
+void mem_check_plan(MemSim *s, const Plan *plan, bool all) {
+        if (plan->n_actions > 2 * s->n_guests + _KSM_KNOB_MAX)
+                return mem_violation(s, "%zu changes in one plan", plan->n_actions);
+        check_actions(s, plan);
+        if (!s->violation)
+                check_promises(s, plan);
+        if (!s->violation && all)
+                check_help(s, plan);
+}
+
+/* What the rounding to whole MiB has left of all guests' shares. */
+static bool is_left_over(const MemSim *s, const Action *a) {
+        uint64_t from = number(a->old_value), to = number(a->new_value);
+
+        return a->kind == ACTION_SET_BALLOON && MAX(from, to) - MIN(from, to) <= (s->n_guests + 1) * MIB;
+}
+
+void mem_check_quiet(MemSim *s) {
+        PolicyInput in = { .config = s->engine.config, .snapshot = s->snapshot };
+        _cleanup_(state_freep) State *copy = NULL;
+        _cleanup_(plan_freep) Plan *plan = NULL;
+
+        if (s->violation)
+                return;
+        if (state_copy(s->engine.state, &copy) < 0 || policy_decide(&in, copy, &plan) < 0)
+                abort();
+        for (size_t i = 0; i < plan->n_actions; i++) {
+                const Action *a = &plan->actions[i];
+
+                if (a->kind != ACTION_SET_KSM && !is_left_over(s, a))
+                        return mem_violation(s, "a second decision wants %s of %s from %s to %s: %s",
+                                             action_kind_to_string(a->kind), a->guest, a->old_value, a->new_value,
+                                             a->reason);
+        }
+}
+
+static void note_distress(MemSim *s, MemGuest *g) {
+        if (!mem_guest_is_short(g)) {
+                g->distress_usec = 0;
+                return;
+        }
+        if (g->distress_usec == 0)
+                g->distress_usec = mem_now(s);
+        g->distress_total_usec += STEP_USEC;
+        g->distress_longest_usec = MAX(g->distress_longest_usec, mem_now(s) - g->distress_usec);
+}
+
+static void check_waiting(MemSim *s, MemGuest *g) {
+        uint64_t room;
+
+        if (g->distress_usec == 0 || !has_to_be_helped(s, g) || s->engine.fail_one_in + s->engine.lost_one_in > 0) {
+                g->helpable_usec = 0;
+                return;
+        }
+        room = u64_sub(mem_host_available(s), s->engine.reserve_bytes + promised(s, NULL, false));
+        if (room <= s->n_guests * 2 * SLACK_BYTES)
+                g->helpable_usec = 0;
+        else if (g->helpable_usec == 0)
+                g->helpable_usec = mem_now(s);
+        else if (mem_now(s) - g->helpable_usec > WAIT_USEC)
+                mem_violation(s, "%s is in distress for a minute, the host has %llu MiB, it gets none", g->name,
+                              (unsigned long long)(room / MIB));
+}
+
+static void check_guest(MemSim *s, MemGuest *g) {
+        note_distress(s, g);
+        s->metrics.guest_usec += STEP_USEC;
+        if (!s->tuned)
+                return;
+        if (g->balloon > g->maximum || (g->balloon < g->minimum && !g->touched_by_user))
+                return mem_violation(s, "%s has %llu MiB, not between %llu and %llu", g->name,
+                                     (unsigned long long)(g->balloon / MIB), (unsigned long long)(g->minimum / MIB),
+                                     (unsigned long long)(g->maximum / MIB));
+        check_waiting(s, g);
+}
+
+void mem_check_step(MemSim *s) {
+        for (size_t i = 0; i < s->n_guests && !s->violation; i++)
+                if (s->guests[i].running)
+                        check_guest(s, &s->guests[i]);
+        mem_feasible_step(s);
+        if (!s->violation && s->tuned && s->gentle && s->feasible && s->host.swapped_out > 0)
+                mem_violation(s, "the host swaps %llu MiB, and need not",
+                              (unsigned long long)(s->host.swapped_out / MIB));
+}
+
+void mem_check_restored(MemSim *s) {
+        for (size_t i = 0; i < s->n_guests && !s->violation; i++) {
+                const MemGuest *g = &s->guests[i];
+
+                if (!g->running || g->touched_by_user)
+                        continue;
+                if (g->target != g->maximum)
+                        mem_violation(s, "%s was not given back its memory", g->name);
+                if (g->seen->stats_period_sec != 0)
+                        mem_violation(s, "the statistics period of %s was not given back", g->name);
+        }
+        if (s->merge.run != 0 || s->merge.pages_to_scan != 100 || s->merge.sleep_millisecs != 20)
+                mem_violation(s, "KSM was not given back");
+}
