@@ -246,6 +246,31 @@ uninstall: ## remove what install put there; the policy and the state stay
 	@[ ! -d $(DESTDIR)$(dir $(numad_link)) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(dir $(numad_link))
 	for page in man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
+# --- packages ------------------------------------------------------------------
+
+DEB_DIR := $(BUILD)/deb
+.PHONY: deb
+deb: ## Debian packages, in $(BUILD)/deb (DEB_BUILD_OPTIONS=nocheck: without their tests)
+	@tools/deps build package
+	@rm -rf $(DEB_DIR) && mkdir -p $(DEB_DIR)/kvmtuned-$(VERSION)
+	@git ls-files -z --cached --others --exclude-standard | \
+		tar --null --no-recursion -cf - -T - | tar -xf - -C $(DEB_DIR)/kvmtuned-$(VERSION)
+	@cd $(DEB_DIR)/kvmtuned-$(VERSION) && env -u MAKEFLAGS -u BUILD -u KVMTUNED dpkg-buildpackage -b -us -uc
+	@rm -rf $(DEB_DIR)/kvmtuned-$(VERSION) && ls $(DEB_DIR)
+
+# Elsewhere than on Fedora rpmbuild knows no package of what is needed: RPM_OPTIONS=--nodeps.
+RPM_OPTIONS ?=
+.PHONY: rpm
+rpm: dist ## RPM packages, in $(BUILD)/rpm
+	@mkdir -p $(BUILD)/rpm
+	env -u MAKEFLAGS -u BUILD -u KVMTUNED rpmbuild -bb $(RPM_OPTIONS) -D '_topdir $(abspath $(BUILD))/rpm' \
+		-D '_sourcedir $(abspath $(BUILD))' packaging/kvmtuned.spec
+
+.PHONY: dist
+dist: ## the source archive, in $(BUILD)
+	@mkdir -p $(BUILD)
+	git archive --prefix=kvmtuned-$(VERSION)/ -o $(BUILD)/kvmtuned-$(VERSION).tar.gz HEAD
+
 .PHONY: clean
 clean: ## remove the build folder
 	rm -rf $(BUILD)
