@@ -17,10 +17,9 @@ export HOST_DIR
 . "$TEST_LIB/hostlib.sh"
 CTL=$(realpath -m "${KVMTUNECTL:-$TEST_LIB/../../build/kvmtunectl}")
 chmod 755 "$HOST_DIR"
-BUS_PID='' POLKIT_PID=''
+POLKIT_PID=''
 end_process() { [ -z "$1" ] || { kill "$1" && wait "$1"; } 2>/dev/null; }
 t_cleanup() {
-    end_process "$BUS_PID"
     end_process "$POLKIT_PID"
     rm -rf --one-file-system "$HOST_DIR"
 }
@@ -44,33 +43,7 @@ as() { # as root|nobody|reader COMMAND...
     esac
 }
 
-# The system bus of Debian, with nothing on it but what is tested.
-cat >"$HOST_DIR/bus.conf" <<X
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>system</type><listen>unix:path=$HOST_DIR/bus</listen><auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/><deny own="*"/><deny send_type="method_call"/>
-    <allow send_type="signal"/>
-    <allow send_requested_reply="true" send_type="method_return"/>
-    <allow send_requested_reply="true" send_type="error"/>
-    <allow receive_type="method_call"/><allow receive_type="method_return"/>
-    <allow receive_type="error"/><allow receive_type="signal"/>
-    <allow send_destination="org.freedesktop.DBus"/>
-  </policy>
-  <policy user="root"><allow own="org.freedesktop.PolicyKit1"/><allow send_destination="org.freedesktop.PolicyKit1"/></policy>
-  <include>$(realpath "$TEST_LIB/../../conf/org.kvmtuned1.conf")</include>
-</busconfig>
-X
 export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$HOST_DIR/bus
-bus_start() {
-    rm -f "$HOST_DIR/bus"
-    dbus-daemon --config-file="$HOST_DIR/bus.conf" --nofork --nopidfile --nosyslog >"$HOST_DIR/bus.log" 2>&1 &
-    BUS_PID=$!
-    host_until 10 busctl --system --no-pager list >/dev/null 2>&1
-}
-bus_stop() { end_process "$BUS_PID"; BUS_PID=''; }
 call() { # call WHO METHOD [ARGS...]
     local who=$1
     shift
@@ -97,11 +70,11 @@ t_daemon_start --uri test:///default <<<''
 t_until "without a bus the daemon connects to libvirt" 10 t_log_has 'Connected to libvirt'
 t_until "... and says once that there is no bus" 5 t_log_has 'No system bus'
 t_ok "kvmtunectl says so, with status 3" ctl_is 3 status
-bus_start
+t_bus_start
 t_until "the daemon comes to a bus that is started later" 20 call root GetStatus
-bus_stop
+t_bus_stop
 t_ok "the daemon outlives the bus" t_alive
-bus_start
+t_bus_start
 t_until "... and comes back to it" 20 call root GetStatus
 t_ok "it said only once that there was no bus" t_is 1 t_log_count 'No system bus'
 

@@ -12,7 +12,7 @@
 TEST_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 KVMTUNED=$(realpath -m "${KVMTUNED:-$TEST_LIB/../../build/kvmtuned}")
 export KVMTUNED
-T_CHECKS=0 T_FAILED=0 T_PID=''
+T_CHECKS=0 T_FAILED=0 T_PID='' T_BUS_PID=''
 
 # t_enter SCRIPT: runs SCRIPT again inside private-host; goes on when that is where it is.
 t_enter() {
@@ -102,6 +102,7 @@ t_done() {
 t_finish() {
     local rc=$?
     t_daemon_stop KILL >/dev/null 2>&1
+    t_bus_stop
     if declare -F t_cleanup >/dev/null; then t_cleanup; fi
     exit "$rc"
 }
@@ -151,6 +152,41 @@ t_daemon_stop() { # t_daemon_stop [SIGNAL]; its exit status
 
 t_log_has() { grep -q -- "$1" "$HOST_DIR/kvmtuned.log"; }
 t_log_count() { grep -c -- "$1" "$HOST_DIR/kvmtuned.log"; }
+
+# --- a system bus ---------------------------------------------------------------
+
+# A bus of its own in $HOST_DIR, with the rules of Debian's system bus and those that kvmtuned ships. For this
+# script and whoever it starts. To be ended by t_bus_stop, also at the end.
+t_bus_start() {
+    cat >"$HOST_DIR/bus.conf" <<X
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type><listen>unix:path=$HOST_DIR/bus</listen><auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/><deny own="*"/><deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/><allow receive_type="method_return"/>
+    <allow receive_type="error"/><allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus"/>
+  </policy>
+  <policy user="root"><allow own="org.freedesktop.PolicyKit1"/><allow send_destination="org.freedesktop.PolicyKit1"/></policy>
+  <include>$(realpath "$TEST_LIB/../../conf/org.kvmtuned1.conf")</include>
+</busconfig>
+X
+    export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$HOST_DIR/bus
+    rm -f "$HOST_DIR/bus"
+    dbus-daemon --config-file="$HOST_DIR/bus.conf" --nofork --nopidfile --nosyslog >"$HOST_DIR/bus.log" 2>&1 &
+    T_BUS_PID=$!
+    host_until 10 busctl --system --no-pager list >/dev/null 2>&1
+}
+
+t_bus_stop() {
+    [ -z "$T_BUS_PID" ] || { kill "$T_BUS_PID" && wait "$T_BUS_PID"; } 2>/dev/null
+    T_BUS_PID=''
+}
 
 # --- what the tests share -----------------------------------------------------------
 
