@@ -207,6 +207,8 @@ static void note_in_snapshot(Guest *g, const Action *a) {
         }
         if (a->kind == ACTION_SET_STATS_PERIOD)
                 g->stats_period_sec = strtoull(a->new_value, NULL, 10);
+        if (a->kind == ACTION_SET_MEMTUNE)
+                policy_memtune_note(g, (MemtuneKnob)a->index, a->new_value);
 }
 
 static void note_success(Manager *m, const Action *a) {
@@ -228,9 +230,9 @@ static void note_success(Manager *m, const Action *a) {
                 (void)virt_refresh(m->virt, a->uuid);
 }
 
-/* libvirt announces no vCPUs that come or go, and one that was refused may still have changed something. */
+/* libvirt announces neither vCPUs that come or go nor limits, and one that was refused may still have changed something. */
 static void look_again(Manager *m, const Action *a) {
-        if (a->kind == ACTION_SET_VCPUS && snapshot_find_guest(m->snapshot, a->uuid))
+        if ((a->kind == ACTION_SET_VCPUS || a->kind == ACTION_SET_MEMTUNE) && snapshot_find_guest(m->snapshot, a->uuid))
                 (void)virt_refresh(m->virt, a->uuid);
 }
 
@@ -340,7 +342,7 @@ static int to_call(const Action *a, VirtCall *ret) {
                 [ACTION_PIN_VCPU] = VIRT_PIN_VCPU,         [ACTION_PIN_EMULATOR] = VIRT_PIN_EMULATOR,
                 [ACTION_PIN_IOTHREAD] = VIRT_PIN_IOTHREAD, [ACTION_SET_NODESET] = VIRT_SET_NODESET,
                 [ACTION_SET_BALLOON] = VIRT_SET_MEMORY,    [ACTION_SET_STATS_PERIOD] = VIRT_SET_STATS_PERIOD,
-                [ACTION_SET_VCPUS] = VIRT_SET_VCPUS,
+                [ACTION_SET_VCPUS] = VIRT_SET_VCPUS,       [ACTION_SET_MEMTUNE] = VIRT_SET_MEMTUNE,
         };
         VirtCall call = { .type = types[a->kind], .index = a->index };
         int r;
@@ -348,6 +350,8 @@ static int to_call(const Action *a, VirtCall *ret) {
         memcpy(call.uuid, a->uuid, sizeof(call.uuid));
         if (a->kind == ACTION_SET_BALLOON || a->kind == ACTION_SET_STATS_PERIOD || a->kind == ACTION_SET_VCPUS)
                 r = parse_u64(a->new_value, &call.value);
+        else if (a->kind == ACTION_SET_MEMTUNE)
+                r = policy_memtune_parse(a->new_value, &call.value);
         else
                 r = idset_parse(a->new_value, &call.set);
         /* The number it has by what we know: libvirt may know better. */

@@ -34,6 +34,8 @@ static int describe_what(const Action *a, char **ret) {
                 return strprintf_to(ret, "KSM %s", ksm_knob_to_string((KsmKnob)a->index));
         case ACTION_SET_KERNEL:
                 return strprintf_to(ret, "kernel.%s", kernel_knob_to_string((KernelKnob)a->index));
+        case ACTION_SET_MEMTUNE:
+                return strprintf_to(ret, "%s", memtune_knob_to_string((MemtuneKnob)a->index));
         case ACTION_SET_THP:
                 return strprintf_to(ret, "transparent huge pages, %s", thp_knob_to_string((ThpKnob)a->index));
         case _ACTION_KIND_MAX:
@@ -47,7 +49,7 @@ static int describe_what(const Action *a, char **ret) {
 static const char *show(ActionKind kind, const char *value, char buf[static FORMAT_BYTES_MAX]) {
         uint64_t bytes;
 
-        if (kind == ACTION_SET_BALLOON && parse_u64(value, &bytes) >= 0)
+        if ((kind == ACTION_SET_BALLOON || kind == ACTION_SET_MEMTUNE) && parse_u64(value, &bytes) >= 0)
                 return format_bytes_short(bytes, buf);
         return value[0] ? value : "none";
 }

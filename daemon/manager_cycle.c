@@ -52,15 +52,17 @@ static void note_observation(Manager *m, int r, const char *area) {
 }
 
 /*
- * What no event tells: every end of a migration, and vCPUs that somebody else plugs, or that a guest lets go of
- * late. Asking costs one call, which libvirt answers from its memory, while it matters.
+ * What no event tells: every end of a migration, vCPUs that somebody else plugs, or that a guest lets go of late, and
+ * memory limits that somebody else sets (looked at in turn: nothing waits for them). Asking costs one call, which
+ * libvirt answers from its memory, while it matters.
  */
 static void ask_for_silent(Manager *m) {
         for (size_t i = 0; m->listed && i < m->snapshot->n_guests; i++) {
                 const Guest *g = m->snapshot->guests[i];
                 const GuestMemo *memo = state_find_guest(m->state, g->uuid);
 
-                if (g->migrating || (memo && memo->vcpus_watched))
+                if (g->migrating || (memo && memo->vcpus_watched) ||
+                    (memo && memo->memtune_watched && (i + m->cycle) % GUEST_ROTATION == 0))
                         (void)virt_refresh(m->virt, g->uuid);
         }
 }

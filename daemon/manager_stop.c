@@ -54,25 +54,27 @@ static bool has_action(const Plan *plan, const Owned *o) {
         return false;
 }
 
-static bool is_unknown(const Plan *plan, const Owned *o) {
-        for (size_t i = 0; i < plan->n_skips; i++)
-                if (plan->skips[i].kind == o->kind && plan->skips[i].why == SKIP_UNKNOWN &&
-                    streq(plan->skips[i].uuid, o->uuid))
+static bool is_put_off(const Plan *plan, const Owned *o) {
+        for (size_t i = 0; i < plan->n_skips; i++) {
+                const Skip *s = &plan->skips[i];
+
+                if (s->kind == o->kind && (s->why == SKIP_UNKNOWN || s->why == SKIP_UNSAFE) && streq(s->uuid, o->uuid))
                         return true;
+        }
         return false;
 }
 
 /*
  * What needs no action is not ours any more: it has its original value, its
  * guest is gone, or somebody else changed it and it is theirs from here on.
- * What cannot be seen now (libvirt does not answer) stays on record.
+ * What cannot be seen now (libvirt does not answer), or not be given back without harm, stays on record.
  */
 static void disown_settled(Manager *m, const Plan *plan) {
         for (size_t i = m->state->n_owned; i > 0; i--) {
                 Owned *o = &m->state->owned[i - 1];
                 char uuid[UUID_TEXT_SIZE];
 
-                if (has_action(plan, o) || is_unknown(plan, o) || (o->uuid[0] && !m->listed))
+                if (has_action(plan, o) || is_put_off(plan, o) || (o->uuid[0] && !m->listed))
                         continue;
                 memcpy(uuid, o->uuid, sizeof(uuid));
                 state_disown(m->state, o->kind, uuid, o->index);

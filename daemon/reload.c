@@ -32,13 +32,18 @@ static void forget_slot(GuestSlot *slot) {
         manager_forget_failures(slot);
 }
 
+static void forget_guest_verdicts(GuestMemo *memo) {
+        memo->balloon_taken = false;
+        memo->memtune_taken = 0;
+}
+
 /* What the old policy had remembered and the new one must learn afresh. */
 static void forget_verdicts(Manager *m) {
         state_reset_thresholds(m->state);
         m->state->ksm_taken = m->state->kernel_taken = false;
         m->state->thp_taken = 0;
         for (size_t i = 0; i < m->state->n_guests; i++)
-                m->state->guests[i].balloon_taken = false;
+                forget_guest_verdicts(&m->state->guests[i]);
         forget_slot(&m->host_slot);
         for (size_t i = 0; i < m->n_slots; i++)
                 forget_slot(&m->slots[i]);

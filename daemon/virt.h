@@ -105,6 +105,7 @@ typedef enum VirtCallType {
         VIRT_SET_VCPUS,         /* uuid, index: number online now, value: then (live only). -ESTALE: it is not what
                                  * index says. Fewer: waits for the guest, -ETIMEDOUT after some seconds, and it
                                  * may still let go later */
+        VIRT_SET_MEMTUNE,       /* uuid, index: MemtuneKnob, value: bytes, UINT64_MAX: no limit (live only) */
         _VIRT_CALL_TYPE_MAX,
 } VirtCallType;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One function per call. All change the running guest only, never its definition. */
+#include "../lib/plan.h"
 #include "virt_internal.h"
 
 #include <libvirt/virterror.h>
@@ -119,6 +120,26 @@ static int set_vcpus(VirtSession *s _unused_, virDomainPtr domain, const VirtCal
         return 0;
 }
 
+static int set_memtune(VirtSession *s _unused_, virDomainPtr domain, const VirtCall *call, char **text) {
+        static const char *const names[_MEMTUNE_KNOB_MAX] = {
+                [MEMTUNE_KNOB_HARD_LIMIT] = VIR_DOMAIN_MEMORY_HARD_LIMIT,
+                [MEMTUNE_KNOB_SWAP_HARD_LIMIT] = VIR_DOMAIN_MEMORY_SWAP_HARD_LIMIT,
+                [MEMTUNE_KNOB_SOFT_LIMIT] = VIR_DOMAIN_MEMORY_SOFT_LIMIT,
+        };
+        const unsigned long long unlimited = VIR_DOMAIN_MEMORY_PARAM_UNLIMITED;
+        virTypedParameterPtr params = NULL;
+        int n = 0, capacity = 0, r = 0;
+
+        if (call->index >= ELEMENTSOF(names))
+                return -EINVAL;
+        if (virTypedParamsAddULLong(&params, &n, &capacity, names[call->index],
+                                    MIN(call->value / KIB, unlimited)) < 0 ||
+            virDomainSetMemoryParameters(domain, params, n, VIR_DOMAIN_AFFECT_LIVE) < 0)
+                r = virt_error_take(text);
+        virTypedParamsFree(params, n);
+        return r;
+}
+
 /* libvirt has one code for "it does not run" and for what it refuses a running guest. */
 static int refused(virDomainPtr domain) {
         _cleanup_free_ char *text = NULL;
@@ -139,6 +160,7 @@ int virt_call_execute(VirtSession *s, const VirtCall *call, char **text) {
                 [VIRT_SET_NODESET] = set_nodeset,
                 [VIRT_SET_STATS_PERIOD] = set_stats_period,
                 [VIRT_SET_VCPUS] = set_vcpus,
+                [VIRT_SET_MEMTUNE] = set_memtune,
         };
         _cleanup_(virt_domain_freep) virDomainPtr domain = NULL;
         int r;

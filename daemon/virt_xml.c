@@ -43,9 +43,28 @@ static int read_class(const xmlNode *domain, Guest *g) {
         return 0;
 }
 
+/* libvirt leaves out what is unlimited. */
+static int read_memtune(const xmlNode *memtune, Guest *g) {
+        const struct { const char *name; uint64_t *bytes; } limits[] = {
+                { "min_guarantee", &g->min_guarantee_bytes },
+                { "hard_limit", &g->hard_limit_bytes },
+                { "swap_hard_limit", &g->swap_hard_limit_bytes },
+                { "soft_limit", &g->soft_limit_bytes },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
+                const xmlNode *limit = xml_child(memtune, limits[i].name);
+                int r;
+
+                r = limit ? xml_memory(limit, limits[i].bytes) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int read_memory(const xmlNode *domain, Guest *g) {
         const xmlNode *current = xml_child(domain, "currentMemory");
-        const xmlNode *guarantee = xml_child(xml_child(domain, "memtune"), "min_guarantee");
         int r;
 
         r = xml_memory(xml_child(domain, "memory"), &g->max_bytes);
@@ -57,7 +76,7 @@ static int read_memory(const xmlNode *domain, Guest *g) {
                 if (r < 0)
                         return r;
         }
-        return guarantee ? xml_memory(guarantee, &g->min_guarantee_bytes) : 0;
+        return read_memtune(xml_child(domain, "memtune"), g);
 }
 
 /*

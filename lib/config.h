@@ -56,6 +56,9 @@ typedef enum Key {
         KEY_VCPUS_COOLDOWN,             /* usec */
         KEY_VCPUS_HOST_IDLE,            /* permyriad of the CPUs a guest may use */
         KEY_KERNEL_NUMA_BALANCING,      /* KernelMode */
+        KEY_MEMTUNE_HARD_LIMIT,         /* bytes or permyriad of the guest's maximum, auto, or keep */
+        KEY_MEMTUNE_SWAP_HARD_LIMIT,    /* bytes or permyriad of the guest's maximum, or keep */
+        KEY_MEMTUNE_SOFT_LIMIT,         /* likewise */
         KEY_THP_ENABLED,                /* ThpEnabled */
         KEY_THP_DEFRAG,                 /* ThpDefrag */
         KEY_THP_PAGES_TO_SCAN,          /* pages, or keep */
@@ -118,6 +121,7 @@ typedef struct KeyInfo {
         const char *const *choices;     /* TYPE_ENUM: names by value, NULL-terminated */
         uint64_t minimum, maximum;      /* of the number; for TYPE_AMOUNT of the size form */
         bool allow_auto;                /* TYPE_AMOUNT: "auto" is allowed */
+        uint64_t percent_maximum;       /* TYPE_AMOUNT: in permyriad; 0: 100 % */
         bool allow_keep;                /* a quantity: "keep" is allowed */
         uint64_t multiple;              /* the number must be a multiple of this; 0: any */
 } KeyInfo;

@@ -27,6 +27,8 @@ static const char *const vcpus_mode_names[] = { "off", "auto", "fixed", NULL };
 /* libvirt and QEMU allow no more by far. */
 #define VCPUS_MAXIMUM 4096
 #define SIZE_MAXIMUM (1024 * (1024 * GIB))
+/* A guest's QEMU needs more than the guest's memory. */
+#define LIMIT_RANGE .minimum = MIB, .maximum = SIZE_MAXIMUM, .percent_maximum = 10 * PERMYRIAD_FULL, .allow_keep = true
 
 const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_DAEMON_URI] = { KEY("daemon", "uri", TYPE_STRING, SCOPE_DAEMON, "qemu:///system"),
@@ -92,6 +94,12 @@ const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_VCPUS_HOST_IDLE] = { KEY("vcpus", "host_idle", TYPE_PERMYRIAD, SCOPE_GUEST, "20 %"), PERCENT_RANGE },
 
         [KEY_KERNEL_NUMA_BALANCING] = { ENUM_KEY("kernel", "numa_balancing", SCOPE_HOST, "keep", kernel_mode_names) },
+
+        [KEY_MEMTUNE_HARD_LIMIT] = { KEY("memtune", "hard_limit", TYPE_AMOUNT, SCOPE_GUEST, "keep"), LIMIT_RANGE,
+                                     .allow_auto = true },
+        [KEY_MEMTUNE_SWAP_HARD_LIMIT] = { KEY("memtune", "swap_hard_limit", TYPE_AMOUNT, SCOPE_GUEST, "keep"),
+                                          LIMIT_RANGE },
+        [KEY_MEMTUNE_SOFT_LIMIT] = { KEY("memtune", "soft_limit", TYPE_AMOUNT, SCOPE_GUEST, "keep"), LIMIT_RANGE },
 
         [KEY_THP_ENABLED] = { ENUM_KEY("thp", "enabled", SCOPE_HOST, "keep", thp_enabled_names) },
         [KEY_THP_DEFRAG] = { ENUM_KEY("thp", "defrag", SCOPE_HOST, "keep", thp_defrag_names) },

@@ -138,6 +138,10 @@ static int allowed_amount(const KeyInfo *info, char **ret) {
         return 0;
 }
 
+static uint64_t percent_maximum(const KeyInfo *info) {
+        return info->percent_maximum ?: PERMYRIAD_FULL;
+}
+
 /* `a percentage up to 100 % or a size from 1 MiB to 1 PiB` */
 static int allowed_amount_range(const KeyInfo *info, char **ret) {
         _cleanup_free_ char *low = NULL, *high = NULL;
@@ -148,8 +152,9 @@ static int allowed_amount_range(const KeyInfo *info, char **ret) {
         if (r >= 0)
                 r = format_size(info->maximum, &high);
         if (r >= 0)
-                r = strprintf_to(&text, "a percentage %s 100 %% or a size from %s to %s",
-                                 info->minimum > 0 ? "above 0 and up to" : "up to", low, high);
+                r = strprintf_to(&text, "%sa percentage %s %llu %% or a size from %s to %s", or_keep(info),
+                                 info->minimum > 0 ? "above 0 and up to" : "up to",
+                                 (unsigned long long)percent_maximum(info) / 100, low, high);
         if (r < 0)
                 return r;
         *ret = text;
@@ -222,7 +227,7 @@ static int parse_amount(const KeyInfo *info, const char *text, SettingValue *v) 
         if (r < 0)
                 return r;
         v->percent = true;
-        if (v->number > PERMYRIAD_FULL || (v->number == 0 && info->minimum > 0))
+        if (v->number > percent_maximum(info) || (v->number == 0 && info->minimum > 0))
                 return -ERANGE;
         return 0;
 }

@@ -14,6 +14,7 @@ static const char *const action_kind_table[_ACTION_KIND_MAX] = {
         [ACTION_SET_VCPUS] = "set-vcpus",
         [ACTION_SET_KSM] = "set-ksm",
         [ACTION_SET_KERNEL] = "set-kernel",
+        [ACTION_SET_MEMTUNE] = "set-memtune",
         [ACTION_SET_THP] = "set-thp",
 };
 DEFINE_STRING_TABLE(action_kind, ActionKind, action_kind_table)
@@ -29,6 +30,13 @@ static const char *const kernel_knob_table[_KERNEL_KNOB_MAX] = {
         [KERNEL_KNOB_NUMA_BALANCING] = "numa_balancing",
 };
 DEFINE_STRING_TABLE(kernel_knob, KernelKnob, kernel_knob_table)
+
+static const char *const memtune_knob_table[_MEMTUNE_KNOB_MAX] = {
+        [MEMTUNE_KNOB_HARD_LIMIT] = "hard_limit",
+        [MEMTUNE_KNOB_SWAP_HARD_LIMIT] = "swap_hard_limit",
+        [MEMTUNE_KNOB_SOFT_LIMIT] = "soft_limit",
+};
+DEFINE_STRING_TABLE(memtune_knob, MemtuneKnob, memtune_knob_table)
 
 static const char *const thp_knob_table[_THP_KNOB_MAX] = {
         [THP_KNOB_ENABLED] = "enabled",
@@ -61,6 +69,7 @@ static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
         [SKIP_HOST_BUSY] = "host-busy",
         [SKIP_COOLDOWN] = "cooldown",
         [SKIP_NO_GAIN] = "no-gain",
+        [SKIP_UNSAFE] = "unsafe",
         [SKIP_UNAVAILABLE] = "unavailable",
         [SKIP_UNREACHABLE] = "unreachable",
         [SKIP_UNKNOWN] = "unknown",

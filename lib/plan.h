@@ -21,6 +21,7 @@ typedef enum ActionKind {
         ACTION_SET_VCPUS,       /* guest;                   values: number of online vCPUs */
         ACTION_SET_KSM,         /* index = KsmKnob;         values: number */
         ACTION_SET_KERNEL,      /* index = KernelKnob;      values: number */
+        ACTION_SET_MEMTUNE,     /* guest, index = MemtuneKnob; values: bytes, or "unlimited" */
         ACTION_SET_THP,         /* index = ThpKnob;         values: word or number */
         _ACTION_KIND_MAX,
         _ACTION_KIND_INVALID = -EINVAL,
@@ -44,6 +45,16 @@ typedef enum KernelKnob {
         _KERNEL_KNOB_INVALID = -EINVAL,
 } KernelKnob;
 DECLARE_STRING_TABLE(kernel_knob, KernelKnob);  /* the file's name */
+
+/* Limits of a guest in libvirt's <memtune>. */
+typedef enum MemtuneKnob {
+        MEMTUNE_KNOB_HARD_LIMIT,
+        MEMTUNE_KNOB_SWAP_HARD_LIMIT,
+        MEMTUNE_KNOB_SOFT_LIMIT,
+        _MEMTUNE_KNOB_MAX,
+        _MEMTUNE_KNOB_INVALID = -EINVAL,
+} MemtuneKnob;
+DECLARE_STRING_TABLE(memtune_knob, MemtuneKnob);        /* the element's name */
 
 /* Files below /sys/kernel/mm/transparent_hugepage that kvmtuned writes. */
 typedef enum ThpKnob {
@@ -79,6 +90,7 @@ typedef enum SkipReason {
         SKIP_HOST_BUSY,         /* the host's CPUs have too little idle time */
         SKIP_COOLDOWN,
         SKIP_NO_GAIN,
+        SKIP_UNSAFE,            /* it would harm a guest or the host */
         SKIP_UNAVAILABLE,       /* the host has no such knob, or it is read-only */
         SKIP_UNKNOWN,           /* something needed is not known yet */
         SKIP_FAILED,            /* failed before; backing off */

@@ -20,6 +20,8 @@ static void put_json_action(FILE *f, const Action *a) {
                 plan_put_json_member(f, "knob", ksm_knob_to_string((KsmKnob)a->index));
         else if (a->kind == ACTION_SET_KERNEL)
                 plan_put_json_member(f, "knob", kernel_knob_to_string((KernelKnob)a->index));
+        else if (a->kind == ACTION_SET_MEMTUNE)
+                plan_put_json_member(f, "knob", memtune_knob_to_string((MemtuneKnob)a->index));
         else if (a->kind == ACTION_SET_THP)
                 plan_put_json_member(f, "knob", thp_knob_to_string((ThpKnob)a->index));
         else
@@ -105,6 +107,8 @@ int plan_action_target(const Action *a, char **ret) {
                 r = strprintf_to(&text, "%s vCPU %u", text, a->index);
         else if (a->kind == ACTION_PIN_IOTHREAD)
                 r = strprintf_to(&text, "%s iothread %u", text, a->index);
+        else if (a->kind == ACTION_SET_MEMTUNE)
+                r = strprintf_to(&text, "%s %s", text, memtune_knob_to_string((MemtuneKnob)a->index) ?: "?");
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(text);
@@ -122,7 +126,7 @@ static int value_text(ActionKind kind, const char *value, bool exact, char **ret
                 return strprintf_to(ret, "none");
         if (kind == ACTION_SET_STATS_PERIOD)
                 return strprintf_to(ret, "%s s", value);
-        if (kind == ACTION_SET_BALLOON && parse_u64(value, &bytes) >= 0)
+        if ((kind == ACTION_SET_BALLOON || kind == ACTION_SET_MEMTUNE) && parse_u64(value, &bytes) >= 0)
                 return exact ? format_size(bytes, ret)
                              : strprintf_to(ret, "%s", format_bytes_short(bytes, buffer));
         return plan_clean_text(value, ret);

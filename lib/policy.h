@@ -89,7 +89,20 @@ int policy_ksm(PolicyContext *c);
 int policy_kernel(PolicyContext *c);             /* switches of the kernel */
 int policy_balloon(PolicyContext *c);
 int policy_vcpus(PolicyContext *c);
+int policy_memtune(PolicyContext *c);           /* memory limits of guests */
 int policy_thp(PolicyContext *c);               /* transparent huge pages */
+
+/* A memory limit and its canonical text; UINT64_MAX is no limit. 0, -EINVAL, -ERANGE or -ENOMEM. */
+int policy_memtune_parse(const char *text, uint64_t *ret_bytes);
+int policy_memtune_format(uint64_t bytes, char **ret);
+uint64_t policy_memtune_value(const Guest *g, MemtuneKnob knob);
+/* The limit is set by now. */
+void policy_memtune_note(Guest *g, MemtuneKnob knob, const char *value);
+/*
+ * Whether @g can live with @bytes as the limit @knob right now. Where it cannot, its QEMU would be killed (hard limits)
+ * or libvirt refuses it.
+ */
+bool policy_memtune_is_safe(const Guest *g, MemtuneKnob knob, uint64_t bytes);
 
 /* The value of @knob in its canonical text; false: the kernel has no such file. */
 #define POLICY_THP_TEXT_MAX 32

@@ -34,7 +34,7 @@ int policy_knob_flush(PolicyContext *c, ActionKind kind, const Guest *guest, con
         return plan_add_skip(c->plan, kind, guest, skips->why, "%s", skips->text);
 }
 
-static int check_taken_over(PolicyContext *c, const Knob *k, bool *taken) {
+int policy_knob_check(PolicyContext *c, const Knob *k, bool *taken) {
         const Owned *owned = state_find_owned(c->state, k->kind, uuid_of(k), k->index);
         const KeyInfo *info = &config_keys[k->key];
         int r = 0;
@@ -52,23 +52,19 @@ static int check_taken_over(PolicyContext *c, const Knob *k, bool *taken) {
         return r;
 }
 
-static int change(PolicyContext *c, const Knob *k, const char *value, const char *reason) {
+int policy_knob_set(PolicyContext *c, const Knob *k, const char *value, const char *reason) {
         _cleanup_free_ char *source = NULL;
-        const Settings *settings = &c->host;
         int r;
 
         if (streq(value, k->current))
                 return 0;
-        for (size_t i = 0; k->guest && i < c->snapshot->n_guests; i++)
-                if (c->snapshot->guests[i] == k->guest)
-                        settings = &c->guests[i];
-        r = setting_source(settings, k->key, &source);
+        r = setting_source(k->settings, k->key, &source);
         if (r < 0)
                 return r;
         return plan_add_action(c->plan, k->kind, k->guest, k->index, k->current, value, source, "%s", reason);
 }
 
-static int give_back(PolicyContext *c, const Knob *k) {
+int policy_knob_give_back(PolicyContext *c, const Knob *k) {
         const Owned *owned = state_find_owned(c->state, k->kind, uuid_of(k), k->index);
         const KeyInfo *info = &config_keys[k->key];
         char reason[128];
@@ -81,22 +77,25 @@ static int give_back(PolicyContext *c, const Knob *k) {
         }
         (void)snprintf(reason, sizeof(reason), "%s.%s is keep: giving back the value from before", info->group,
                        info->name);
-        return change(c, k, owned->original, reason);
+        return policy_knob_set(c, k, owned->original, reason);
+}
+
+int policy_knob_skip_taken(const Knob *k) {
+        return policy_knob_skip(k, SKIP_TAKEN_OVER,
+                                "%s.%s was changed by somebody else; it is left alone until the next reload",
+                                config_keys[k->key].group, config_keys[k->key].name);
 }
 
 int policy_knob_drive(PolicyContext *c, const Knob *k, const char *wanted, const char *reason, bool *taken) {
         bool was_taken = *taken;
         int r;
 
-        r = check_taken_over(c, k, taken);
+        r = policy_knob_check(c, k, taken);
         if (r < 0)
                 return r;
         if (!wanted)
-                return give_back(c, k);
+                return policy_knob_give_back(c, k);
         if (*taken)
-                return was_taken ? policy_knob_skip(k, SKIP_TAKEN_OVER,
-                                                    "%s.%s was changed by somebody else; it is left alone until the "
-                                                    "next reload",
-                                                    config_keys[k->key].group, config_keys[k->key].name) : 0;
-        return change(c, k, wanted, reason);
+                return was_taken ? policy_knob_skip_taken(k) : 0;
+        return policy_knob_set(c, k, wanted, reason);
 }

@@ -22,6 +22,7 @@ typedef struct Knob {
         const Guest *guest;             /* NULL: of the host */
         unsigned index;
         Key key;                        /* the setting that drives it */
+        const Settings *settings;       /* with that setting */
         const char *current;            /* canonical text */
         bool adopted;                   /* as GuestMemo.adopted */
         KnobSkips *skips;
@@ -31,9 +32,20 @@ typedef struct Knob {
 int policy_knob_skip(const Knob *k, SkipReason why, const char *format, ...) _printf_(3, 4);
 
 /*
- * One decision about @k: sets it to @wanted because of @reason, or with NULL ("keep") gives back what was set. When
- * somebody else has changed it, it is theirs: *taken becomes true, and while it is true nothing is set. One that holds
- * its original at the first look after a restart was never changed. 0 or -ENOMEM.
+ * Whether the knob, if it is owned, still is: otherwise it is disowned, and *taken becomes true when somebody else has
+ * changed it. One that holds its original at the first look after a restart was never changed. 0 or -ENOMEM.
+ */
+int policy_knob_check(PolicyContext *c, const Knob *k, bool *taken);
+/* An action, unless @k has @value already. 0 or -ENOMEM. */
+int policy_knob_set(PolicyContext *c, const Knob *k, const char *value, const char *reason);
+/* An action that sets the original, when @k is owned; one that has it already is disowned. 0 or -ENOMEM. */
+int policy_knob_give_back(PolicyContext *c, const Knob *k);
+/* Notes that the knob is somebody else's. 0 or -ENOMEM. */
+int policy_knob_skip_taken(const Knob *k);
+
+/*
+ * All of that for one that depends on no other: sets it to @wanted because of @reason, or with NULL ("keep") gives
+ * back what was set. While *taken nothing is set. 0 or -ENOMEM.
  */
 int policy_knob_drive(PolicyContext *c, const Knob *k, const char *wanted, const char *reason, bool *taken);
 

@@ -6,10 +6,10 @@
  *
  * Order of giving back: memory policy before the pins that run on it; balloons
  * that grow before those that shrink (a guest waits for memory, the host does
- * not); then statistics periods; then vCPU counts, for a guest that does not
- * let go of a vCPU keeps what comes after it waiting; the kernel's switches,
- * transparent huge pages and KSM last, its rate before its switch, so that it never runs at a rate nobody
- * asked for.
+ * not); then statistics periods and memory limits; then vCPU counts, for a
+ * guest that does not let go of a vCPU keeps what comes after it waiting; the
+ * kernel's switches, those of huge pages and KSM last, its rate before its
+ * switch, so that it never runs at a rate nobody asked for.
  */
 
 #include <inttypes.h>
@@ -124,6 +124,8 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
                 return format_number(g->stats_period_sec, ret);
         case ACTION_SET_VCPUS:
                 return format_number(guest_online_vcpus(g), ret);
+        case ACTION_SET_MEMTUNE:
+                return policy_memtune_format(policy_memtune_value(g, (MemtuneKnob)index), ret);
         default:
                 return -ENODATA;
         }
@@ -250,6 +252,14 @@ static bool holds_our_value(const Snapshot *snapshot, const State *state, const 
         return policy_balloon_on_its_way(memo, now) || policy_still_ours(snapshot, owned, current);
 }
 
+/* A limit from before that would kill the guest as it is now. */
+static bool is_harmful(const Guest *g, const Owned *owned) {
+        uint64_t original;
+
+        return owned->kind == ACTION_SET_MEMTUNE && policy_memtune_parse(owned->original, &original) == 0 &&
+               !policy_memtune_is_safe(g, (MemtuneKnob)owned->index, original);
+}
+
 static int restore_one(const Snapshot *snapshot, const State *state, const Owned *owned, Plan *plan) {
         const Guest *g = owned->uuid[0] != '\0' ? snapshot_find_guest(snapshot, owned->uuid) : NULL;
         _cleanup_free_ char *current = NULL;
@@ -273,6 +283,10 @@ static int restore_one(const Snapshot *snapshot, const State *state, const Owned
             streq(snapshot->host.ksm.advisor_mode, "scan-time"))
                 return plan_add_skip(plan, owned->kind, g, SKIP_UNAVAILABLE,
                                      "the kernel's scan-time advisor sets pages_to_scan now");
+        if (is_harmful(g, owned))
+                return plan_add_skip(plan, owned->kind, g, SKIP_UNSAFE,
+                                     "%s was %s before, which is too close to what is resident now",
+                                     memtune_knob_to_string((MemtuneKnob)owned->index), owned->original);
         return plan_add_action(plan, owned->kind, g, owned->index, current, owned->original, "restore",
                                "giving back the value from before kvmtuned changed it");
 }
@@ -285,6 +299,17 @@ static bool balloon_grows(const Snapshot *snapshot, const Owned *owned) {
         return g && parse_u64(owned->original, &original) == 0 && original > g->current_bytes;
 }
 
+/* hard_limit <= swap_hard_limit at any time: the second goes first when it rises, last when it falls. */
+static unsigned memtune_rank(const Snapshot *snapshot, const Owned *owned) {
+        const Guest *g = snapshot_find_guest(snapshot, owned->uuid);
+        uint64_t original;
+
+        if (owned->index != MEMTUNE_KNOB_SWAP_HARD_LIMIT)
+                return 5;
+        return g && policy_memtune_parse(owned->original, &original) == 0 &&
+                               original > policy_memtune_value(g, MEMTUNE_KNOB_SWAP_HARD_LIMIT) ? 4 : 6;
+}
+
 /* Position in the order of giving back; see the head of this file. */
 static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
         switch (owned->kind) {
@@ -294,19 +319,21 @@ static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
                 return balloon_grows(snapshot, owned) ? 2 : 3;
         case ACTION_SET_STATS_PERIOD:
                 return 4;
+        case ACTION_SET_MEMTUNE:
+                return memtune_rank(snapshot, owned);
         case ACTION_SET_VCPUS:
-                return 5;
+                return 7;
         case ACTION_SET_KERNEL:
         case ACTION_SET_THP:
-                return 6;
+                return 8;
         case ACTION_SET_KSM:
-                return owned->index == KSM_KNOB_RUN ? 7 : 6;
+                return owned->index == KSM_KNOB_RUN ? 9 : 8;
         default:
                 return 1;
         }
 }
 
-#define RESTORE_RANKS 8
+#define RESTORE_RANKS 10
 
 int policy_restore(const Snapshot *snapshot, const State *state, Plan **ret) {
         _cleanup_(plan_freep) Plan *plan = NULL;

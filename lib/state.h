@@ -86,6 +86,10 @@ typedef struct GuestMemo {
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
         BalloonSamples balloon_samples; /* preset mom: current and unused memory; never written */
+        unsigned memtune_taken;         /* 1 << MemtuneKnob each: changed by somebody else */
+        uint64_t memtune_set_usec;      /* last time a limit was asked for; never written */
+        bool memtune_adopted;           /* as adopted, for its memory limits; never written */
+        bool memtune_watched;           /* decisions go by its memory limits; never written */
         unsigned cpus_spare;            /* how many more CPUs of its own it could have; never written */
         bool vcpus_watched;             /* decisions go by their number; never written */
         bool vcpus_taken;               /* the number of vCPUs was changed by somebody else */

@@ -25,6 +25,7 @@ static const StateField guest_fields[] = {
         { "balloon_progress_usec", offsetof(GuestMemo, balloon_progress_usec), STATE_U64, 0 },
         { "balloon_stuck_until_usec", offsetof(GuestMemo, balloon_stuck_until_usec), STATE_U64, 0 },
         { "balloon_stuck", offsetof(GuestMemo, balloon_stuck), STATE_UNSIGNED, 0 },
+        { "memtune_taken", offsetof(GuestMemo, memtune_taken), STATE_UNSIGNED, 0 },
         { "vcpus_taken", offsetof(GuestMemo, vcpus_taken), STATE_BOOL, 0 },
         { "vcpus_target", offsetof(GuestMemo, vcpus_target), STATE_UNSIGNED, 0 },
         { "vcpus_from", offsetof(GuestMemo, vcpus_from), STATE_UNSIGNED, 0 },

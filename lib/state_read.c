@@ -181,6 +181,8 @@ static int read_owned(Reader *reader) {
                 return fault(reader, "there is no KSM setting %u", o.index);
         if (o.kind == ACTION_SET_KERNEL && o.index >= _KERNEL_KNOB_MAX)
                 return fault(reader, "there is no kernel setting %u", o.index);
+        if (o.kind == ACTION_SET_MEMTUNE && o.index >= _MEMTUNE_KNOB_MAX)
+                return fault(reader, "there is no memory limit %u", o.index);
         if (o.kind == ACTION_SET_THP && o.index >= _THP_KNOB_MAX)
                 return fault(reader, "there is no setting %u of transparent huge pages", o.index);
         while ((r = next_pair(reader, &key, &value)) > 0) {
@@ -349,7 +351,7 @@ static int read_lines(Reader *reader, char *text) {
 static void mark_adopted(State *s) {
         s->ksm_adopted = s->kernel_adopted = s->thp_adopted = true;
         for (size_t i = 0; i < s->n_guests; i++)
-                s->guests[i].adopted = true;
+                s->guests[i].adopted = s->guests[i].memtune_adopted = true;
 }
 
 int state_parse(const char *text, State **ret, char **ret_error) {

@@ -184,6 +184,9 @@ static void random_memory(uint64_t *state, const Topology *t, Guest *g) {
         g->max_bytes = random_u64(state, false);
         g->current_bytes = random_u64(state, false);
         g->min_guarantee_bytes = random_u64(state, false);
+        g->hard_limit_bytes = random_u64(state, false);
+        g->swap_hard_limit_bytes = random_u64(state, false);
+        g->soft_limit_bytes = random_u64(state, false);
         g->rss_bytes = random_u64(state, true);
         g->virtual_bytes = random_u64(state, true);
         g->n_node_memory = pick(state, t->n_nodes + 1);

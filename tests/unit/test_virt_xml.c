@@ -40,6 +40,9 @@ START_TEST(test_full_domain_identity_and_memory) {
         ck_assert_uint_eq(g->max_bytes, 8 * GIB);
         ck_assert_uint_eq(g->current_bytes, 6 * GIB);
         ck_assert_uint_eq(g->min_guarantee_bytes, 2 * GIB);
+        ck_assert_uint_eq(g->hard_limit_bytes, 10 * GIB);
+        ck_assert_uint_eq(g->swap_hard_limit_bytes, 12 * GIB);
+        ck_assert_uint_eq(g->soft_limit_bytes, 0);
         ck_assert(g->hugepages && g->nosharepages && g->locked && g->shared_memory && g->vfio);
         ck_assert_uint_eq(g->hugepage_bytes, 2 * MIB);
         ck_assert(g->balloon_device);
