@@ -268,8 +268,10 @@ lab_died() {
 }
 
 lab_void() { # lab_void NAME...: if one of these died by itself, this run proves nothing: status 98
-    lab_died "$@" || return 0
-    echo "lab: void, because a guest went by itself"
+    local died
+    died=$(lab_died "$@") || return 0
+    echo "$died"
+    echo "lab: void, because a $(head -n 1 <<<"$died")"
     exit 98
 }
 
@@ -281,6 +283,23 @@ lab_collect() { # consoles, domain XML and QEMU's logs of all guests to $LAB_OUT
         [ ! -e "$f" ] || cp "$f" "$LAB_OUT/guests/qemu-${f##*/}"
     done
     journalctl -b --no-pager -o json >"$LAB_OUT/journal.json"
+}
+
+lab_clock() { # lab_clock: "UPTIME CPU": now, and the CPU seconds that the VM has had from its machine
+    local up
+    read -r up _ </proc/uptime
+    echo "$up $(cat /lab/.cpu)"
+}
+
+# lab_starved CLOCK: since then, in which its CPUs were busy, the VM had less than
+# 70 % of the CPUs that its machine has: nothing follows from what took how long. Status 98.
+lab_starved() {
+    local share
+    share=$(echo "$1 $(lab_clock)" | awk -v n="${LAB_CPUS:-2}" -v here="$(nproc)" '
+        { printf "%d\n", 100 * ($4 - $2) / ($3 - $1) / (n < here ? n : here) }')
+    [ "$share" -lt 70 ] || return 0
+    echo "lab: void, because the machine was busy: the VM had $share % of it"
+    exit 98
 }
 
 # --- checks ---------------------------------------------------------------------

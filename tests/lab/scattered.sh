@@ -88,7 +88,6 @@ journal_moved() {
                 { mib = $1; if ($2 == "KiB") mib /= 1024; if ($2 == "GiB") mib *= 1024; s += mib }
                 END { printf "%d\n", s }'
 }
-minus() { awk -v a="$1" -v b="$2" 'BEGIN { print a - b }'; }
 start_tuner() {
         case $tuner in
                 kvmtuned) systemctl start kvmtuned ;;
@@ -131,8 +130,7 @@ note "untuned: $(jq '.all.remote * 1000 | floor' "$LAB_OUT/before.json") per mil
 # --- the daemon -------------------------------------------------------------------
 migrated=$(migrated_kib) began=$SECONDS
 lab_watch_start "$LAB_OUT/watch.json" 10
-read -r up0 _ </proc/uptime
-cpu0=$(cat /lab/.cpu)
+clock=$(lab_clock)
 start_tuner
 lab_check "less than 5 % of the memory is remote within $deadline s" lab_until $deadline all_local
 note "$last_remote per mille remote after $((SECONDS - began)) s"
@@ -148,13 +146,12 @@ note "throughput in per mille of the untuned: all $(per_mille_of_before all), th
 note "CPU seconds of the service, copying included: $(tuner_seconds)"
 lab_collect
 lab_void "${guests[@]}"
+lab_starved "$clock"
 [ "$tuner" = kvmtuned ] || exit 0
 
 # A CPU second of a busy VM is mostly waiting for the machine: what it got for each is what counts.
 read -r own copying < <(daemon_cpu)
-read -r up1 _ </proc/uptime
-real=$(awk -v own="$own" -v up="$(minus "$up1" "$up0")" -v cpu="$(minus "$(cat /lab/.cpu)" "$cpu0")" \
-        'BEGIN { printf "%d\n", own * cpu / up / 8 }')
+real=$(echo "$clock $(lab_clock)" | awk -v own="$own" '{ printf "%d\n", own * ($4 - $2) / ($3 - $1) / 8 }')
 note "CPU of the daemon: $real/100 s of the machine ($own/100 s of the VM's 8 CPUs), of the kernel's copying of pages in its name: $copying/100 s"
 note "its threads, user+system in 1/100 s of the VM: $(daemon_threads)"
 lab_check 'it is still local' all_local

@@ -67,6 +67,8 @@ lab_check 'a pin of the administrator is left alone' test "$(allowed "$(tids use
 lab_check 'the journal has the pin with guest, old and new value' \
         has_entry MESSAGE_ID=$action_done KVMTUNED_ACTION=pin-vcpu KVMTUNED_GUEST=a1
 lab_check 'and why the user pin was not touched' has_entry KVMTUNED_SKIP=user-pin KVMTUNED_GUEST=user
+lab_check 'kvmtunectl lists the guests, by the bus' eval 'kvmtunectl --no-pager guests | grep -qw b1'
+lab_check 'and says why one is left alone' eval 'kvmtunectl --no-pager explain user | grep -q pinned'
 
 # --- KSM and balloon, from inside the sandbox --------------------------------------
 lab_check 'KSM runs as the schedule says' lab_until 30 test "$(cat $ksm/run)" = 1
