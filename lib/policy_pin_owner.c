@@ -94,6 +94,17 @@ static bool set_is_ours(const Placement *p, const Owned *owned, const IdSet *set
         return holds(p, owned->ours, set) || holds(p, owned->previous, set);
 }
 
+static bool names_set(const char *text, const IdSet *set) {
+        IdSet given;
+
+        return text && idset_parse(text, &given) == 0 && idset_equal(&given, set);
+}
+
+/* libvirt's record of a pin does not shrink with the CPUs that are online. */
+static bool pin_is_ours(const Owned *owned, const IdSet *pin) {
+        return names_set(owned->ours, pin) || names_set(owned->previous, pin);
+}
+
 static bool text_equals_set(const Placement *p, const char *text, const IdSet *set) {
         IdSet a, b = online_part(p, set);
 
@@ -129,9 +140,9 @@ bool placement_taken_over(const Placement *p, const PlacementGuest *g, const Own
         IdSet allowed = online_part(p, &t->affinity);
         bool known = !idset_is_empty(&allowed);
 
-        if (known && set_is_ours(p, owned, &allowed))
+        if (known && set_is_ours(p, owned, &allowed) && (!t->pinned || pin_is_ours(owned, &t->pin)))
                 return false;
-        if (t->pinned && set_is_ours(p, owned, &t->pin))
+        if (t->pinned && pin_is_ours(owned, &t->pin))
                 return known && !is_homeless(p, t, owned) && !part_of_ours(owned, &allowed);
         if (!t->pinned && is_homeless(p, t, owned))
                 return false;
