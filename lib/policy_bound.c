@@ -103,11 +103,11 @@ const char *placement_bound_text(const Guest *g) {
 }
 
 bool placement_allows(const Placement *p, const PlacementGuest *g, const PlacementNode *n) {
-        const IdSet *cpus = &g->guest->cgroup_cpus, *mems = &g->guest->cgroup_mems;
+        const IdSet *mems = &g->guest->cgroup_mems;
 
         if (!g->limited)
                 return true;
-        if (!idset_is_empty(cpus) && !idset_intersects(cpus, &p->topology->nodes[n->index].cpus))
+        if (g->cpus_limited && !idset_intersects(&g->guest->cgroup_cpus, g->dedicated ? &n->usable : &n->cpus))
                 return false;
         return idset_is_empty(mems) || idset_contains(mems, p->nodes[n->memory_at].id);
 }

@@ -65,16 +65,23 @@ static void add_memory(const Search *s, Candidate *c, const PlacementNode *n) {
         c->promised_bytes = u64_add(c->promised_bytes, n->promised_bytes);
 }
 
+/* The part of what is on @n that is on the @n_cpus CPUs that the guest may have. */
+static uint64_t part_of(const Search *s, const PlacementNode *n, uint64_t whole, unsigned n_cpus) {
+        return s->g->cpus_limited && !s->g->dedicated ? u64_muldiv(whole, n_cpus, n->n_cpus) : whole;
+}
+
 void candidate_add(const Search *s, Candidate *c, const PlacementNode *n) {
+        unsigned n_cpus = placement_capacity(s->p, s->g, n);
+
         if (s->p->plain || !has_memory_of(s, c, n->memory_at))
                 add_memory(s, c, &s->p->nodes[n->memory_at]);
         c->pair_distance += c->n > 0 ? distance_from(s, c, n) : 0;
         (void)idset_add(&c->nodes, n->id);
         c->n++;
-        c->n_cpus += placement_capacity(s->p, s->g, n);
-        c->far_cpus += n->has_memory ? 0 : placement_capacity(s->p, s->g, n);
-        c->commit_milli += n->commit_milli;
-        c->busy_permyriad += n->busy_permyriad;
+        c->n_cpus += n_cpus;
+        c->far_cpus += n->has_memory ? 0 : n_cpus;
+        c->commit_milli += part_of(s, n, n->commit_milli, n_cpus);
+        c->busy_permyriad += part_of(s, n, n->busy_permyriad, n_cpus);
 }
 
 /* Beyond cpu.overcommit with this guest on it. CPUs of its own are not overcommitted. */
@@ -276,11 +283,14 @@ static void foresee(Search *s) {
 
         for (size_t i = 0; i < s->p->n_nodes; i++) {
                 const PlacementNode *n = &s->p->nodes[i];
+                unsigned n_cpus;
 
                 if (!candidate_may_have(s, n))
                         continue;
+                n_cpus = placement_capacity(s->p, s->g, n);
                 room = u64_add(room, candidate_room(&s->p->nodes[n->memory_at], s->g->guest));
-                spare_milli += u64_sub(permyriad_of((uint64_t)n->n_cpus * PLACEMENT_MILLI, ratio), n->commit_milli);
+                spare_milli += u64_sub(permyriad_of((uint64_t)n_cpus * PLACEMENT_MILLI, ratio),
+                                       part_of(s, n, n->commit_milli, n_cpus));
         }
         s->ignore_memory = !s->memory_elsewhere && placement_need(s->g, &memory) > room;
         s->ignore_overcommit = !s->g->dedicated && spare_milli < (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI;

@@ -192,7 +192,7 @@ static int nodes_init(Placement *p) {
 
                 n->id = p->topology->nodes[i].id;
                 n->index = i;
-                n->cpus = idset_and(&p->topology->nodes[i].cpus, &p->usable);
+                n->usable = n->cpus = idset_and(&p->topology->nodes[i].cpus, &p->usable);
                 n->n_cpus = n->n_usable = n->n_idle = idset_count(&n->cpus);
                 node_memory_init(n, host, reserve);
                 node_busy_init(n, host);
@@ -267,7 +267,8 @@ static void guest_measure(PlacementGuest *g) {
         const Guest *guest = g->guest;
 
         g->movable = is_movable(guest);
-        g->limited = !idset_is_empty(&guest->cgroup_cpus) || !idset_is_empty(&guest->cgroup_mems);
+        g->cpus_limited = !idset_is_empty(&guest->cgroup_cpus);
+        g->limited = g->cpus_limited || !idset_is_empty(&guest->cgroup_mems);
         for (size_t i = 0; i < guest->n_vcpus; i++) {
                 if (!guest->vcpus[i].online)
                         continue;
@@ -517,11 +518,13 @@ static const IdSet *thread_set(const Placement *p, const Guest *g, const GuestTh
         return &p->topology->online;
 }
 
-/* @n vCPUs with @demand in sum, all allowed on @set. */
-static void account_set(Placement *p, const IdSet *set, unsigned n, uint64_t demand) {
+/* @n vCPUs of @g with @demand in sum, all allowed on @set. */
+static void account_set(Placement *p, const PlacementGuest *g, const IdSet *set, unsigned n, uint64_t demand) {
         IdSet cpus = idset_and(set, &p->usable);
-        unsigned members = idset_count(&cpus);
+        unsigned members;
 
+        cpus = placement_within_limit(g, &cpus);
+        members = idset_count(&cpus);
         memset(p->weights, 0, p->n_nodes * sizeof(*p->weights));
         if (members == 0)
                 return;
@@ -555,7 +558,7 @@ static void account_threads(Placement *p, const PlacementGuest *g) {
                 if (!t->online)
                         continue;
                 if (pending && !idset_equal(pending, set)) {
-                        account_set(p, pending, n, (uint64_t)n * each);
+                        account_set(p, g, pending, n, (uint64_t)n * each);
                         n = 0;
                 }
                 pending = set;
@@ -563,7 +566,7 @@ static void account_threads(Placement *p, const PlacementGuest *g) {
         }
         if (!pending)
                 return;
-        account_set(p, pending, n, (uint64_t)n * each);
+        account_set(p, g, pending, n, (uint64_t)n * each);
         promise_untouched(p, g);
         if (g->guest->starting)
                 promise(p, g->guest, u64_sub(g->guest->max_bytes,

@@ -55,7 +55,8 @@ static unsigned own_cpus(const Picker *k, const PlacementCore *core) {
 static bool may_take(const Picker *k, unsigned cpu, bool own_core) {
         const PlacementNode *n = &k->p->nodes[k->p->cpu_node[cpu]];
 
-        if (!cpu_is_free(k->p, cpu) || !idset_contains(k->nodes, n->id))
+        if (!cpu_is_free(k->p, cpu) || !idset_contains(k->nodes, n->id) ||
+            (k->g->cpus_limited && !idset_contains(&k->g->guest->cgroup_cpus, cpu)))
                 return false;
         return own_core ? n->n_cpus > placement_keeps_one(k->p, n) : placement_capacity(k->p, k->g, n) > 0;
 }

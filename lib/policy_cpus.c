@@ -22,11 +22,16 @@
  * shares CPUs, wherever it is to be placed, the last CPU of the host's pool
  * stays as well.
  *
- * All counts are kept as CPUs are taken: a question costs one node.
+ * All counts are kept as CPUs are taken: a question costs one node. Only of a
+ * guest whose cgroup leaves it some CPUs they are counted each time.
  */
 
 CpuThreads placement_threads_policy(const PlacementGuest *g) {
         return (CpuThreads)setting(g->settings, KEY_CPU_THREADS);
+}
+
+IdSet placement_within_limit(const PlacementGuest *g, const IdSet *cpus) {
+        return g->cpus_limited ? idset_and(cpus, &g->guest->cgroup_cpus) : *cpus;
 }
 
 unsigned placement_wanted(const PlacementGuest *g) {
@@ -154,12 +159,65 @@ static unsigned free_cpus(const PlacementGuest *g, const PlacementNode *n) {
         }
 }
 
+/* @cpu is the first of its core that is in @cpus. */
+static bool leads_core(const Placement *p, const PlacementCore *core, unsigned cpu, const IdSet *cpus) {
+        unsigned i = core->first;
+
+        while (!idset_contains(cpus, p->by_core[i]))
+                i++;
+        return p->by_core[i] == cpu;
+}
+
+/* The same within the limit of @g's cgroup, looked at CPU by CPU. Returns how many could be its own. */
+static unsigned free_within_limit(const Placement *p, const PlacementGuest *g, const PlacementNode *n,
+                                  unsigned *ret_leaving) {
+        IdSet cpus = placement_within_limit(g, &n->cpus);
+        CpuThreads threads = placement_threads_policy(g);
+        unsigned own = 0, leaving = 0;
+
+        IDSET_FOREACH(cpu, &cpus) {
+                const PlacementCore *core = placement_core(p, (unsigned)cpu);
+                bool whole = core_is_free(core);
+
+                if (threads == THREADS_PREFER && !idset_contains(&p->barred, (unsigned)cpu)) {
+                        own++;
+                        leaving++;
+                } else if (threads == THREADS_REQUIRE && whole && core->n_cpus > 1) {
+                        own++;
+                        leaving++;
+                } else if (threads == THREADS_ISOLATE && whole && leads_core(p, core, (unsigned)cpu, &cpus)) {
+                        own++;
+                        leaving += core->n_cpus;
+                }
+        }
+        *ret_leaving = leaving;
+        return own;
+}
+
+/* What @g could get of @n, and how many CPUs would leave the pool then. */
+static unsigned could_get(const Placement *p, const PlacementGuest *g, const PlacementNode *n, unsigned *ret_leaving) {
+        if (g->cpus_limited)
+                return free_within_limit(p, g, n, ret_leaving);
+        *ret_leaving = free_cpus(g, n);
+        return placement_threads_policy(g) == THREADS_ISOLATE ? n->n_free_cores : *ret_leaving;
+}
+
+static unsigned pool_of(const PlacementGuest *g, const PlacementNode *n) {
+        IdSet cpus;
+
+        if (!g->cpus_limited)
+                return n->n_cpus;
+        cpus = placement_within_limit(g, &n->cpus);
+        return idset_count(&cpus);
+}
+
 unsigned placement_capacity(const Placement *p, const PlacementGuest *g, const PlacementNode *n) {
-        unsigned cpus = free_cpus(g, n);
+        unsigned own, leaving;
 
         if (!g->dedicated)
-                return n->n_cpus;
-        return but_one(p, n, placement_threads_policy(g) == THREADS_ISOLATE ? n->n_free_cores : cpus, cpus);
+                return pool_of(g, n);
+        own = could_get(p, g, n, &leaving);
+        return but_one(p, n, own, leaving);
 }
 
 unsigned placement_capacity_of(const Placement *p, const PlacementGuest *g, const IdSet *nodes) {
@@ -168,11 +226,13 @@ unsigned placement_capacity_of(const Placement *p, const PlacementGuest *g, cons
 
         for (size_t i = 0; i < p->n_nodes; i++) {
                 const PlacementNode *n = &p->nodes[i];
+                unsigned leaving;
 
                 if (nodes && !idset_contains(nodes, n->id))
                         continue;
                 capacity += placement_capacity(p, g, n);
-                pool += free_cpus(g, n);
+                (void)could_get(p, g, n, &leaving);
+                pool += leaving;
                 kept = kept || placement_keeps_one(p, n);
         }
         /* The last CPU of the pool is not on a node of its own here. */

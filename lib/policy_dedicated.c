@@ -97,6 +97,7 @@ static void drop_unused(const PlacementGuest *g, IdSet *cpus) {
 static IdSet staying_cpus(const Placement *p, const PlacementGuest *g) {
         IdSet nodes = own_nodes(p, g), present = idset_and(&g->memo->cpus, &p->usable), staying = IDSET_EMPTY;
 
+        present = placement_within_limit(g, &present);
         IDSET_FOREACH(cpu, &present)
                 if (is_on(p, (unsigned)cpu, &nodes) && threads_allow(p, g, (unsigned)cpu, &staying))
                         (void)idset_add(&staying, (unsigned)cpu);
@@ -322,7 +323,7 @@ static bool reaches(const Placement *p, const GuestThread *t) {
 
 /* Threads of @g that no setting or no right of ours keeps off the dedicated CPUs. */
 static bool intrudes(const Placement *p, const PlacementGuest *g) {
-        if (g->dedicated)
+        if (g->dedicated || (g->cpus_limited && !idset_intersects(&g->guest->cgroup_cpus, &p->dedicated)))
                 return false;
         for (size_t i = 0; i < placement_threads(g->guest); i++) {
                 ThreadRef ref = placement_thread(g->guest, i);

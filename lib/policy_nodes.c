@@ -36,6 +36,15 @@ bool placement_advised(const Placement *p, const Guest *g, IdSet *ret) {
         return true;
 }
 
+static unsigned usable_by(const PlacementGuest *g, const PlacementNode *n) {
+        IdSet cpus;
+
+        if (!g->cpus_limited)
+                return n->n_usable;
+        cpus = placement_within_limit(g, &n->usable);
+        return idset_count(&cpus);
+}
+
 bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
         const IdSet *nodes = &g->memo->nodes;
         unsigned present = 0, cpus = 0, cpu_nodes = 0;
@@ -51,7 +60,7 @@ bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
                         continue;
                 present++;
                 /* Dedicated CPUs come back: not too small for want of them. */
-                cpus += n->n_usable;
+                cpus += usable_by(g, n);
         }
         if (present == 0 || present != idset_count(nodes))
                 return false;
@@ -139,7 +148,8 @@ static int choose(Placement *p, PlacementGuest *g, CandidateList *list) {
         bound = g->dedicated ? placement_bound_nodes(p, g->guest, &constraint)
                              : placement_constraint(p, g->guest, &constraint);
         is_advised = !bound && !s.cells && placement_advised(p, g->guest, &advised) &&
-                     (!g->dedicated || placement_capacity_of(p, g, &advised) >= g->n_wanted);
+                     (!(g->dedicated || g->cpus_limited) ||
+                      placement_capacity_of(p, g, &advised) >= placement_wanted(g));
         if ((!bound && !is_advised) || list)
                 candidates_search_relaxing(&s);
         if (bound)

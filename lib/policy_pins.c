@@ -3,7 +3,7 @@
 
 /*
  * Which CPUs the threads of a guest get: all CPUs of its nodes that are nobody's
- * own, or one CPU a vCPU (policy_pinned.c). Under policy dedicated that is one
+ * own and that its cgroup leaves it, or one CPU a vCPU (policy_pinned.c). Under policy dedicated that is one
  * of the guest's own (policy_dedicated.c); its emulator and its I/O threads
  * run with the guests that share, on CPUs of its nodes, or, where all of them
  * are somebody's own, on the guest's.
@@ -49,12 +49,14 @@ typedef struct Wanted {
 
 /* The usable CPUs of a cell: of its own nodeset, or of the node it was given. Empty: those of the guest. */
 static IdSet cell_cpus(const Placement *p, const PlacementGuest *g, size_t cell) {
+        IdSet cpus;
         const GuestMemo *m = g->memo;
         IdSet nodes = g->guest->cells[cell].nodeset;
 
         if (setting(g->settings, KEY_NUMA_POLICY) != NUMA_NONE && m->n_cells == g->guest->n_cells)
                 nodes = idset_of(m->cell_nodes[cell]);
-        return placement_cpus(p, &nodes);
+        cpus = placement_cpus(p, &nodes);
+        return placement_within_limit(g, &cpus);
 }
 
 static int cells_init(const Placement *p, const PlacementGuest *g, Wanted *w) {
@@ -93,6 +95,7 @@ static int wanted_init(Placement *p, const PlacementGuest *g, Wanted *w) {
         w->iothreads = setting(g->settings, KEY_CPU_IOTHREADS) != FOLLOW_NONE;
         w->cpus = setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE ? p->usable
                                                                      : placement_cpus(p, &g->memo->nodes);
+        w->cpus = placement_within_limit(g, &w->cpus);
         r = cells_init(p, g, w);
         if (r < 0)
                 return r;
@@ -322,6 +325,8 @@ int placement_give_back(Placement *p, PlacementGuest *g) {
 
         if (g->memo->user_pinned)
                 reason = "other pins of this guest were set by somebody else: the pin from before kvmtuned changed it";
+        else if (g->cpus_limited && !idset_intersects(&g->guest->cgroup_cpus, &p->usable))
+                reason = "its cgroup leaves it no CPU it could share: the pin from before kvmtuned changed it";
         else if (placement_policy(g) != CPU_NONE)
                 reason = "all CPUs it could share are dedicated to others: the pin from before kvmtuned changed it";
         /* Never placed: nothing of it can be ours. */

@@ -27,6 +27,13 @@ static int skip_pins(Placement *p, const PlacementGuest *g, SkipReason why, cons
         return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, why, "%s", detail);
 }
 
+/* Its cgroup leaves it no usable CPU. */
+static const char *limit_text(const Placement *p, const Guest *g) {
+        if (idset_is_subset(&g->cgroup_cpus, &p->topology->isolated))
+                return "its cgroup is an isolated cpuset partition, whose CPUs are its own: it is not pinned";
+        return "its cgroup leaves it only CPUs that are reserved or isolated: it is not pinned";
+}
+
 static int classify(Placement *p, PlacementGuest *g) {
         const char *detail;
         SkipReason why;
@@ -52,6 +59,10 @@ static int classify(Placement *p, PlacementGuest *g) {
                 g->memo->cpus = IDSET_EMPTY;
         if (idset_is_empty(&p->usable))
                 return skip_pins(p, g, SKIP_NO_CAPACITY, "every CPU of the host is reserved or isolated");
+        if (g->cpus_limited && !idset_intersects(&g->guest->cgroup_cpus, &p->usable)) {
+                r = placement_give_back(p, g);
+                return r < 0 ? r : skip_pins(p, g, SKIP_NO_CAPACITY, limit_text(p, g->guest));
+        }
         g->managed = true;
         if (setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
                 g->memo->nodes = IDSET_EMPTY;
@@ -120,24 +131,35 @@ static int serve_dedicated(Placement *p, Queue *waiting, Queue *homeless) {
 /* NULL: there are CPUs for @g to share. */
 static const char *lacks_pool(const Placement *p, const PlacementGuest *g) {
         const Guest *guest = g->guest;
-        IdSet nodes;
+        IdSet nodes, cpus;
 
         if (idset_is_empty(&p->usable))
                 return "every usable CPU is dedicated to another guest: it is not pinned";
+        if (g->cpus_limited && !idset_intersects(&guest->cgroup_cpus, &p->usable))
+                return "every usable CPU that its cgroup leaves it is dedicated to another guest: it is not pinned";
         if (setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
                 return NULL;
         if (placement_bound_nodes(p, guest, &nodes) && !placement_constraint(p, guest, &nodes))
                 return "every usable CPU of the nodes it is bound to is dedicated to another guest: it is not pinned";
-        return NULL;
+        if (!g->cpus_limited || !placement_constraint(p, guest, &nodes))
+                return NULL;
+        cpus = placement_cpus(p, &nodes);
+        if (idset_intersects(&guest->cgroup_cpus, &cpus))
+                return NULL;
+        return "its cgroup leaves it no usable CPU of the nodes it is bound to: it is not pinned";
 }
 
 /* Where all CPUs are other guests' own there is nothing to pin to, and the pins from before must not stay. */
 static int unpin_without_pool(Placement *p) {
+        bool dedicated = !idset_is_empty(&p->dedicated);
         int r;
 
-        for (size_t i = 0; i < p->n_guests && !idset_is_empty(&p->dedicated); i++) {
+        for (size_t i = 0; i < p->n_guests; i++) {
                 PlacementGuest *g = &p->guests[i];
-                const char *why = g->managed && !g->dedicated ? lacks_pool(p, g) : NULL;
+                const char *why = NULL;
+
+                if (g->managed && !g->dedicated && (dedicated || g->cpus_limited))
+                        why = lacks_pool(p, g);
 
                 if (!why)
                         continue;

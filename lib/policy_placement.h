@@ -45,7 +45,8 @@ typedef struct PlacementPool {
 typedef struct PlacementNode {
         unsigned id;
         size_t index;                   /* in topology->nodes */
-        IdSet cpus;                     /* usable (online, not isolated, not reserved) and not dedicated */
+        IdSet usable;                   /* online, not isolated, not reserved */
+        IdSet cpus;                     /* of them, those that are not dedicated */
         unsigned n_cpus;
         unsigned n_usable;              /* the dedicated ones, too */
         unsigned n_idle;                /* of cpus, those to which less than one vCPU is bound */
@@ -86,6 +87,7 @@ typedef struct PlacementGuest {
         bool refused;                   /* policy dedicated, and cannot be served: shares CPUs meanwhile */
         bool explained;                 /* in the plan */
         bool limited;                   /* its cgroup leaves it some CPUs or nodes only */
+        bool cpus_limited;              /* some CPUs */
         bool movable;                   /* nothing but its present state keeps its memory where it is */
         unsigned n_vcpus;               /* online */
         unsigned n_wanted;              /* CPUs it needs: n_vcpus, and one more for isolated helpers of a dedicated one */
@@ -190,6 +192,8 @@ void placement_release_cpu(Placement *p, const PlacementGuest *g, unsigned cpu);
 void placement_bar_cpu(Placement *p, unsigned cpu);
 /* Not all CPUs of @n may be dedicated: guests that share are there, or must be somewhere. */
 bool placement_keeps_one(const Placement *p, const PlacementNode *n);
+/* Of @cpus, those that @g's cgroup leaves it. */
+IdSet placement_within_limit(const PlacementGuest *g, const IdSet *cpus);
 /* CPUs @g needs: one a vCPU, and those of isolated helpers when it is dedicated. */
 unsigned placement_wanted(const PlacementGuest *g);
 /* CPUs of @n that @g could get: for a dedicated guest those that could become its own, else all it may use. */
@@ -233,7 +237,7 @@ bool placement_bound_nodes(const Placement *p, const Guest *g, IdSet *ret);
 bool placement_memory_bound(const Placement *p, const Guest *g, IdSet *ret);
 /* In words: "numatune strict binds its memory there". */
 const char *placement_bound_text(const Guest *g);
-/* Whether @g's cgroup lets it use CPUs of @n and memory where @n's guests have theirs. */
+/* Whether @g's cgroup lets it use CPUs of @n that are not others' own, and memory where @n's guests have theirs. */
 bool placement_allows(const Placement *p, const PlacementGuest *g, const PlacementNode *n);
 /* Every node with a usable CPU. */
 IdSet placement_cpu_nodes(const Placement *p);

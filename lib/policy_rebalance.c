@@ -219,12 +219,24 @@ typedef struct Candidate {
         uint64_t load_after;
 } Candidate;
 
+/* The cgroup of @g leaves it memory and enough CPUs there. */
+static bool within_limit(const Placement *p, const PlacementGuest *g, const NodeList *to) {
+        unsigned n_cpus = 0;
+
+        for (size_t i = 0; g->limited && i < to->n; i++) {
+                if (!placement_allows(p, g, &p->nodes[to->at[i]]))
+                        return false;
+                n_cpus += placement_capacity(p, g, &p->nodes[to->at[i]]);
+        }
+        return !g->limited || g->n_vcpus <= n_cpus;
+}
+
 /* Nothing gets worse by it: see the head of this file. */
 static bool is_allowed(const Placement *p, Candidate *c) {
         int64_t demand = (int64_t)c->guest->demand_permyriad;
         uint64_t target = load_of(p, &c->to, &c->home, demand);
 
-        if (c->guest->n_vcpus > cpus_of(p, &c->to))
+        if (c->guest->n_vcpus > cpus_of(p, &c->to) || !within_limit(p, c->guest, &c->to))
                 return false;
         c->load_after = load_of(p, &c->home, &c->to, -demand);
         if (c->cause == MOVE_LOAD)
