@@ -57,8 +57,9 @@ static bool has_action(const Plan *plan, const Owned *o) {
 static bool is_put_off(const Plan *plan, const Owned *o) {
         for (size_t i = 0; i < plan->n_skips; i++) {
                 const Skip *s = &plan->skips[i];
+                bool later = s->why == SKIP_UNKNOWN || s->why == SKIP_UNSAFE || s->why == SKIP_NO_CAPACITY;
 
-                if (s->kind == o->kind && (s->why == SKIP_UNKNOWN || s->why == SKIP_UNSAFE) && streq(s->uuid, o->uuid))
+                if (s->kind == o->kind && later && streq(s->uuid, o->uuid))
                         return true;
         }
         return false;

@@ -33,10 +33,16 @@ typedef enum Key {
         KEY_NUMA_MOVE_RATE,             /* bytes per second */
         KEY_NUMA_COOLDOWN,              /* usec */
         KEY_KSM_MODE,                   /* KsmMode */
+        KEY_KSM_SCAN_TIME,              /* usec; whole seconds */
+        KEY_KSM_MAX_CPU,                /* permyriad of one CPU */
         KEY_KSM_PAGES_TO_SCAN,          /* pages */
         KEY_KSM_SLEEP,                  /* usec */
         KEY_KSM_START,                  /* available memory, permyriad of total */
         KEY_KSM_STOP,                   /* available memory, permyriad of total */
+        KEY_KSM_WHEN_STOPPED,           /* KsmStopped */
+        KEY_KSM_MERGE_ACROSS_NODES,     /* KsmAcross */
+        KEY_KSM_SHARE,                  /* bool */
+        KEY_KSM_EXPOSED,                /* KsmExposed */
         KEY_BALLOON_MODE,               /* BalloonMode */
         KEY_BALLOON_TARGET,             /* bytes or permyriad of the guest's maximum */
         KEY_BALLOON_MINIMUM,            /* bytes or permyriad of the guest's maximum */
@@ -75,6 +81,9 @@ typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, FOLLOW_ISOLATE, _FOLLOW_MAX } 
 typedef enum NumaPolicy { NUMA_NONE, NUMA_AUTO, _NUMA_POLICY_MAX } NumaPolicy;
 typedef enum MemoryOnly { MEMORY_ONLY_NEVER, MEMORY_ONLY_OVERFLOW, _MEMORY_ONLY_MAX } MemoryOnly;
 typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, KSM_MOM, KSM_KUBEVIRT, _KSM_MODE_MAX } KsmMode;
+typedef enum KsmStopped { KSM_STOPPED_KEEP, KSM_STOPPED_UNMERGE, _KSM_STOPPED_MAX } KsmStopped;
+typedef enum KsmAcross { KSM_ACROSS_KEEP, KSM_ACROSS_YES, KSM_ACROSS_NO, KSM_ACROSS_AUTO, _KSM_ACROSS_MAX } KsmAcross;
+typedef enum KsmExposed { KSM_EXPOSED_IGNORE, KSM_EXPOSED_REPORT, KSM_EXPOSED_FORBID, _KSM_EXPOSED_MAX } KsmExposed;
 typedef enum KernelMode { KERNEL_KEEP, KERNEL_ON, KERNEL_OFF, KERNEL_AUTO, _KERNEL_MODE_MAX } KernelMode;
 typedef enum BalloonMode {
         BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, BALLOON_PVE, BALLOON_MOM, BALLOON_PROPORTIONAL, _BALLOON_MODE_MAX,

@@ -15,6 +15,9 @@ static const char *const follow_names[] = { "none", "follow", NULL };
 static const char *const numa_policy_names[] = { "none", "auto", NULL };
 static const char *const memory_only_names[] = { "never", "overflow", NULL };
 static const char *const ksm_mode_names[] = { "keep", "off", "on", "auto", "ksmtuned", "mom", "kubevirt", NULL };
+static const char *const ksm_stopped_names[] = { "keep", "unmerge", NULL };
+static const char *const ksm_across_names[] = { "keep", "yes", "no", "auto", NULL };
+static const char *const ksm_exposed_names[] = { "ignore", "report", "forbid", NULL };
 static const char *const kernel_mode_names[] = { "keep", "on", "off", "auto", NULL };
 static const char *const balloon_mode_names[] = { "off", "target", "auto", "pve", "mom", "proportional", NULL };
 static const char *const thp_enabled_names[] = { "keep", "always", "madvise", "never", NULL };
@@ -59,12 +62,21 @@ const KeyInfo config_keys[_KEY_MAX] = {
                                 .minimum = 10 * USEC_PER_SEC, .maximum = USEC_PER_DAY },
 
         [KEY_KSM_MODE] = { ENUM_KEY("ksm", "mode", SCOPE_HOST, "keep", ksm_mode_names) },
+        /* The kernel's advisor's own default: KSM_ADVISOR_SCAN_TIME_TARGET in mm/ksm.c. */
+        [KEY_KSM_SCAN_TIME] = { KEY("ksm", "scan_time", TYPE_DURATION, SCOPE_HOST, "200 s"),
+                                .minimum = USEC_PER_SEC, .maximum = USEC_PER_DAY, .multiple = USEC_PER_SEC },
+        [KEY_KSM_MAX_CPU] = { KEY("ksm", "max_cpu", TYPE_PERMYRIAD, SCOPE_HOST, "50 %"),
+                              .minimum = 100, .maximum = PERMYRIAD_FULL },
         [KEY_KSM_PAGES_TO_SCAN] = { KEY("ksm", "pages_to_scan", TYPE_UINT, SCOPE_HOST, "100"),
                                     .minimum = 1, .maximum = 1000000 },
         [KEY_KSM_SLEEP] = { KEY("ksm", "sleep", TYPE_DURATION, SCOPE_HOST, "20 ms"),
                             .maximum = 10 * USEC_PER_SEC, .multiple = USEC_PER_MSEC },
         [KEY_KSM_START] = { KEY("ksm", "start", TYPE_PERMYRIAD, SCOPE_HOST, "20 %"), PERCENT_RANGE },
         [KEY_KSM_STOP] = { KEY("ksm", "stop", TYPE_PERMYRIAD, SCOPE_HOST, "30 %"), PERCENT_RANGE },
+        [KEY_KSM_WHEN_STOPPED] = { ENUM_KEY("ksm", "when_stopped", SCOPE_HOST, "keep", ksm_stopped_names) },
+        [KEY_KSM_MERGE_ACROSS_NODES] = { ENUM_KEY("ksm", "merge_across_nodes", SCOPE_HOST, "keep", ksm_across_names) },
+        [KEY_KSM_SHARE] = { KEY("ksm", "share", TYPE_BOOL, SCOPE_GUEST, "true") },
+        [KEY_KSM_EXPOSED] = { ENUM_KEY("ksm", "exposed", SCOPE_HOST, "forbid", ksm_exposed_names) },
 
         [KEY_BALLOON_MODE] = { ENUM_KEY("balloon", "mode", SCOPE_GUEST, "off", balloon_mode_names) },
         [KEY_BALLOON_TARGET] = { KEY("balloon", "target", TYPE_AMOUNT, SCOPE_GUEST, "100 %"),

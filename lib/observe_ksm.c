@@ -26,6 +26,9 @@ static const struct {
         { KSM_DIR "pages_unshared", offsetof(KsmStatus, pages_unshared) },
         { KSM_DIR "pages_volatile", offsetof(KsmStatus, pages_volatile) },
         { KSM_DIR "full_scans", offsetof(KsmStatus, full_scans) },
+        { KSM_DIR "advisor_max_cpu", offsetof(KsmStatus, advisor_max_cpu) },
+        { KSM_DIR "advisor_target_scan_time", offsetof(KsmStatus, advisor_target_scan_time) },
+        { KSM_DIR "smart_scan", offsetof(KsmStatus, smart_scan) },
 };
 
 struct KsmObserver {
@@ -137,7 +140,13 @@ static uint32_t ksmd_busy(KsmObserver *o, int root_fd, uint64_t now_usec) {
 }
 
 int ksm_observe(KsmObserver *o, int root_fd, uint64_t now_usec, Host *host) {
-        KsmStatus k = { .ksmd_busy_permyriad = UNKNOWN_PERMYRIAD };
+        KsmStatus k = {
+                .ksmd_busy_permyriad = UNKNOWN_PERMYRIAD,
+                .advisor_max_cpu = UNKNOWN_U64,
+                .advisor_target_scan_time = UNKNOWN_U64,
+                .smart_scan = UNKNOWN_U64,
+                .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE),
+        };
         const char *text;
         int r;
 

@@ -23,6 +23,11 @@ static const char *const ksm_knob_table[_KSM_KNOB_MAX] = {
         [KSM_KNOB_RUN] = "run",
         [KSM_KNOB_PAGES_TO_SCAN] = "pages_to_scan",
         [KSM_KNOB_SLEEP_MILLISECS] = "sleep_millisecs",
+        [KSM_KNOB_MERGE_ACROSS_NODES] = "merge_across_nodes",
+        [KSM_KNOB_SMART_SCAN] = "smart_scan",
+        [KSM_KNOB_ADVISOR_MODE] = "advisor_mode",
+        [KSM_KNOB_ADVISOR_MAX_CPU] = "advisor_max_cpu",
+        [KSM_KNOB_ADVISOR_TARGET_SCAN_TIME] = "advisor_target_scan_time",
 };
 DEFINE_STRING_TABLE(ksm_knob, KsmKnob, ksm_knob_table)
 
@@ -70,6 +75,7 @@ static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
         [SKIP_COOLDOWN] = "cooldown",
         [SKIP_NO_GAIN] = "no-gain",
         [SKIP_UNSAFE] = "unsafe",
+        [SKIP_MUST_NOT_SHARE] = "must-not-share",
         [SKIP_UNAVAILABLE] = "unavailable",
         [SKIP_UNREACHABLE] = "unreachable",
         [SKIP_UNKNOWN] = "unknown",

@@ -33,6 +33,11 @@ typedef enum KsmKnob {
         KSM_KNOB_RUN,
         KSM_KNOB_PAGES_TO_SCAN,
         KSM_KNOB_SLEEP_MILLISECS,
+        KSM_KNOB_MERGE_ACROSS_NODES,
+        KSM_KNOB_SMART_SCAN,
+        KSM_KNOB_ADVISOR_MODE,  /* value: the mode's name */
+        KSM_KNOB_ADVISOR_MAX_CPU,
+        KSM_KNOB_ADVISOR_TARGET_SCAN_TIME,
         _KSM_KNOB_MAX,
         _KSM_KNOB_INVALID = -EINVAL,
 } KsmKnob;
@@ -91,6 +96,7 @@ typedef enum SkipReason {
         SKIP_COOLDOWN,
         SKIP_NO_GAIN,
         SKIP_UNSAFE,            /* it would harm a guest or the host */
+        SKIP_MUST_NOT_SHARE,    /* KSM would merge memory that the policy says is not to be shared */
         SKIP_UNAVAILABLE,       /* the host has no such knob, or it is read-only */
         SKIP_UNKNOWN,           /* something needed is not known yet */
         SKIP_FAILED,            /* failed before; backing off */

@@ -11,7 +11,7 @@
  * when, with the switch on,
  *
  *   - guests that kvmtuned has placed, with 95 % of their memory at hand, make up 95 % of what all guests want of CPUs;
- *   - or KSM runs and, after two full scans, has merged nothing while nearly all it looks at counts as volatile (Linux
+ *   - or KSM runs and, after two full scans, has merged next to nothing while nearly all it looks at counts as volatile (Linux
  *     6.1: 0 MiB merged against 968 MiB, all else equal, with the guests' memory idle);
  *   - or 95 % of the faults find their page at hand and cost more than 1 % of a CPU (2 us a fault, 4 us a page moved);
  *   - or it moves 16 MiB/s and more while less than 80 % of the faults find their page at hand: it chases the load
@@ -28,7 +28,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "policy.h"
+#include "policy_ksm.h"
 
 #define BALANCING_BIT UINT64_C(1)
 #define DWELL_USEC (5 * USEC_PER_MINUTE)
@@ -121,19 +121,15 @@ static void measure(Kernel *k) {
 
 /* ---- what is wished ---- */
 
-static bool ksm_is_stuck(const KsmStatus *ksm) {
-        return ksm->present && ksm->run == 1 && ksm->full_scans >= 2 && ksm->pages_sharing == 0 &&
-               ksm->pages_volatile > 10 * u64_add(ksm->pages_unshared, 100);
-}
-
 static Wish wish_off(Kernel *k) {
         const NumaFaults *f = &k->c->snapshot->host.numa_faults;
         uint64_t share = u64_muldiv(k->demand.placed, PERMYRIAD_FULL, k->demand.all), local, overhead;
 
-        if (ksm_is_stuck(&k->c->snapshot->host.ksm)) {
+        if (ksm_is_stuck(&k->c->snapshot->host.ksm, k->c->state->ksm_run_scans)) {
                 (void)snprintf(k->why, sizeof(k->why),
-                               "KSM has merged nothing in %" PRIu64 " scans, %" PRIu64 " pages count as volatile",
-                               k->c->snapshot->host.ksm.full_scans, k->c->snapshot->host.ksm.pages_volatile);
+                               "KSM has merged next to nothing in %" PRIu64 " scans, %" PRIu64 " pages count as volatile",
+                               u64_sub(k->c->snapshot->host.ksm.full_scans, k->c->state->ksm_run_scans),
+                               k->c->snapshot->host.ksm.pages_volatile);
                 return WISH_OFF;
         }
         if (k->demand.all >= DEMAND_MINIMUM && share >= PLACED_PERMYRIAD) {

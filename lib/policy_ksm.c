@@ -1,47 +1,124 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * KSM, the host's only knob here: what the mode wants of run, pages_to_scan
- * and sleep_millisecs, compared with what the kernel has, one action for each
- * difference.
+ * KSM: what the mode wants of the scanner (policy_ksm_auto.c, policy_ksm_presets.c),
+ * compared with what the kernel has, one action for each difference.
  *
- * `auto` starts before the host is in need: when little memory is available,
- * or when the guests may grow beyond what there is (their current memory plus
- * a tenth of the host for everything else exceeds the host). It stops when
- * neither holds any more; between ksm.start and ksm.stop it stays as it is.
- * The presets are in policy_ksm_presets.c.
+ * Stopping leaves merged pages merged (run = 0), unless ksm.when_stopped or the
+ * guests that must not share (policy_ksm_exposed.c) say otherwise: separating
+ * them takes the memory that merging saved (policy_ksm_merging.c). The rate is
+ * left as it is when KSM stops; it is given back with the rest.
  *
- * Stopping leaves merged pages merged (run = 0): unmerging needs the memory
- * that merging saved. The rate is left as it is when KSM stops; it is given
- * back with the rest.
+ * What KSM may save is promised to nobody: balloons are decided after it, from
+ * what is available in the snapshot, and see what was saved only once it is.
  */
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "parse.h"
 #include "policy_ksm.h"
 
-/* For the host's own processes, when guests' memory is held against the host's size. */
-#define OVERCOMMIT_MARGIN_PERMYRIAD 1000U
+#define VOLATILE_FACTOR 10U
+#define VOLATILE_MIN 100U
+#define SHARED_PART 100U
+#define RMAP_ITEM_BYTES 64
 
-/* The order in which to write: never run at a rate nobody asked for. */
-static const unsigned knob_order[] = { KSM_KNOB_PAGES_TO_SCAN, KSM_KNOB_SLEEP_MILLISECS, KSM_KNOB_RUN };
+/*
+ * The order in which to write. Never run at a rate nobody asked for. The
+ * advisor is switched on after its limits are set, and off before the page
+ * count that it would not let be written. run and merge_across_nodes are apart.
+ */
+static const unsigned orders[2][_KSM_KNOB_MAX - 2] = {
+        { KSM_KNOB_ADVISOR_MODE, KSM_KNOB_ADVISOR_MAX_CPU, KSM_KNOB_ADVISOR_TARGET_SCAN_TIME, KSM_KNOB_SMART_SCAN,
+          KSM_KNOB_PAGES_TO_SCAN, KSM_KNOB_SLEEP_MILLISECS },
+        { KSM_KNOB_PAGES_TO_SCAN, KSM_KNOB_SLEEP_MILLISECS, KSM_KNOB_SMART_SCAN, KSM_KNOB_ADVISOR_MAX_CPU,
+          KSM_KNOB_ADVISOR_TARGET_SCAN_TIME, KSM_KNOB_ADVISOR_MODE },
+};
 
-static uint64_t knob_value(const KsmStatus *ksm, unsigned knob) {
+/* ---- what the kernel has ---- */
+
+static uint64_t knob_number(const KsmStatus *ksm, unsigned knob) {
         switch (knob) {
+        case KSM_KNOB_RUN:
+                return ksm->run;
         case KSM_KNOB_PAGES_TO_SCAN:
                 return ksm->pages_to_scan;
         case KSM_KNOB_SLEEP_MILLISECS:
                 return ksm->sleep_millisecs;
+        case KSM_KNOB_MERGE_ACROSS_NODES:
+                return ksm->merge_across_nodes;
+        case KSM_KNOB_SMART_SCAN:
+                return ksm->smart_scan;
+        case KSM_KNOB_ADVISOR_MAX_CPU:
+                return ksm->advisor_max_cpu;
+        case KSM_KNOB_ADVISOR_TARGET_SCAN_TIME:
+                return ksm->advisor_target_scan_time;
         default:
-                return ksm->run;
+                return UNKNOWN_U64;
         }
 }
 
-static bool advisor_sets_pages(const KsmStatus *ksm) {
+int ksm_knob_text(const KsmStatus *ksm, unsigned knob, char ret[static 24]) {
+        uint64_t number = knob_number(ksm, knob);
+
+        if (!ksm->present)
+                return -ENODATA;
+        if (knob == KSM_KNOB_ADVISOR_MODE && ksm->advisor_mode[0]) {
+                (void)snprintf(ret, 24, "%.23s", ksm->advisor_mode);
+                return 0;
+        }
+        if (number == UNKNOWN_U64)
+                return -ENODATA;
+        (void)snprintf(ret, 24, "%" PRIu64, number);
+        return 0;
+}
+
+bool ksm_advisor_is_on(const KsmStatus *ksm) {
         return streq(ksm->advisor_mode, "scan-time");
 }
+
+bool ksm_advisor_is_ours(const Snapshot *snapshot, const State *state) {
+        const Owned *owned = state_find_owned(state, ACTION_SET_KSM, "", KSM_KNOB_ADVISOR_MODE);
+
+        return ksm_advisor_is_on(&snapshot->host.ksm) && owned &&
+               policy_still_ours(snapshot, owned, snapshot->host.ksm.advisor_mode);
+}
+
+bool ksm_advisor_remains(const Snapshot *snapshot, const State *state) {
+        const Owned *owned = state_find_owned(state, ACTION_SET_KSM, "", KSM_KNOB_ADVISOR_MODE);
+
+        if (owned && policy_still_ours(snapshot, owned, snapshot->host.ksm.advisor_mode))
+                return streq(owned->original, "scan-time");
+        return ksm_advisor_is_on(&snapshot->host.ksm);
+}
+
+int64_t ksm_profit_bytes(const KsmStatus *ksm) {
+        uint64_t saved = u64_muldiv(ksm->pages_sharing, MAX(ksm->page_bytes, UINT64_C(4) * KIB), 1);
+        uint64_t tracked = u64_add(u64_add(ksm->pages_shared, ksm->pages_sharing),
+                                   u64_add(ksm->pages_unshared, ksm->pages_volatile));
+
+        if (ksm->general_profit_bytes != 0)
+                return ksm->general_profit_bytes;
+        return (int64_t)MIN(saved, (uint64_t)INT64_MAX) -
+               (int64_t)MIN(u64_muldiv(tracked, RMAP_ITEM_BYTES, 1), (uint64_t)INT64_MAX);
+}
+
+bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans) {
+        return ksm->present && ksm->run == 1 && u64_sub(ksm->full_scans, since_scans) >= 2 &&
+               ksm->pages_sharing <= ksm->pages_volatile / SHARED_PART &&
+               ksm->pages_volatile > u64_muldiv(VOLATILE_FACTOR, u64_add(ksm->pages_unshared, VOLATILE_MIN), 1);
+}
+
+uint64_t ksm_guests_bytes(const Snapshot *snapshot) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < snapshot->n_guests; i++)
+                if (snapshot->guests[i]->current_bytes != UNKNOWN_U64)
+                        sum = u64_add(sum, snapshot->guests[i]->current_bytes);
+        return sum;
+}
+
+/* ---- what is still ours ---- */
 
 /*
  * One owned knob. Somebody else changed it: it is theirs, and so is the whole
@@ -54,8 +131,7 @@ static int check_knob(PolicyContext *c, const Owned *owned) {
         char current[24];
         int r = 0;
 
-        (void)snprintf(current, sizeof(current), "%" PRIu64, knob_value(&c->snapshot->host.ksm, knob));
-        if (policy_still_ours(c->snapshot, owned, current))
+        if (ksm_knob_text(&c->snapshot->host.ksm, knob, current) < 0 || policy_still_ours(c->snapshot, owned, current))
                 return 0;
         if (!(c->state->ksm_adopted && streq_ptr(owned->original, current))) {
                 if (!c->state->ksm_taken)
@@ -72,19 +148,20 @@ static int check_knob(PolicyContext *c, const Owned *owned) {
 /*
  * Looks at the knobs we own. One that somebody else changed ends our control
  * of all of them: two masters of one scanner do no good. Those that still hold
- * our value stay as they are, and owned: they are given back at the end.
- * Returns 0 or -ENOMEM.
+ * our value stay as they are, and owned: they are given back at the end. The
+ * page count is nobody's while the advisor changes it, and kept for its
+ * original when the advisor is ours. Returns 0 or -ENOMEM.
  */
 static int check_taken_over(PolicyContext *c) {
+        bool advised = ksm_advisor_is_on(&c->snapshot->host.ksm), ours = ksm_advisor_is_ours(c->snapshot, c->state);
         int r;
 
-        if (advisor_sets_pages(&c->snapshot->host.ksm))
+        if (advised && !ours)
                 state_disown(c->state, ACTION_SET_KSM, "", KSM_KNOB_PAGES_TO_SCAN);
+        for (unsigned knob = 0; knob < _KSM_KNOB_MAX; knob++) {
+                const Owned *owned = state_find_owned(c->state, ACTION_SET_KSM, "", knob);
 
-        for (size_t i = 0; i < ELEMENTSOF(knob_order); i++) {
-                const Owned *owned = state_find_owned(c->state, ACTION_SET_KSM, "", knob_order[i]);
-
-                if (!owned)
+                if (!owned || (knob == KSM_KNOB_PAGES_TO_SCAN && ours))
                         continue;
                 r = check_knob(c, owned);
                 if (r < 0)
@@ -94,167 +171,237 @@ static int check_taken_over(PolicyContext *c) {
         return 0;
 }
 
-static uint64_t guests_bytes(const Snapshot *snapshot) {
-        uint64_t sum = 0;
-
-        for (size_t i = 0; i < snapshot->n_guests; i++)
-                if (snapshot->guests[i]->current_bytes != UNKNOWN_U64)
-                        sum = u64_add(sum, snapshot->guests[i]->current_bytes);
-        return sum;
-}
-
-static void wish_auto(PolicyContext *c, KsmWish *wish) {
-        const HostMemory *m = &c->snapshot->host.memory;
-        uint64_t start = setting(&c->host, KEY_KSM_START), stop = setting(&c->host, KEY_KSM_STOP);
-        uint64_t guests = guests_bytes(c->snapshot);
-        bool overcommitted =
-                u64_add(guests, permyriad_of(m->total_bytes, OVERCOMMIT_MARGIN_PERMYRIAD)) > m->total_bytes;
-        char available[FORMAT_BYTES_MAX], total[FORMAT_BYTES_MAX], sum[FORMAT_BYTES_MAX];
-
-        if (overcommitted || m->available_bytes <= permyriad_of(m->total_bytes, start))
-                c->state->ksm_on = true;
-        else if (m->available_bytes >= permyriad_of(m->total_bytes, stop))
-                c->state->ksm_on = false;
-        else if (!state_find_owned(c->state, ACTION_SET_KSM, "", KSM_KNOB_RUN))
-                c->state->ksm_on = c->snapshot->host.ksm.run == 1;
-
-        wish->run = c->state->ksm_on;
-        (void)snprintf(wish->why, sizeof(wish->why),
-                       "host has %s of %s available (starts at %" PRIu64 " %%, stops at %" PRIu64
-                       " %%), guests may use %s",
-                       format_bytes_short(m->available_bytes, available), format_bytes_short(m->total_bytes, total),
-                       start / 100, stop / 100, format_bytes_short(guests, sum));
-}
+/* ---- what is wanted ---- */
 
 static bool is_preset(KsmMode mode) {
         return mode == KSM_KSMTUNED || mode == KSM_MOM || mode == KSM_KUBEVIRT;
 }
 
-static void make_wish(PolicyContext *c, KsmMode mode, KsmWish *wish) {
-        wish->pages_to_scan = setting(&c->host, KEY_KSM_PAGES_TO_SCAN);
-        wish->sleep_millisecs = setting(&c->host, KEY_KSM_SLEEP) / USEC_PER_MSEC;
+static int make_wish(PolicyContext *c, KsmMode mode, KsmWish *wish) {
         if (!is_preset(mode))
                 c->state->ksm_stepped_usec = 0;
-        switch (mode) {
-        case KSM_AUTO:
-                wish_auto(c, wish);
-                return;
-        case KSM_KSMTUNED:
-        case KSM_MOM:
-        case KSM_KUBEVIRT:
+        if (mode == KSM_AUTO)
+                return ksm_wish_auto(c, wish);
+        if (is_preset(mode)) {
                 ksm_wish_preset(c, mode, wish);
-                return;
-        default:
-                c->state->ksm_on = wish->run = mode == KSM_ON;
-                (void)snprintf(wish->why, sizeof(wish->why), "ksm.mode is %s", wish->run ? "on" : "off");
-        }
-}
-
-static int set_knob(PolicyContext *c, unsigned knob, uint64_t value, const KsmWish *wish, const char *source) {
-        const Host *h = &c->snapshot->host;
-        const char *note = "";
-        char old[24], new[24];
-
-        if (knob_value(&h->ksm, knob) == value)
                 return 0;
-        if (knob == KSM_KNOB_PAGES_TO_SCAN && advisor_sets_pages(&h->ksm))
-                return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_UNAVAILABLE,
-                                     "pages_to_scan is set by the kernel's scan-time advisor");
-        /* Seen on Linux 6.1: with hint faults on several nodes every page counted as volatile. */
-        if (knob == KSM_KNOB_RUN && value == 1 && h->numa_balancing == 1 && h->n_nodes > 1)
-                note = "; kernel.numa_balancing is on: merging may not progress on this kernel";
-
-        (void)snprintf(old, sizeof(old), "%" PRIu64, knob_value(&h->ksm, knob));
-        (void)snprintf(new, sizeof(new), "%" PRIu64, value);
-        return plan_add_action(c->plan, ACTION_SET_KSM, NULL, knob, old, new, source, "%s%s", wish->why, note);
+        }
+        c->state->ksm_on = wish->run = mode == KSM_ON;
+        ksm_wish_set(wish, KSM_KNOB_PAGES_TO_SCAN, setting(&c->host, KEY_KSM_PAGES_TO_SCAN));
+        ksm_wish_set(wish, KSM_KNOB_SLEEP_MILLISECS, setting(&c->host, KEY_KSM_SLEEP) / USEC_PER_MSEC);
+        (void)snprintf(wish->why, sizeof(wish->why), "ksm.mode is %s", wish->run ? "on" : "off");
+        return 0;
 }
 
-static int fulfil(PolicyContext *c, const KsmWish *wish) {
-        _cleanup_free_ char *source = NULL;
+/* Whatever the mode wants, a guest that must not share may forbid it. */
+static int decide(PolicyContext *c, KsmMode mode, KsmWish *wish) {
+        const Guest *forbidden = NULL;
         int r;
 
+        r = ksm_check_exposed(c, mode, &forbidden);
+        if (r < 0)
+                return r;
+        r = make_wish(c, mode, wish);
+        if (r < 0)
+                return r;
+        wish->unmerge = setting(&c->host, KEY_KSM_WHEN_STOPPED) == KSM_STOPPED_UNMERGE;
+        if (!forbidden)
+                return 0;
+        wish->run = false;
+        wish->unmerge = true;
+        (void)snprintf(wish->why, sizeof(wish->why), "guest %.100s must not share memory, and its XML does not say so",
+                       forbidden->name);
+        return 0;
+}
+
+/* ---- the knobs ---- */
+
+int ksm_add_action(PolicyContext *c, unsigned knob, const char *old, const char *new, const char *why) {
+        _cleanup_free_ char *source = NULL;
+        const Host *h = &c->snapshot->host;
+        const char *note = "";
+        int r;
+
+        if (streq(old, new))
+                return 0;
         r = setting_source(&c->host, KEY_KSM_MODE, &source);
         if (r < 0)
                 return r;
-        if (!wish->run) {
-                /* 2: somebody asked for unmerging; it ends stopped anyway. */
-                if (c->snapshot->host.ksm.run == 2)
-                        return 0;
-                return set_knob(c, KSM_KNOB_RUN, 0, wish, source);
+        /* Seen on Linux 6.1: with hint faults on several nodes every page counted as volatile. */
+        if (knob == KSM_KNOB_RUN && streq(new, "1") && h->numa_balancing == 1 && h->n_nodes > 1)
+                note = "; kernel.numa_balancing is on: merging may not progress on this kernel";
+        return plan_add_action(c->plan, ACTION_SET_KSM, NULL, knob, old, new, source, "%s%s", why, note);
+}
+
+static int set_knob(PolicyContext *c, unsigned knob, uint64_t value, const char *why) {
+        char old[24], new[24];
+
+        if (ksm_knob_text(&c->snapshot->host.ksm, knob, old) < 0)
+                return 0;
+        if (knob == KSM_KNOB_ADVISOR_MODE)
+                (void)snprintf(new, sizeof(new), "%s", value == KSM_ADVISOR_SCAN_TIME ? "scan-time" : "none");
+        else
+                (void)snprintf(new, sizeof(new), "%" PRIu64, value);
+        return ksm_add_action(c, knob, old, new, why);
+}
+
+/* The kernel has changed the page count all the while, and sets its default when the advisor goes: always written. */
+static int give_back_knob(PolicyContext *c, unsigned knob, const char *why) {
+        const Owned *owned = state_find_owned(c->state, ACTION_SET_KSM, "", knob);
+        char current[24];
+
+        if (!owned || ksm_knob_text(&c->snapshot->host.ksm, knob, current) < 0)
+                return 0;
+        if (knob == KSM_KNOB_PAGES_TO_SCAN && ksm_advisor_is_ours(c->snapshot, c->state))
+                (void)snprintf(current, sizeof(current), "advised");
+        if (streq(owned->original, current) ||
+            (knob == KSM_KNOB_PAGES_TO_SCAN && ksm_advisor_remains(c->snapshot, c->state))) {
+                state_disown(c->state, ACTION_SET_KSM, "", knob);
+                return 0;
         }
-        r = set_knob(c, KSM_KNOB_PAGES_TO_SCAN, wish->pages_to_scan, wish, source);
-        if (r < 0)
+        return ksm_add_action(c, knob, current, owned->original, why);
+}
+
+/* Whether the advisor is on when the wish is fulfilled. */
+static bool advisor_stays(const PolicyContext *c, const KsmWish *wish) {
+        if (wish->set[KSM_KNOB_ADVISOR_MODE])
+                return wish->value[KSM_KNOB_ADVISOR_MODE] == KSM_ADVISOR_SCAN_TIME;
+        return ksm_advisor_remains(c->snapshot, c->state);
+}
+
+static int fulfil_knob(PolicyContext *c, const KsmWish *wish, unsigned knob, bool advised) {
+        const char *why = wish->rate_why[0] ? wish->rate_why : wish->why;
+        bool on = ksm_advisor_is_on(&c->snapshot->host.ksm);
+
+        if (knob == KSM_KNOB_PAGES_TO_SCAN && advised && (on || !wish->set[knob])) {
+                /* Its own page count, which auto does not ask for. */
+                if (!wish->set[knob] || knob_number(&c->snapshot->host.ksm, knob) == wish->value[knob])
+                        return 0;
+                return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_UNAVAILABLE,
+                                     "pages_to_scan is set by the kernel's scan-time advisor");
+        }
+        if (wish->set[knob])
+                return set_knob(c, knob, wish->value[knob], why);
+        return give_back_knob(c, knob, "not needed in this mode: giving back the value from before");
+}
+
+static int fulfil(PolicyContext *c, const KsmWish *wish) {
+        bool advised = advisor_stays(c, wish), done = false;
+        const KsmStatus *ksm = &c->snapshot->host.ksm;
+        int r;
+
+        for (size_t i = 0; wish->run && i < ELEMENTSOF(orders[0]); i++) {
+                r = fulfil_knob(c, wish, orders[advised][i], advised);
+                if (r < 0)
+                        return r;
+        }
+        r = ksm_plan_merging(c, wish, &done);
+        if (r < 0 || done)
                 return r;
-        r = set_knob(c, KSM_KNOB_SLEEP_MILLISECS, wish->sleep_millisecs, wish, source);
-        if (r < 0)
-                return r;
-        return set_knob(c, KSM_KNOB_RUN, 1, wish, source);
+        /* 2: somebody asked for unmerging; it ends stopped anyway. */
+        if (!wish->run && ksm->run == 2 && !state_find_owned(c->state, ACTION_SET_KSM, "", KSM_KNOB_RUN))
+                return 0;
+        return set_knob(c, KSM_KNOB_RUN, wish->run, wish->why);
 }
 
 /* Mode keep: what was changed under another mode goes back; the caller disowns what it has given back. */
 static int give_back(PolicyContext *c) {
-        _cleanup_free_ char *source = NULL;
+        static const char why[] = "ksm.mode is keep: giving back the value from before";
+        const Owned *across;
+        char current[24];
         int r;
 
         c->state->ksm_on = false;
-        for (size_t i = 0; i < ELEMENTSOF(knob_order); i++) {
-                const Owned *owned = state_find_owned(c->state, ACTION_SET_KSM, "", knob_order[i]);
-                char current[24];
-
-                if (!owned)
-                        continue;
-                (void)snprintf(current, sizeof(current), "%" PRIu64,
-                               knob_value(&c->snapshot->host.ksm, knob_order[i]));
-                if (streq(owned->original, current)) {
-                        state_disown(c->state, ACTION_SET_KSM, "", knob_order[i]);
-                        continue;
-                }
-                if (!source) {
-                        r = setting_source(&c->host, KEY_KSM_MODE, &source);
-                        if (r < 0)
-                                return r;
-                }
-                r = plan_add_action(c->plan, ACTION_SET_KSM, NULL, knob_order[i], current, owned->original, source,
-                                    "ksm.mode is keep: giving back the value from before");
+        for (size_t i = 0; i < ELEMENTSOF(orders[0]); i++) {
+                r = give_back_knob(c, orders[0][i], why);
                 if (r < 0)
                         return r;
         }
-        return 0;
+        across = state_find_owned(c->state, ACTION_SET_KSM, "", KSM_KNOB_MERGE_ACROSS_NODES);
+        if (across && ksm_knob_text(&c->snapshot->host.ksm, KSM_KNOB_MERGE_ACROSS_NODES, current) >= 0 &&
+            !streq(current, across->original))
+                return ksm_restore_merging(c->snapshot, c->state, across, c->plan);
+        if (across)
+                state_disown(c->state, ACTION_SET_KSM, "", KSM_KNOB_MERGE_ACROSS_NODES);
+        return give_back_knob(c, KSM_KNOB_RUN, why);
 }
+
+/* ---- */
 
 static bool memory_is_known(const HostMemory *m) {
         return m->total_bytes / KIB > 0 && m->total_bytes != UNKNOWN_U64 && m->available_bytes != UNKNOWN_U64;
 }
 
-int policy_ksm(PolicyContext *c) {
+/* Since when it runs, whoever started it. */
+static void watch_run(PolicyContext *c) {
+        const KsmStatus *ksm = &c->snapshot->host.ksm;
+
+        if (ksm->run != 1)
+                c->state->ksm_run_usec = 0;
+        else if (c->state->ksm_run_usec == 0) {
+                c->state->ksm_run_usec = MAX(c->snapshot->now_usec, UINT64_C(1));
+                c->state->ksm_run_scans = ksm->full_scans;
+        }
+}
+
+/* Only kernel.numa_balancing = "auto" lets policy_kernel.c do something about it. */
+static int say_stuck(PolicyContext *c) {
         const Host *h = &c->snapshot->host;
-        KsmMode mode = (KsmMode)setting(&c->host, KEY_KSM_MODE);
-        KsmWish wish = { 0 };
+        bool balancing = h->numa_balancing != UNKNOWN_U64 && (h->numa_balancing & 1) && h->n_nodes > 1;
+        bool yields = setting(&c->host, KEY_KERNEL_NUMA_BALANCING) == KERNEL_AUTO && !c->state->kernel_taken;
+
+        if (!ksm_is_stuck(&h->ksm, c->state->ksm_run_scans))
+                return 0;
+        return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_NO_GAIN,
+                             "KSM went over all memory and merged next to nothing, %" PRIu64
+                             " pages count as volatile: %s", h->ksm.pages_volatile,
+                             !balancing ? "the guests write to them all the time"
+                             : yields   ? "kernel.numa_balancing is on, and is switched off if this lasts"
+                                        : "kernel.numa_balancing is on, and the policy leaves it so");
+}
+
+static int look_at(PolicyContext *c, KsmMode mode) {
         bool was_taken = c->state->ksm_taken;
+        KsmWish wish = { 0 };
         int r;
 
-        if (c->only_uuid)
-                return 0;
-        if (!h->ksm.present || !h->ksm.writable) {
-                if (mode == KSM_KEEP)
-                        return 0;
-                return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_UNAVAILABLE, "%s",
-                                     h->ksm.present ? "/sys/kernel/mm/ksm cannot be written"
-                                                    : "the kernel has no /sys/kernel/mm/ksm");
-        }
         r = check_taken_over(c);
         if (r < 0)
                 return r;
-        if (mode == KSM_KEEP)
-                return give_back(c);
+        if (mode == KSM_KEEP) {
+                const Guest *forbidden;
+
+                r = ksm_check_exposed(c, mode, &forbidden);
+                return r < 0 ? r : give_back(c);
+        }
         if (c->state->ksm_taken) {
                 if (!was_taken)
                         return 0;
                 return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_TAKEN_OVER,
                                      "KSM was changed by somebody else; it is left alone until the next reload");
         }
-        if ((mode == KSM_AUTO || is_preset(mode)) && !memory_is_known(&h->memory))
+        if ((mode == KSM_AUTO || is_preset(mode)) && !memory_is_known(&c->snapshot->host.memory))
                 return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_UNKNOWN, "the host's memory is not known");
-        make_wish(c, mode, &wish);
-        return fulfil(c, &wish);
+        r = say_stuck(c);
+        if (r < 0)
+                return r;
+        r = decide(c, mode, &wish);
+        return r < 0 ? r : fulfil(c, &wish);
+}
+
+int policy_ksm(PolicyContext *c) {
+        KsmMode mode = (KsmMode)setting(&c->host, KEY_KSM_MODE);
+        const KsmStatus *ksm = &c->snapshot->host.ksm;
+
+        if (c->only_uuid)
+                return 0;
+        if (!ksm->present || !ksm->writable) {
+                if (mode == KSM_KEEP)
+                        return 0;
+                return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_UNAVAILABLE, "%s",
+                                     ksm->present ? "/sys/kernel/mm/ksm cannot be written"
+                                                  : "the kernel has no /sys/kernel/mm/ksm");
+        }
+        watch_run(c);
+        return look_at(c, mode);
 }

@@ -5,14 +5,71 @@
 
 #include "policy.h"
 
+/* Values of the advisor_mode knob, which the kernel spells as words. */
+#define KSM_ADVISOR_NONE UINT64_C(0)
+#define KSM_ADVISOR_SCAN_TIME UINT64_C(1)
+
 /* What a mode wants of the scanner. */
 typedef struct KsmWish {
         bool run;
-        uint64_t pages_to_scan, sleep_millisecs;
-        char why[192];
+        bool unmerge;                   /* where it does not run: what is merged is to be separated again */
+        bool set[_KSM_KNOB_MAX];        /* all but run, and only if it runs; what is not set and ours is given back */
+        uint64_t value[_KSM_KNOB_MAX];
+        char why[256];                  /* it runs, or not */
+        char rate_why[128];             /* it runs at this rate; "": see why */
 } KsmWish;
+
+static inline void ksm_wish_set(KsmWish *wish, KsmKnob knob, uint64_t value) {
+        wish->set[knob] = true;
+        wish->value[knob] = value;
+}
 
 /*
  * One of the presets. Between two steps of its period it wants what it wanted last. The host's memory has to be known.
  */
 void ksm_wish_preset(PolicyContext *c, KsmMode mode, KsmWish *wish);
+
+/* Mode auto. The host's memory has to be known. Returns 0 or -ENOMEM. */
+int ksm_wish_auto(PolicyContext *c, KsmWish *wish);
+
+/* Current memory of all guests. */
+uint64_t ksm_guests_bytes(const Snapshot *snapshot);
+
+/* What merging saves, less what keeping track of pages costs. May be negative. */
+int64_t ksm_profit_bytes(const KsmStatus *ksm);
+
+/*
+ * Whether the scanner works for nothing: since @since_scans it has been round twice, has merged next to nothing, and
+ * nearly all it looks at counts as volatile.
+ */
+bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans);
+
+/* The knob's text as the kernel has it now; -ENODATA where it has no such knob. */
+int ksm_knob_text(const KsmStatus *ksm, unsigned knob, char ret[static 24]);
+bool ksm_advisor_is_on(const KsmStatus *ksm);
+/* ... because we switched it on: then pages_to_scan, which it changes all the time, is still ours to give back. */
+bool ksm_advisor_is_ours(const Snapshot *snapshot, const State *state);
+/* It is on when all that is ours was given back. */
+bool ksm_advisor_remains(const Snapshot *snapshot, const State *state);
+
+/* Adds the action that changes @knob from @old to @new; nothing when they are the same. -ENOMEM. */
+int ksm_add_action(PolicyContext *c, unsigned knob, const char *old, const char *new, const char *why);
+
+/*
+ * Separates what is merged, where that is wished or needed to change merge_across_nodes, within the memory there is.
+ * Whatever it plans, run has its wished value at the end of the plan; *ret_run says that this is already so. Returns 0
+ * or -ENOMEM.
+ */
+int ksm_plan_merging(PolicyContext *c, const KsmWish *wish, bool *ret_run);
+
+/*
+ * Gives merge_across_nodes back: @owned is ours and has not its original value. With what that takes of run, which ends
+ * at its original, too. A Skip where memory does not suffice. 0 or -ENOMEM.
+ */
+int ksm_restore_merging(const Snapshot *snapshot, const State *state, const Owned *owned, Plan *plan);
+
+/*
+ * Says which guests' pages KSM may merge although they must not be shared, if that is to be said. *ret_forbidden: the
+ * policy lets KSM not run for one of them, which *ret is. Returns 0 or -ENOMEM.
+ */
+int ksm_check_exposed(PolicyContext *c, KsmMode mode, const Guest **ret_forbidden);

@@ -56,9 +56,8 @@ static void wish_ksmtuned(PolicyContext *c, KsmWish *wish) {
                 .committed_kib = resident_kib(c->snapshot),
         };
 
-        wish->pages_to_scan = c->state->ksm_pages;
-        wish->run = ksmtuned_step(&in, &wish->pages_to_scan);
-        wish->sleep_millisecs = ksmtuned_sleep_millisecs(in.total_kib);
+        wish->run = ksmtuned_step(&in, &c->state->ksm_pages);
+        c->state->ksm_sleep_millisecs = ksmtuned_sleep_millisecs(in.total_kib);
         (void)snprintf(wish->why, sizeof(wish->why),
                        "ksmtuned: committed %" PRIu64 " kB, free %" PRIu64 " kB of %" PRIu64 " kB", in.committed_kib,
                        in.free_kib, in.total_kib);
@@ -73,8 +72,8 @@ static void wish_mom(PolicyContext *c, KsmWish *wish) {
                 .pages = h->ksm.pages_to_scan,
         };
 
-        wish->run = ksm_mom_step(&in, &wish->pages_to_scan);
-        wish->sleep_millisecs = ksm_mom_sleep_millisecs(in.total_kib);
+        wish->run = ksm_mom_step(&in, &c->state->ksm_pages);
+        c->state->ksm_sleep_millisecs = ksm_mom_sleep_millisecs(in.total_kib);
         (void)snprintf(wish->why, sizeof(wish->why),
                        "mom: shareable %" PRIu64 " kB, free %" PRIu64 " kB of %" PRIu64 " kB", in.shareable_kib,
                        in.free_kib, in.total_kib);
@@ -89,8 +88,8 @@ static void wish_kubevirt(PolicyContext *c, KsmWish *wish) {
                 .pages = h->ksm.pages_to_scan,
         };
 
-        wish->run = ksm_kubevirt_step(&in, &wish->pages_to_scan);
-        wish->sleep_millisecs = ksm_kubevirt_sleep_millisecs(in.total_kib, in.available_kib);
+        wish->run = ksm_kubevirt_step(&in, &c->state->ksm_pages);
+        c->state->ksm_sleep_millisecs = ksm_kubevirt_sleep_millisecs(in.total_kib, in.available_kib);
         (void)snprintf(wish->why, sizeof(wish->why), "kubevirt: %" PRIu64 " kB of %" PRIu64 " kB available",
                        in.available_kib, in.total_kib);
 }
@@ -111,17 +110,15 @@ void ksm_wish_preset(PolicyContext *c, KsmMode mode, KsmWish *wish) {
                 s->ksm_stepped_mode = (unsigned)mode;
                 s->ksm_stepped_usec = s->ksm_pages = 0;
         }
-        if (!step_is_due(s, now, presets[mode].interval_usec)) {
+        if (step_is_due(s, now, presets[mode].interval_usec)) {
+                presets[mode].make(c, wish);
+                s->ksm_stepped_usec = MAX(now, UINT64_C(1));
+                s->ksm_on = wish->run;
+        } else {
                 wish->run = s->ksm_on;
-                wish->pages_to_scan = s->ksm_pages;
-                wish->sleep_millisecs = s->ksm_sleep_millisecs;
                 (void)snprintf(wish->why, sizeof(wish->why), "as decided %" PRIu64 " s ago",
                                (now - s->ksm_stepped_usec) / USEC_PER_SEC);
-                return;
         }
-        presets[mode].make(c, wish);
-        s->ksm_stepped_usec = MAX(now, UINT64_C(1));
-        s->ksm_on = wish->run;
-        s->ksm_pages = wish->pages_to_scan;
-        s->ksm_sleep_millisecs = wish->sleep_millisecs;
+        ksm_wish_set(wish, KSM_KNOB_PAGES_TO_SCAN, s->ksm_pages);
+        ksm_wish_set(wish, KSM_KNOB_SLEEP_MILLISECS, s->ksm_sleep_millisecs);
 }

@@ -8,14 +8,15 @@
  * that grow before those that shrink (a guest waits for memory, the host does
  * not); then statistics periods and memory limits; then vCPU counts, for a
  * guest that does not let go of a vCPU keeps what comes after it waiting; the
- * kernel's switches, those of huge pages and KSM last, its rate before its
- * switch, so that it never runs at a rate nobody asked for.
+ * kernel's switches, those of huge pages and KSM last, its advisor before the
+ * page count that it would not let be written, its rate before its switch, so
+ * that it never runs at a rate nobody asked for.
  */
 
 #include <inttypes.h>
 
 #include "parse.h"
-#include "policy.h"
+#include "policy_ksm.h"
 
 static int format_number(uint64_t value, char **ret) {
         _cleanup_free_ char *text = NULL;
@@ -71,18 +72,11 @@ static int format_memory_nodes(const Guest *g, char **ret) {
 }
 
 static int format_ksm(const KsmStatus *ksm, unsigned knob, char **ret) {
-        if (!ksm->present)
-                return -ENODATA;
-        switch (knob) {
-        case KSM_KNOB_RUN:
-                return format_number(ksm->run, ret);
-        case KSM_KNOB_PAGES_TO_SCAN:
-                return format_number(ksm->pages_to_scan, ret);
-        case KSM_KNOB_SLEEP_MILLISECS:
-                return format_number(ksm->sleep_millisecs, ret);
-        default:
-                return -ENODATA;
-        }
+        char text[24];
+        int r;
+
+        r = ksm_knob_text(ksm, knob, text);
+        return r < 0 ? r : strdup_to(ret, text);
 }
 
 static int format_thp(const ThpStatus *thp, unsigned knob, char **ret) {
@@ -260,6 +254,36 @@ static bool is_harmful(const Guest *g, const Owned *owned) {
                !policy_memtune_is_safe(g, (MemtuneKnob)owned->index, original);
 }
 
+static bool has_action(const Plan *plan, const Owned *owned) {
+        for (size_t i = 0; i < plan->n_actions; i++)
+                if (plan->actions[i].kind == owned->kind && plan->actions[i].index == owned->index)
+                        return true;
+        return false;
+}
+
+/*
+ * Knobs of KSM that others decide: the page count is the advisor's while that is on, and has its original written
+ * whatever it is now when our advisor goes; run may be on its way with merge_across_nodes.
+ */
+static bool restored_otherwise(const Snapshot *snapshot, const State *state, const Owned *owned, const char *current,
+                               Plan *plan, int *ret) {
+        if (owned->index == KSM_KNOB_RUN) {
+                *ret = 0;
+                return has_action(plan, owned);
+        }
+        if (owned->index != KSM_KNOB_PAGES_TO_SCAN)
+                return false;
+        if (ksm_advisor_remains(snapshot, state))
+                *ret = plan_add_skip(plan, owned->kind, NULL, SKIP_UNAVAILABLE,
+                                     "the kernel's scan-time advisor sets pages_to_scan");
+        else if (!ksm_advisor_is_on(&snapshot->host.ksm))
+                return false;
+        else
+                *ret = plan_add_action(plan, owned->kind, NULL, owned->index, current, owned->original, "restore",
+                                       "giving back the value from before kvmtuned changed it");
+        return true;
+}
+
 static int restore_one(const Snapshot *snapshot, const State *state, const Owned *owned, Plan *plan) {
         const Guest *g = owned->uuid[0] != '\0' ? snapshot_find_guest(snapshot, owned->uuid) : NULL;
         _cleanup_free_ char *current = NULL;
@@ -273,16 +297,16 @@ static int restore_one(const Snapshot *snapshot, const State *state, const Owned
                                      "its present value is not known; it was %s before", owned->original);
         if (r < 0)
                 return r;
+        if (owned->kind == ACTION_SET_KSM && restored_otherwise(snapshot, state, owned, current, plan, &r))
+                return r;
         if (holds_original(snapshot, owned, current) && !is_sent_elsewhere(state, owned))
                 return 0;
         if (!holds_our_value(snapshot, state, owned, current))
                 return plan_add_skip(plan, owned->kind, g, SKIP_TAKEN_OVER,
                                      "it is %s, not %s as set by kvmtuned: somebody else changed it, it stays",
                                      current, owned->ours);
-        if (owned->kind == ACTION_SET_KSM && owned->index == KSM_KNOB_PAGES_TO_SCAN &&
-            streq(snapshot->host.ksm.advisor_mode, "scan-time"))
-                return plan_add_skip(plan, owned->kind, g, SKIP_UNAVAILABLE,
-                                     "the kernel's scan-time advisor sets pages_to_scan now");
+        if (owned->kind == ACTION_SET_KSM && owned->index == KSM_KNOB_MERGE_ACROSS_NODES)
+                return ksm_restore_merging(snapshot, state, owned, plan);
         if (is_harmful(g, owned))
                 return plan_add_skip(plan, owned->kind, g, SKIP_UNSAFE,
                                      "%s was %s before, which is too close to what is resident now",
@@ -310,6 +334,19 @@ static unsigned memtune_rank(const Snapshot *snapshot, const Owned *owned) {
                                original > policy_memtune_value(g, MEMTUNE_KNOB_SWAP_HARD_LIMIT) ? 4 : 6;
 }
 
+static unsigned ksm_rank(unsigned knob) {
+        switch (knob) {
+        case KSM_KNOB_RUN:
+                return 11;
+        case KSM_KNOB_MERGE_ACROSS_NODES:
+                return 10;
+        case KSM_KNOB_ADVISOR_MODE:
+                return 8;
+        default:
+                return 9;
+        }
+}
+
 /* Position in the order of giving back; see the head of this file. */
 static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
         switch (owned->kind) {
@@ -327,13 +364,13 @@ static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
         case ACTION_SET_THP:
                 return 8;
         case ACTION_SET_KSM:
-                return owned->index == KSM_KNOB_RUN ? 9 : 8;
+                return ksm_rank(owned->index);
         default:
                 return 1;
         }
 }
 
-#define RESTORE_RANKS 10
+#define RESTORE_RANKS 12
 
 int policy_restore(const Snapshot *snapshot, const State *state, Plan **ret) {
         _cleanup_(plan_freep) Plan *plan = NULL;

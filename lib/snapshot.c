@@ -140,6 +140,7 @@ int snapshot_new(Snapshot **ret) {
         s->host.psi_io = s->host.psi_memory;
         s->host.cpu_busy_permyriad = UNKNOWN_PERMYRIAD;
         s->host.ksm.ksmd_busy_permyriad = UNKNOWN_PERMYRIAD;
+        s->host.ksm.advisor_max_cpu = s->host.ksm.advisor_target_scan_time = s->host.ksm.smart_scan = UNKNOWN_U64;
         s->host.numa_balancing = UNKNOWN_U64;
         s->host.numa_faults = NUMA_FAULTS_UNKNOWN;
         *ret = s;

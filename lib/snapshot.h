@@ -80,6 +80,11 @@ typedef struct KsmStatus {
         uint64_t full_scans;
         int64_t general_profit_bytes;   /* 0 where the kernel has no such file */
         char advisor_mode[16];          /* "none", "scan-time"; "" where the kernel has none */
+        /* UNKNOWN_U64 each where the kernel has no such file. */
+        uint64_t advisor_max_cpu;       /* percent of one CPU */
+        uint64_t advisor_target_scan_time;      /* seconds */
+        uint64_t smart_scan;            /* 0, 1 */
+        uint64_t page_bytes;            /* size of a page; 0: 4 KiB */
         uint32_t ksmd_busy_permyriad;   /* of one CPU; UNKNOWN_PERMYRIAD */
 } KsmStatus;
 

@@ -59,6 +59,10 @@ static const SnapField ksm_fields[] = {
         FIELD("general_profit", SNAP_SIGNED_SIZE, KsmStatus, general_profit_bytes),
         FIELD("advisor_mode", SNAP_WORD, KsmStatus, advisor_mode, .word = "",
               .size = sizeof(((KsmStatus *)NULL)->advisor_mode)),
+        FIELD("advisor_max_cpu", SNAP_COUNT, KsmStatus, advisor_max_cpu, UNKNOWN_SIZE),
+        FIELD("advisor_target_scan_time", SNAP_SEC, KsmStatus, advisor_target_scan_time, UNKNOWN_SIZE),
+        FIELD("smart_scan", SNAP_COUNT, KsmStatus, smart_scan, UNKNOWN_SIZE),
+        FIELD("page_size", SNAP_SIZE, KsmStatus, page_bytes, .fallback = 4 * KIB),
         FIELD("ksmd_busy", SNAP_SHARE, KsmStatus, ksmd_busy_permyriad, UNKNOWN_SHARE),
 };
 TABLE(snap_ksm, ksm_fields);

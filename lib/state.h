@@ -138,6 +138,16 @@ typedef struct State {
         unsigned ksm_stepped_mode;      /* KsmMode: the preset that took a step last, and what it decided then */
         uint64_t ksm_stepped_usec;
         uint64_t ksm_pages, ksm_sleep_millisecs;
+        /* auto: when its gain was judged last, passes then, ksmd's CPU time since; see policy_ksm_auto.c. */
+        uint64_t ksm_judged_usec, ksm_judged_scans, ksm_cpu_usec;
+        unsigned ksm_rests;             /* in a row for which it did not pay */
+        uint64_t ksm_rest_usec;         /* since when it rests, and why; 0: it does not */
+        uint64_t ksm_rest_profit_bytes, ksm_rest_price_bytes;
+        uint64_t ksm_catch_up_scans;    /* catches up until so many passes are done */
+        uint64_t ksm_guests_bytes;      /* guests' memory that it has caught up with */
+        uint64_t ksm_rated_usec;        /* the rate was changed last */
+        uint64_t ksm_run_usec, ksm_run_scans;   /* since when it is seen running, passes then; 0: it is not */
+        uint64_t ksm_separated_usec;    /* what was merged was separated last */
         bool ksm_taken;                 /* changed by somebody else: left alone until reload */
         bool ksm_adopted;               /* as GuestMemo.adopted, for the knobs of KSM */
         unsigned kernel_wish;           /* auto: 1 numa_balancing off, 2 on, 0 neither; and since when */

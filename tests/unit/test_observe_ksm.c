@@ -25,6 +25,10 @@ START_TEST(reads_every_field) {
         ck_assert_uint_eq(h.ksm.full_scans, 42);
         ck_assert_int_eq(h.ksm.general_profit_bytes, -4096);
         ck_assert_str_eq(h.ksm.advisor_mode, "none");
+        ck_assert_uint_eq(h.ksm.advisor_max_cpu, 70);
+        ck_assert_uint_eq(h.ksm.advisor_target_scan_time, 200);
+        ck_assert_uint_eq(h.ksm.smart_scan, 1);
+        ck_assert_uint_eq(h.ksm.page_bytes, (uint64_t)sysconf(_SC_PAGESIZE));
         ck_assert_uint_eq(h.ksm.ksmd_busy_permyriad, UNKNOWN_PERMYRIAD);
 }
 END_TEST
@@ -38,6 +42,9 @@ START_TEST(an_older_kernel_has_no_advisor) {
         ck_assert_int_eq(ksm_observe(o, root, USEC_PER_SEC, &h), 0);
         ck_assert(h.ksm.present);
         ck_assert_str_eq(h.ksm.advisor_mode, "");
+        ck_assert_uint_eq(h.ksm.advisor_max_cpu, UNKNOWN_U64);
+        ck_assert_uint_eq(h.ksm.advisor_target_scan_time, UNKNOWN_U64);
+        ck_assert_uint_eq(h.ksm.smart_scan, UNKNOWN_U64);
         ck_assert_int_eq(h.ksm.general_profit_bytes, 0);
         ck_assert_uint_eq(h.ksm.merge_across_nodes, 1);
 }

@@ -266,7 +266,7 @@ static const struct {
         { "kvmtuned-state 1\nown set-ksm - 0 original=0 ours=1\nown set-ksm - 0 original=0 ours=1\nend\n", -EBADMSG,
           "line 3: this setting is recorded twice", 1 },
         { "kvmtuned-state 1\nown set-ksm - 0 ours=1\nend\n", -EBADMSG, "line 2: original= and ours= are needed", 0 },
-        { "kvmtuned-state 1\nown set-ksm - 3 original=0 ours=1\nend\n", -EBADMSG, "line 2: there is no KSM setting 3", 0 },
+        { "kvmtuned-state 1\nown set-ksm - 8 original=0 ours=1\nend\n", -EBADMSG, "line 2: there is no KSM setting 8", 0 },
         { "kvmtuned-state 1\nown move-memory a 0 original=0 ours=1\nend\n", -EBADMSG,
           "line 2: not a kind of setting: \"move-memory\"", 0 },
         { "kvmtuned-state 1\nown set-ksm - 4294967296 original=0 ours=1\nend\n", -EBADMSG,
