@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cmd_advise.h"
+#include "cmd_doctor.h"
 #include "cmd_plan.h"
 #include "cmd_rules.h"
 #include "cmd_test_policy.h"
@@ -26,6 +27,8 @@ static void print_help(void) {
                      "                                   run an administrator's tests of a policy\n"
                      "kvmtuned topology [--svg] [--all] [--snapshot FILE] [--state FILE]\n"
                      "                                   draw a host and who is where on it\n"
+                     "kvmtuned doctor [--json] [--all] [--snapshot FILE] [--config FILE]\n"
+                     "                                   audit a host and its guests\n"
                      "\n"
                      "  --config FILE          policy file (" DEFAULT_CONFIG ")\n"
                      "  --check-config [FILE]  check the policy file and exit\n"
@@ -143,6 +146,8 @@ int main(int argc, char **argv) {
                 return cmd_rules(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "test-policy"))
                 return cmd_test_policy(argc - 1, argv + 1);
+        if (argc > 1 && streq(argv[1], "doctor"))
+                return cmd_doctor(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "topology"))
                 return cmd_topology(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "record")) {

@@ -19,6 +19,8 @@
  * guest in one cycle of this many: memory per node, and what its cgroups say.
  */
 #define GUEST_ROTATION 6U
+/* How the host is set up is looked at again after so many cycles. */
+#define FACTS_CYCLES 60U
 /* By then everything ran once. */
 #define FOOTPRINT_CYCLE 3U
 
@@ -100,6 +102,8 @@ void manager_observe(Manager *m) {
         s->interval_usec = m->last_usec ? now - m->last_usec : 0;
         s->now_usec = m->last_usec = now;
         read_local_time(&s->local_time);
+        if (m->cycle % FACTS_CYCLES <= 1)
+                host_facts_observe(m->root_fd, &s->host.facts);
         r = host_observe(m->host, now, &s->host, &area);
         note_observation(m, r, area);
         if (r >= 0)

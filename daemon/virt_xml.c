@@ -152,6 +152,7 @@ static int read_domain(const xmlNode *domain, Guest *g) {
         r = virt_xml_read_vfio(devices, g);
         if (r < 0)
                 return r;
+        virt_xml_read_setup(domain, g);
         return read_balloon(devices, g);
 }
 

@@ -97,6 +97,22 @@ int host_observer_isolated(HostObserver *o, const Topology *topology, IdSet *ret
  */
 int host_observer_renew(HostObserver *o, const Topology *topology, Host *host);
 
+/*
+ * How the host is set up (observe_facts.c). Looks through /proc once, so not
+ * for every cycle. What cannot be read is not known: nothing fails.
+ */
+void host_facts_observe(int root_fd, HostFacts *ret);
+
+/* Programs that change what kvmtuned changes, and what they do. */
+typedef struct Competitor {
+        const char *comm;               /* as in /proc/PID/comm: 15 characters at most */
+        const char *does;
+} Competitor;
+extern const Competitor competitors[];
+extern const size_t n_competitors;
+/* Calls @found for each that runs. */
+void competitors_observe(int root_fd, void (*found)(const Competitor *c, uint64_t pid, void *userdata), void *userdata);
+
 /* ---- one guest's QEMU process -------------------------------------------- */
 
 /*

@@ -107,6 +107,23 @@ typedef struct NumaFaults {
 
 #define NUMA_FAULTS_UNKNOWN ((NumaFaults){ UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64 })
 
+/*
+ * What no decision needs, but whoever looks after the host: how it is set up.
+ * Words; "" each: not known.
+ */
+typedef struct HostFacts {
+        char virtualization[16];        /* the CPU's: vmx, svm, none */
+        char hypervisor[8];             /* yes: the host is a guest itself; no */
+        char kvm[8];                    /* the kernel offers /dev/kvm: yes, no */
+        char nested[8];                 /* guests may run guests: on, off */
+        char cgroup[8];                 /* v1, v2, hybrid */
+        char pressure[8];               /* pressure stall information: on, off */
+        char governor[24];              /* of CPU frequency; mixed: not the same everywhere */
+        char cpufreq_driver[24];
+        char clocksource[24];
+        char managers[128];             /* "none", or programs that run and change what kvmtuned changes, with spaces */
+} HostFacts;
+
 typedef struct Host {
         HostMemory memory;
         Psi psi_memory, psi_cpu, psi_io;
@@ -120,6 +137,7 @@ typedef struct Host {
         uint64_t hugepage_bytes;        /* the default size of huge pages; 0: none */
         uint64_t numa_balancing;        /* kernel.numa_balancing; UNKNOWN_U64 = no such switch */
         NumaFaults numa_faults;
+        HostFacts facts;
 } Host;
 
 typedef enum GuestState {
@@ -240,6 +258,13 @@ typedef struct Guest {
         IdSet cgroup_cpus;              /* what the administrator leaves to its cgroup; empty: no limit */
         IdSet cgroup_mems;              /* the same for memory: nodes */
         bool cpu_host_passthrough;
+        /* How it is set up, for whoever looks after it; "" each: not known. */
+        char accelerator[16];           /* kvm; qemu: emulated in software */
+        char machine[48];               /* pc-q35-7.2 */
+        char cpu_mode[24];              /* custom, host-model...; default: nothing is configured */
+        char cpu_model[48];             /* of mode custom; none: no model */
+        char agent[16];                 /* its guest agent: none (no channel), connected, disconnected */
+        char emulated_devices[64];      /* none, or buses and models that are slow: "ide e1000" */
 } Guest;
 
 /* Nodes that were advised for a guest that is not here yet: it counts there as if it were starting. */

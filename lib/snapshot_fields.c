@@ -87,6 +87,23 @@ static const SnapField thp_fields[] = {
 };
 TABLE(snap_thp, thp_fields);
 
+#define FACT(key, struct_, member) \
+        FIELD(key, SNAP_WORD, struct_, member, .word = "", .size = sizeof(((struct_ *)NULL)->member))
+
+static const SnapField facts_fields[] = {
+        FACT("virtualization", HostFacts, virtualization),
+        FACT("hypervisor", HostFacts, hypervisor),
+        FACT("kvm", HostFacts, kvm),
+        FACT("nested", HostFacts, nested),
+        FACT("cgroup", HostFacts, cgroup),
+        FACT("pressure", HostFacts, pressure),
+        FACT("governor", HostFacts, governor),
+        FACT("cpufreq_driver", HostFacts, cpufreq_driver),
+        FACT("clocksource", HostFacts, clocksource),
+        FACT("managers", HostFacts, managers),
+};
+TABLE(snap_facts, facts_fields);
+
 static const SnapField node_fields[] = {
         FIELD("total", SNAP_SIZE, NodeMemory, total_bytes, .computed = true),
         FIELD("free", SNAP_SIZE, NodeMemory, free_bytes, .computed = true),
@@ -139,6 +156,12 @@ static const SnapField guest_fields[] = {
         FIELD("cgroup_cpus", SNAP_SET, Guest, cgroup_cpus),
         FIELD("cgroup_mems", SNAP_SET, Guest, cgroup_mems),
         FIELD("cpu_host_passthrough", SNAP_BOOL, Guest, cpu_host_passthrough),
+        FACT("accelerator", Guest, accelerator),
+        FACT("machine", Guest, machine),
+        FACT("cpu_mode", Guest, cpu_mode),
+        FACT("cpu_model", Guest, cpu_model),
+        FACT("agent", Guest, agent),
+        FACT("emulated_devices", Guest, emulated_devices),
 };
 TABLE(snap_guest, guest_fields);
 

@@ -50,6 +50,7 @@ extern const SnapFields snap_cpu;               /* CpuLoad */
 extern const SnapFields snap_psi;               /* Host */
 extern const SnapFields snap_ksm;               /* KsmStatus */
 extern const SnapFields snap_thp;               /* ThpStatus */
+extern const SnapFields snap_facts;             /* HostFacts */
 extern const SnapFields snap_node;              /* NodeMemory */
 extern const SnapFields snap_pool;              /* HugePool */
 extern const SnapFields snap_guest_memory;      /* Guest: each is the default of the next */

@@ -376,7 +376,7 @@ static int load_table(SnapLoader *l, const config_setting_t *parent, const char 
 }
 
 static int load_rest(SnapLoader *l, const config_setting_t *group, Host *host) {
-        static const char *const keys[] = { "memory", "nodes", "cpus", "psi", "ksm", "thp", NULL };
+        static const char *const keys[] = { "memory", "nodes", "cpus", "psi", "ksm", "thp", "facts", NULL };
         static const SnapFields *const tables[] = { &snap_host, NULL };
         int r;
 
@@ -395,7 +395,10 @@ static int load_rest(SnapLoader *l, const config_setting_t *group, Host *host) {
         r = load_table(l, group, "ksm", &snap_ksm, &host->ksm);
         if (r < 0)
                 return r;
-        return load_table(l, group, "thp", &snap_thp, &host->thp);
+        r = load_table(l, group, "thp", &snap_thp, &host->thp);
+        if (r < 0)
+                return r;
+        return load_table(l, group, "facts", &snap_facts, &host->facts);
 }
 
 int snap_load_host(SnapLoader *l, const config_setting_t *root) {
@@ -407,6 +410,7 @@ int snap_load_host(SnapLoader *l, const config_setting_t *root) {
         snap_set_defaults(&snap_psi, host);
         snap_set_defaults(&snap_ksm, &host->ksm);
         snap_set_defaults(&snap_thp, &host->thp);
+        snap_set_defaults(&snap_facts, &host->facts);
         r = snap_load_group(l, root, "host", &group);
         if (r < 0)
                 return r;

@@ -95,6 +95,8 @@ static int put_host(SnapWriter *w, const Host *host, const Topology *t) {
                 r = snap_write_table(w, "ksm", &snap_ksm, &host->ksm);
         if (r >= 0)
                 r = snap_write_table(w, "thp", &snap_thp, &host->thp);
+        if (r >= 0)
+                r = snap_write_table(w, "facts", &snap_facts, &host->facts);
         if (r < 0)
                 return r;
         snap_write_close_group(w);

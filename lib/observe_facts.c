@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "observe.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "sysfs.h"
+
+#define CPUFREQ "sys/devices/system/cpu/cpufreq"
+
+/* ---- who else is at work --------------------------------------------------- */
+
+const Competitor competitors[] = {
+        { "numad", "pins QEMU processes and moves their memory, over vcpupin" },
+        { "ksmtuned", "switches KSM on and off and sets its speed" },
+        { "momd", "drives KSM and balloons" },
+        { "tuned", "may set CPU and memory switches of the host, by profile" },
+        { "qemu-balloond", "drives balloons" },
+};
+const size_t n_competitors = ELEMENTSOF(competitors);
+
+void competitors_observe(int root_fd, void (*found)(const Competitor *c, uint64_t pid, void *userdata),
+                         void *userdata) {
+        _cleanup_free_ uint64_t *pids = NULL;
+        size_t n;
+
+        if (sysfs_list_numbers(root_fd, "proc", "", "", &pids, &n) < 0)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *comm = NULL;
+                char path[48];
+
+                (void)snprintf(path, sizeof(path), "proc/%llu/comm", (unsigned long long)pids[i]);
+                if (sysfs_read(root_fd, path, &comm, NULL) < 0)
+                        continue;
+                comm[strcspn(comm, "\n")] = 0;
+                for (size_t k = 0; k < n_competitors; k++)
+                        if (streq(comm, competitors[k].comm))
+                                found(&competitors[k], pids[i], userdata);
+        }
+}
+
+static void add_manager(const Competitor *c, uint64_t pid, void *userdata) {
+        HostFacts *facts = userdata;
+        size_t n = strlen(facts->managers);
+
+        (void)pid;
+        if (!strstr(facts->managers, c->comm))
+                (void)snprintf(facts->managers + n, sizeof(facts->managers) - n, "%s%s", n > 0 ? " " : "", c->comm);
+}
+
+/* ---- words ----------------------------------------------------------------- */
+
+static void set_word(char *ret, size_t size, const char *text) {
+        (void)snprintf(ret, size, "%.*s", (int)strcspn(text, " \t\n"), text);
+}
+
+static void read_word(int root_fd, const char *path, char *ret, size_t size) {
+        _cleanup_free_ char *text = NULL;
+
+        if (sysfs_read(root_fd, path, &text, NULL) >= 0)
+                set_word(ret, size, text);
+}
+
+static bool exists(int root_fd, const char *path) {
+        return faccessat(root_fd, path, F_OK, 0) >= 0;
+}
+
+/* ---- virtualization -------------------------------------------------------- */
+
+static bool has_flag(const char *line, const char *flag) {
+        size_t n = strlen(flag);
+
+        for (const char *p = line; (p = strstr(p, flag)); p += n)
+                if (p > line && p[-1] == ' ' && (p[n] == ' ' || p[n] == '\n' || p[n] == 0))
+                        return true;
+        return false;
+}
+
+/* The flags of the first CPU say it for all. Other architectures than x86 have no such line. */
+static void read_cpu_flags(int root_fd, HostFacts *facts) {
+        _cleanup_free_ char *text = NULL;
+        char *line;
+
+        if (sysfs_read(root_fd, "proc/cpuinfo", &text, NULL) < 0)
+                return;
+        line = strstr(text, "\nflags\t");
+        if (!line)
+                return;
+        line++;
+        line[strcspn(line, "\n")] = 0;
+        set_word(facts->virtualization, sizeof(facts->virtualization),
+                 has_flag(line, "vmx") ? "vmx" : has_flag(line, "svm") ? "svm" : "none");
+        set_word(facts->hypervisor, sizeof(facts->hypervisor), has_flag(line, "hypervisor") ? "yes" : "no");
+}
+
+static void read_nested(int root_fd, HostFacts *facts) {
+        char value[8] = "";
+
+        read_word(root_fd, "sys/module/kvm_intel/parameters/nested", value, sizeof(value));
+        if (!*value)
+                read_word(root_fd, "sys/module/kvm_amd/parameters/nested", value, sizeof(value));
+        if (*value)
+                set_word(facts->nested, sizeof(facts->nested), streq(value, "Y") || streq(value, "1") ? "on" : "off");
+}
+
+/* ---- the rest -------------------------------------------------------------- */
+
+static void read_cgroup(int root_fd, HostFacts *facts) {
+        if (exists(root_fd, "sys/fs/cgroup/cgroup.controllers"))
+                set_word(facts->cgroup, sizeof(facts->cgroup), "v2");
+        else if (exists(root_fd, "sys/fs/cgroup/unified/cgroup.controllers"))
+                set_word(facts->cgroup, sizeof(facts->cgroup), "hybrid");
+        else if (exists(root_fd, "sys/fs/cgroup/memory") || exists(root_fd, "sys/fs/cgroup/cpu"))
+                set_word(facts->cgroup, sizeof(facts->cgroup), "v1");
+}
+
+/* With psi=0 the files are there, and cannot be read. */
+static void read_pressure(int root_fd, HostFacts *facts) {
+        _cleanup_free_ char *text = NULL;
+
+        set_word(facts->pressure, sizeof(facts->pressure),
+                 sysfs_read(root_fd, "proc/pressure/memory", &text, NULL) >= 0 ? "on" : "off");
+}
+
+static void read_frequency(int root_fd, HostFacts *facts) {
+        _cleanup_free_ uint64_t *policies = NULL;
+        size_t n;
+
+        if (sysfs_list_numbers(root_fd, CPUFREQ, "policy", "", &policies, &n) < 0)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                char path[96], governor[24] = "";
+
+                (void)snprintf(path, sizeof(path), CPUFREQ "/policy%llu/scaling_governor",
+                               (unsigned long long)policies[i]);
+                read_word(root_fd, path, governor, sizeof(governor));
+                if (i == 0)
+                        set_word(facts->governor, sizeof(facts->governor), governor);
+                else if (!streq(governor, facts->governor))
+                        set_word(facts->governor, sizeof(facts->governor), "mixed");
+                (void)snprintf(path, sizeof(path), CPUFREQ "/policy%llu/scaling_driver", (unsigned long long)policies[i]);
+                if (i == 0)
+                        read_word(root_fd, path, facts->cpufreq_driver, sizeof(facts->cpufreq_driver));
+        }
+}
+
+void host_facts_observe(int root_fd, HostFacts *ret) {
+        HostFacts facts = { 0 };
+
+        read_cpu_flags(root_fd, &facts);
+        /* The folder, not the device: that is hidden from a service with PrivateDevices=. */
+        if (exists(root_fd, "sys/class/misc"))
+                set_word(facts.kvm, sizeof(facts.kvm), exists(root_fd, "sys/class/misc/kvm") ? "yes" : "no");
+        read_nested(root_fd, &facts);
+        read_cgroup(root_fd, &facts);
+        read_pressure(root_fd, &facts);
+        read_frequency(root_fd, &facts);
+        read_word(root_fd, "sys/devices/system/clocksource/clocksource0/current_clocksource", facts.clocksource,
+                  sizeof(facts.clocksource));
+        competitors_observe(root_fd, add_manager, &facts);
+        if (!*facts.managers)
+                set_word(facts.managers, sizeof(facts.managers), "none");
+        *ret = facts;
+}
