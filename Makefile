@@ -18,6 +18,8 @@ CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 MANDIR ?= $(PREFIX)/share/man
 DBUSDIR ?= $(PREFIX)/share/dbus-1/system.d
 POLKITDIR ?= $(PREFIX)/share/polkit-1
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
 
 CC ?= cc
 PKG_CONFIG ?= pkg-config
@@ -87,8 +89,8 @@ $(PARTS): $(PARTS_OBJ)
 $(BIN): $(BUILD)/daemon/main.o $(PARTS) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 
-# Of the daemon's parts only what reads and writes values in messages.
-$(CTL): $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/bus_value.o $(LIB)
+# Of the daemon's parts only what reads and writes values in messages, and what a terminal can show.
+$(CTL): $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/bus_value.o $(BUILD)/daemon/terminal.o $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lm
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PARTS) $(LIB)
@@ -211,6 +213,8 @@ install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 	$(INSTALL) -D -m 644 conf/org.kvmtuned1.conf $(DESTDIR)$(DBUSDIR)/org.kvmtuned1.conf
 	$(INSTALL) -D -m 644 conf/org.kvmtuned1.policy $(DESTDIR)$(POLKITDIR)/actions/org.kvmtuned1.policy
 	$(INSTALL) -D -m 644 conf/org.kvmtuned1.rules $(DESTDIR)$(POLKITDIR)/rules.d/org.kvmtuned1.rules
+	$(INSTALL) -D -m 644 completion/kvmtunectl.bash $(DESTDIR)$(BASHCOMPDIR)/kvmtunectl
+	$(INSTALL) -D -m 644 completion/_kvmtunectl $(DESTDIR)$(ZSHCOMPDIR)/_kvmtunectl
 	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/kvmtuned/conf.d
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf ]; then \
 		echo "keeping $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf"; \
@@ -241,7 +245,8 @@ uninstall: ## remove what install put there; the policy and the state stay
 		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service \
 		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(numad_link) $(DESTDIR)$(PREFIX)/bin/kvmtunectl \
 		$(DESTDIR)$(DBUSDIR)/org.kvmtuned1.conf $(DESTDIR)$(POLKITDIR)/actions/org.kvmtuned1.policy \
-		$(DESTDIR)$(POLKITDIR)/rules.d/org.kvmtuned1.rules
+		$(DESTDIR)$(POLKITDIR)/rules.d/org.kvmtuned1.rules $(DESTDIR)$(BASHCOMPDIR)/kvmtunectl \
+		$(DESTDIR)$(ZSHCOMPDIR)/_kvmtunectl
 	@if [ "$$(readlink $(DESTDIR)$(NUMAD))" = $(numad_link) ]; then rm -f $(DESTDIR)$(NUMAD); fi
 	@[ ! -d $(DESTDIR)$(dir $(numad_link)) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(dir $(numad_link))
 	for page in man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done

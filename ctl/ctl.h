@@ -9,6 +9,7 @@
  * source*.c    where answers come from: the bus, or files
  * show*.c      answers for people
  * change.c     pause, resume, reload, restore, set, unset
+ * topology.c   the host drawn
  * monitor.c    a view that refreshes
  * table.c      columns
  * pager.c      long answers on a terminal
@@ -19,6 +20,7 @@
 #include <stdio.h>
 
 #include "../lib/describe.h"
+#include "../lib/draw_topology.h"
 #include "../lib/value.h"
 
 /* The exit status; kvmtunectl(1) documents them. */
@@ -38,8 +40,8 @@ typedef struct Ctl {
         const char *config, *snapshot, *state;
         const char *guest;              /* --guest; NULL: none */
         unsigned lines;                 /* of the log */
-        bool json, all, no_pager, follow;
-        bool colour;
+        bool json, all, svg, no_pager;
+        DrawOptions draw;               /* what standard output can show */
         Source *source;
 } Ctl;
 
@@ -76,6 +78,7 @@ CtlStatus show_rules(Ctl *c, char **arguments, int n);
 CtlStatus show_plan(Ctl *c, char **arguments, int n);
 CtlStatus show_snapshot(Ctl *c, char **arguments, int n);
 CtlStatus show_log(Ctl *c, char **arguments, int n);
+CtlStatus show_topology(Ctl *c, char **arguments, int n);
 CtlStatus show_explanation(Ctl *c, char **arguments, int n);
 CtlStatus change_pause(Ctl *c, char **arguments, int n);
 CtlStatus change_resume(Ctl *c, char **arguments, int n);

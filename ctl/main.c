@@ -3,8 +3,8 @@
 /* The command line: options anywhere, one verb, its arguments. */
 
 #include <getopt.h>
-#include <locale.h>
 
+#include "../daemon/terminal.h"
 #include "../lib/parse.h"
 #include "ctl.h"
 
@@ -26,6 +26,7 @@ static const struct {
         { "settings", 0, 1, show_settings, 0 },
         { "log", 0, 1, show_log, LINES_MANY },
         { "snapshot", 0, 0, show_snapshot, 0 },
+        { "topology", 0, 0, show_topology, 0 },
         { "monitor", 0, 0, monitor, LINES_FEW },
         { "set", 2, -1, change_set, 0 },
         { "unset", 1, 1, change_unset, 0 },
@@ -45,6 +46,7 @@ static const char help[] =
         "  rules               which rules hold\n"
         "  settings [GUEST]    settings in force, and where each comes from\n"
         "  log [GUEST]         what was done lately\n"
+        "  topology            the host drawn: nodes, caches, cores, who is where\n"
         "  monitor             all that, refreshed\n"
         "  snapshot            the host as the daemon sees it, kvmtuned-snapshot(5)\n"
         "\n"
@@ -55,19 +57,20 @@ static const char help[] =
         "  restore             put back everything that was changed, and pause\n"
         "\n"
         "  -g, --guest GUEST   for set and unset: of this guest alone\n"
-        "  -a, --all           settings: also those that are as built in\n"
+        "  -a, --all           settings and explain: also what is as built in; topology: every guest\n"
+        "      --svg           topology: an SVG picture\n"
         "  -n, --lines N       so many lines of the log\n"
         "  -j, --json          for programs\n"
         "  -H, --host USER@HOST  the daemon of another machine, by ssh\n"
         "  -s, --snapshot FILE   no daemon: answer from a recorded snapshot ...\n"
-        "  -c, --config FILE     ... and this policy file, \n"
+        "  -c, --config FILE     ... and this policy file\n"
         "  -S, --state FILE      ... and this state\n"
         "      --no-pager      do not pipe through a pager\n"
         "  -h, --help, --version\n"
         "\n"
         "See kvmtunectl(1).\n";
 
-enum { OPT_NO_PAGER = 256, OPT_VERSION };
+enum { OPT_NO_PAGER = 256, OPT_SVG, OPT_VERSION };
 
 static const struct option long_options[] = {
         { "guest", required_argument, NULL, 'g' },    { "all", no_argument, NULL, 'a' },
@@ -75,7 +78,8 @@ static const struct option long_options[] = {
         { "host", required_argument, NULL, 'H' },     { "snapshot", required_argument, NULL, 's' },
         { "config", required_argument, NULL, 'c' },   { "state", required_argument, NULL, 'S' },
         { "no-pager", no_argument, NULL, OPT_NO_PAGER }, { "version", no_argument, NULL, OPT_VERSION },
-        { "help", no_argument, NULL, 'h' },           { 0 },
+        { "svg", no_argument, NULL, OPT_SVG },        { "help", no_argument, NULL, 'h' },
+        { 0 },
 };
 
 _printf_(1, 2)
@@ -115,6 +119,9 @@ static int set_option(Ctl *o, int c, const char *value) {
         case 'S':
                 o->state = value;
                 return 0;
+        case OPT_SVG:
+                o->svg = true;
+                return 0;
         case OPT_NO_PAGER:
                 o->no_pager = true;
                 return 0;
@@ -145,12 +152,11 @@ static CtlStatus run_verb(Ctl *o, size_t verb, char **arguments, int n) {
 }
 
 int main(int argc, char **argv) {
-        const char *no_colour = getenv("NO_COLOR");
-        Ctl o = { .colour = isatty(STDOUT_FILENO) && (!no_colour || !no_colour[0]) };
+        Ctl o = { 0 };
         const char *verb = "status";
         int c;
 
-        (void)setlocale(LC_CTYPE, "");
+        terminal_look(&o.draw);
         while ((c = getopt_long(argc, argv, "g:an:jH:s:c:S:h", long_options, NULL)) >= 0) {
                 if (c == 'h' || c == OPT_VERSION) {
                         (void)fputs(c == 'h' ? help : "kvmtunectl " VERSION "\n", stdout);

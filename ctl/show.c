@@ -7,7 +7,7 @@
 #include "ctl.h"
 
 const char *ctl_colour(const Ctl *c, const char *code) {
-        return c->colour ? code : "";
+        return c->draw.color ? code : "";
 }
 
 void show_text(FILE *f, const char *s) {
@@ -229,7 +229,7 @@ CtlStatus show_guest_table(FILE *f, const Ctl *c, const Value *list) {
         for (size_t i = 0; i < list->n; i++)
                 if (add_guest(t, list->items[i]) < 0)
                         return no_memory();
-        table_print(f, t, c->colour, "");
+        table_print(f, t, c->draw.color, "");
         return CTL_OK;
 }
 

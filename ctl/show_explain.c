@@ -90,7 +90,7 @@ static void show_placement(const Ctl *c, const Value *v) {
 
         if (!p)
                 return;
-        title(c, "Why these nodes");
+        title(c, "Where it belongs, and why");
         (void)fputs("  ", stdout);
         show_text(stdout, value_string(p, "text"));
         (void)putchar('\n');
@@ -140,7 +140,8 @@ static void show_next(const Ctl *c, const Value *v) {
         if (!streq(state, "running"))
                 (void)printf("  (kvmtuned is %s: nothing is done)\n", state);
         if (value_count(v, "next") == 0)
-                (void)puts("  nothing: it is as the policy wants it");
+                (void)puts(value_count(v, "not_done") > 0 ? "  nothing; what stands above is why"
+                                                          : "  nothing: it is as the policy wants it");
         for (size_t i = 0; i < value_count(v, "next"); i++) {
                 const Value *a = value_item(v, "next", i);
 

@@ -30,7 +30,7 @@ CtlStatus show_setting_table(FILE *f, const Ctl *c, const Value *list, const cha
                         return no_memory();
         }
         if (shown > 0)
-                table_print(f, t, c->colour, indent);
+                table_print(f, t, c->draw.color, indent);
         else
                 (void)fprintf(f, "%sall as built in (--all shows them)\n", indent);
         return CTL_OK;

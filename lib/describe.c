@@ -8,24 +8,25 @@
 void describe_done(Description *d) {
         policy_settings_done(&d->settings);
         (void)plan_free(d->plan);
-        (void)state_free(d->state);
+        (void)state_free(d->decided);
         *d = (Description){ 0 };
 }
 
 int describe_begin(const PolicyInput *in, const State *state, Description *ret) {
-        _cleanup_(describe_done) Description d = { .config = in->config, .snapshot = in->snapshot };
+        _cleanup_(describe_done) Description d = { .config = in->config, .snapshot = in->snapshot,
+                                                         .state = state };
         PolicyInput asked = *in;
         int r;
 
         asked.explain = true;
         asked.only_uuid = NULL;
-        r = state_copy(state, &d.state);
+        r = state_copy(state, &d.decided);
         if (r < 0)
                 return r;
-        r = policy_decide(&asked, d.state, &d.plan);
+        r = policy_decide(&asked, d.decided, &d.plan);
         if (r < 0)
                 return r;
-        r = policy_settings(&asked, d.state, &d.settings);
+        r = policy_settings(&asked, d.decided, &d.settings);
         if (r < 0)
                 return r;
         *ret = d;

@@ -20,14 +20,15 @@
 typedef struct Description {
         const Config *config;
         const Snapshot *snapshot;
-        State *state;                   /* a copy, that the decision was made on */
+        const State *state;             /* before the decision: what is so */
+        State *decided;                 /* after it: a copy */
         PolicySettings settings;
         Plan *plan;                     /* what would be done now, with explanations */
 } Description;
 
 /*
  * Decides on a copy of @state, so that nothing changes: who asks twice gets the
- * same answer. @in and what it points to must outlive *ret. -ENOMEM.
+ * same answer. @state, @in and what it points to must outlive *ret. -ENOMEM.
  */
 int describe_begin(const PolicyInput *in, const State *state, Description *ret);
 void describe_done(Description *d);

@@ -49,8 +49,8 @@ static void put_threshold(Value *v, const Condition *c, const Description *d) {
         if (metric_scope(c->metric) == METRIC_OF_GUEST)
                 return;
         put_value(v, c, d->snapshot);
-        value_put_bool(v, "holds", c->threshold_index < d->state->n_thresholds &&
-                                           d->state->thresholds[c->threshold_index].active);
+        value_put_bool(v, "holds", c->threshold_index < d->decided->n_thresholds &&
+                                           d->decided->thresholds[c->threshold_index].active);
 }
 
 static bool schedules_hold(const Condition *c, const LocalTime *t) {

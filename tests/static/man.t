@@ -24,6 +24,21 @@ done
 for word in $("${KVMTUNED:-$BUILD/kvmtuned}" --help | grep -oE -- '--[a-z-]+' | sort -u); do
         report "kvmtuned(8) explains $word" "$(grep -q -- "Fl Fl\? \?${word#--}\|Fl -${word#--}" man/kvmtuned.8 || echo missing)"
 done
+ctl=${KVMTUNECTL:-$BUILD/kvmtunectl}
+for word in $("$ctl" --help | grep -oE -- '--[a-z-]+' | sort -u); do
+        report "kvmtunectl(1) and the completions know $word" "$(
+                grep -qE -- "Fl (. , )?-${word#--}( |$)" man/kvmtunectl.1 || echo "kvmtunectl.1"
+                grep -L -e "$word" completion/*)"
+done
+for verb in $("$ctl" --help | sed -nE 's/^  ([a-z]+(, [a-z]+)?) .*/\1/p' | tr -d ,); do
+        report "kvmtunectl(1) and the completions know $verb" "$(
+                grep -q "^\.It Cm $verb" man/kvmtunectl.1 || echo "kvmtunectl.1"
+                grep -Lw "$verb" completion/*)"
+done
+for word in $(grep -oE '(METHOD|PROPERTY)\("[A-Za-z]+"' daemon/bus.c | cut -d'"' -f2) \
+        $(grep -oE '"org\.kvmtuned1\.Error\.[A-Za-z]+"' daemon/bus_internal.h | tr -d '"'); do
+        report "org.kvmtuned1(5) lists $word" "$(grep -qw "$word" man/org.kvmtuned1.5 || echo missing)"
+done
 
 make -s BUILD="$BUILD" "$BUILD/kvmtuned.service" || echo "Bail out! no unit file"
 if command -v systemd-analyze >/dev/null; then
