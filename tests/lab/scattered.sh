@@ -132,6 +132,7 @@ migrated=$(migrated_kib) began=$SECONDS
 lab_watch_start "$LAB_OUT/watch.json" 10
 clock=$(lab_clock)
 start_tuner
+[ "$tuner" != kvmtuned ] || read -r ready _ < <(daemon_cpu)
 lab_check "less than 5 % of the memory is remote within $deadline s" lab_until $deadline all_local
 note "$last_remote per mille remote after $((SECONDS - began)) s"
 lab_watch_stop
@@ -153,7 +154,7 @@ lab_starved "$clock"
 read -r own copying < <(daemon_cpu)
 real=$(echo "$clock $(lab_clock)" | awk -v own="$own" '{ printf "%d\n", own * ($4 - $2) / ($3 - $1) / 8 }')
 note "CPU of the daemon: $real/100 s of the machine ($own/100 s of the VM's 8 CPUs), of the kernel's copying of pages in its name: $copying/100 s"
-note "its threads, user+system in 1/100 s of the VM: $(daemon_threads)"
+note "its threads, user+system in 1/100 s of the VM: $(daemon_threads); $ready/100 s of it before it was ready"
 lab_check 'it is still local' all_local
 for g in "${guests[@]}"; do lab_check "$g is on one node" is_on_one_node "$g"; done
 lab_check 'the two large guests are not on the same node' nodes_differ d1 d2
