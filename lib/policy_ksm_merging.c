@@ -135,14 +135,16 @@ static bool may_separate(PolicyContext *c) {
 int ksm_plan_merging(PolicyContext *c, const KsmWish *wish, bool *ret_run) {
         const KsmStatus *ksm = &c->snapshot->host.ksm;
         bool across = false, change, separate = ksm->pages_shared > 0;
-        const char *why = wish->why;
+        const char *why = "";
 
         *ret_run = false;
         change = wanted_across(c, &across, &why) && ksm->merge_across_nodes != across;
+        if (!change)
+                why = wish->why;
         if (!change && !(separate && wish->unmerge && !wish->run))
                 return 0;
         if (separate && !fits(&c->snapshot->host, reserve(c)))
-                return add_no_room(c, change ? why : wish->why);
+                return add_no_room(c, why);
         if (separate && !may_separate(c))
                 return 0;
         *ret_run = true;

@@ -96,6 +96,18 @@ START_TEST(merging_is_undone_where_wanted_and_where_it_fits) {
 END_TEST
 
 /* A kernel with pages of 64 KiB has sixteen times as much to separate. */
+START_TEST(what_is_separated_for_the_mode_says_so) {
+        world_set(&world, KEY_KSM_MODE, KSM_OFF);
+        world_set(&world, KEY_KSM_MERGE_ACROSS_NODES, KSM_ACROSS_NO);
+        world_set(&world, KEY_KSM_WHEN_STOPPED, KSM_STOPPED_UNMERGE);
+        ksm()->merge_across_nodes = 0;
+        set_merged(GIB, 1);
+        cycle();
+        ck_assert_str_eq(order_of(world.plan), "run=2 run=0");
+        ck_assert_str_eq(world.plan->actions[0].reason, "ksm.mode is off");
+}
+END_TEST
+
 START_TEST(room_is_counted_in_the_kernels_pages) {
         world_set(&world, KEY_KSM_MERGE_ACROSS_NODES, KSM_ACROSS_NO);
         set_merged(512 * MIB, 1);
@@ -292,6 +304,7 @@ int main(void) {
 
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_loop_test(t, merging_is_undone_where_wanted_and_where_it_fits, 0, ELEMENTSOF(rows));
+        tcase_add_test(t, what_is_separated_for_the_mode_says_so);
         tcase_add_test(t, room_is_counted_in_the_kernels_pages);
         tcase_add_loop_test(t, a_kill_in_the_middle_is_put_back_by_restore, 0, ELEMENTSOF(kill_rows));
         tcase_add_loop_test(t, a_kill_in_the_middle_is_gone_on_from, 0, ELEMENTSOF(kill_rows));
