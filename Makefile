@@ -145,7 +145,7 @@ check: deps ## install what is missing, build with -Werror, run every test (as r
 
 # What the lab needs may be missing: its tests are then skipped, with the reason.
 .PHONY: ci
-ci: deps ## check and lab, as one result (as root, forty minutes)
+ci: deps ## check and lab ($LAB_SCENES) as one result (as root, up to $LAB_DEADLINE)
 	-@tools/deps lab
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
