@@ -118,6 +118,7 @@ static int read_balloon(const xmlNode *devices, Guest *g) {
         int r;
 
         g->balloon_device = model && startswith(model, "virtio");
+        g->free_page_reporting = g->balloon_device && xml_attribute_is(balloon, "freePageReporting", "on");
         r = xml_attribute_unsigned(xml_child(balloon, "stats"), "period", &period);
         if (r == -ENODATA)
                 return 0;

@@ -190,6 +190,8 @@ typedef enum Metric {
         METRIC_HOST_MEMORY_AVAILABLE,   /* bytes, or permyriad of total */
         METRIC_HOST_MEMORY_FREE,        /* bytes, or permyriad of total */
         METRIC_HOST_SWAP_USED,          /* bytes, or permyriad of swap */
+        METRIC_HOST_SWAP_IN,            /* bytes a second */
+        METRIC_HOST_SWAP_OUT,
         METRIC_HOST_CPU_BUSY,           /* permyriad of all CPUs */
         METRIC_HOST_PSI_MEMORY_SOME,    /* permyriad, avg10 */
         METRIC_HOST_PSI_MEMORY_FULL,

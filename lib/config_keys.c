@@ -82,7 +82,7 @@ const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_BALLOON_TARGET] = { KEY("balloon", "target", TYPE_AMOUNT, SCOPE_GUEST, "100 %"),
                                  .minimum = MIB, .maximum = SIZE_MAXIMUM },
         [KEY_BALLOON_MINIMUM] = { KEY("balloon", "minimum", TYPE_AMOUNT, SCOPE_GUEST, "50 %"),
-                                  .minimum = MIB, .maximum = SIZE_MAXIMUM },
+                                  .minimum = MIB, .maximum = SIZE_MAXIMUM, .allow_auto = true },
         [KEY_BALLOON_STEP] = { KEY("balloon", "step", TYPE_AMOUNT, SCOPE_GUEST, "5 %"),
                                .minimum = MIB, .maximum = SIZE_MAXIMUM },
         [KEY_BALLOON_RECLAIM] = { KEY("balloon", "reclaim", TYPE_BOOL, SCOPE_GUEST, "false") },

@@ -72,6 +72,14 @@ static int host_swap_used(const MetricSource *from, bool percent, uint64_t *ret)
         return amount(u64_sub(m->swap_total_bytes, m->swap_free_bytes), m->swap_total_bytes, percent, ret);
 }
 
+static int host_swap_in(const MetricSource *from, bool percent _unused_, uint64_t *ret) {
+        return known_u64(from->snapshot->host.swap_in_bytes_per_sec, ret);
+}
+
+static int host_swap_out(const MetricSource *from, bool percent _unused_, uint64_t *ret) {
+        return known_u64(from->snapshot->host.swap_out_bytes_per_sec, ret);
+}
+
 static int host_cpu_busy(const MetricSource *from, bool percent _unused_, uint64_t *ret) {
         return known_permyriad(from->snapshot->host.cpu_busy_permyriad, ret);
 }
@@ -272,6 +280,8 @@ static const MetricInfo metrics[_METRIC_MAX] = {
                                       .percent = true },
         [METRIC_HOST_SWAP_USED] = { "host.swap.used", host_swap_used, METRIC_OF_HOST, .size = true,
                                     .percent = true },
+        [METRIC_HOST_SWAP_IN] = { "host.swap.in", host_swap_in, METRIC_OF_HOST, .size = true },
+        [METRIC_HOST_SWAP_OUT] = { "host.swap.out", host_swap_out, METRIC_OF_HOST, .size = true },
         [METRIC_HOST_CPU_BUSY] = { "host.cpu.busy", host_cpu_busy, METRIC_OF_HOST, .percent = true },
         [METRIC_HOST_PSI_MEMORY_SOME] = { "host.psi.memory.some", psi_memory_some, METRIC_OF_HOST, .percent = true },
         [METRIC_HOST_PSI_MEMORY_FULL] = { "host.psi.memory.full", psi_memory_full, METRIC_OF_HOST, .percent = true },

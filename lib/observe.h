@@ -62,7 +62,7 @@ int thp_observer_new(ThpObserver **ret);
 ThpObserver *thp_observer_free(ThpObserver *o);
 int thp_observe(ThpObserver *o, int root_fd, Host *host);
 
-/* The kernel's NUMA balancing at work, from /proc/vmstat; after the nodes: it looks only where there are several. */
+/* Swap, and after the nodes (where there are several) the kernel's NUMA balancing at work, from /proc/vmstat. */
 typedef struct VmstatObserver VmstatObserver;
 int vmstat_observer_new(VmstatObserver **ret);
 VmstatObserver *vmstat_observer_free(VmstatObserver *o);

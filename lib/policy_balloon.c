@@ -21,6 +21,13 @@
 
 #include "policy_balloon.h"
 
+/* The host swaps so much, or its tasks wait for memory so much of their time: it needs memory, whatever is available. */
+#define STRAIN_SWAP_BYTES_PER_SEC MIB
+#define STRAIN_PSI_PERMYRIAD 1000U
+/* A host in balance is left in balance. */
+#define IGNORED_PERMYRIAD 25U
+#define IGNORED_BYTES (16 * MIB)
+
 static bool is_idle(const PolicyContext *c, const BalloonGuest *b) {
         return b->mode == BALLOON_OFF && !b->owned && !b->said &&
                 !state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
@@ -41,6 +48,8 @@ static int look(BalloonDecision *d, size_t i) {
                 return 0;
         balloon_guest_judge(c, b);
         balloon_promise(&d->host, b, b->current, b->asked);
+        if (b->guest->rss_bytes != UNKNOWN_U64 && b->mode != BALLOON_OFF && !b->blocked)
+                d->host.untouched = u64_add(d->host.untouched, u64_sub(b->current, b->guest->rss_bytes));
         d->n++;
         return 0;
 }
@@ -59,6 +68,16 @@ static int look_at_guests(BalloonDecision *d) {
         return 0;
 }
 
+/* Unknown is none. */
+static bool is_strained(const Host *h) {
+        uint64_t in = h->swap_in_bytes_per_sec == UNKNOWN_U64 ? 0 : h->swap_in_bytes_per_sec;
+        uint64_t out = h->swap_out_bytes_per_sec == UNKNOWN_U64 ? 0 : h->swap_out_bytes_per_sec;
+
+        return u64_add(in, out) >= STRAIN_SWAP_BYTES_PER_SEC ||
+                (h->psi_memory.some_permyriad != UNKNOWN_PERMYRIAD &&
+                 h->psi_memory.some_permyriad >= STRAIN_PSI_PERMYRIAD);
+}
+
 static void look_at_host(BalloonDecision *d) {
         const PolicyContext *c = d->context;
         const HostMemory *m = &c->snapshot->host.memory;
@@ -72,6 +91,8 @@ static void look_at_host(BalloonDecision *d) {
         h->start = permyriad_of(h->total, setting(&c->host, KEY_BALLOON_START));
         h->stop = permyriad_of(h->total, setting(&c->host, KEY_BALLOON_STOP));
         h->reserved = policy_host_reserve(c);
+        h->ignored = MAX(permyriad_of(h->total, IGNORED_PERMYRIAD), IGNORED_BYTES);
+        h->strained = is_strained(&c->snapshot->host);
 }
 
 /* A guest that just started is not a reason to balance all of them. */
@@ -98,6 +119,14 @@ static bool still_waits(const BalloonGuest *b) {
                 (b->memo->balloon_target_bytes < b->current) == (b->new_bytes < b->current);
 }
 
+static void count_change(GuestMemo *m, uint64_t now) {
+        if (m->balloon_hour_usec > now || now - m->balloon_hour_usec >= USEC_PER_HOUR) {
+                m->balloon_hour_usec = now;
+                m->balloon_changes = 0;
+        }
+        m->balloon_changes = MIN(m->balloon_changes, UINT32_MAX - 1) + 1;
+}
+
 static int ask(BalloonDecision *d, const BalloonGuest *b) {
         uint64_t now = MAX(d->context->snapshot->now_usec, UINT64_C(1));
         GuestMemo *m = b->memo;
@@ -111,6 +140,7 @@ static int ask(BalloonDecision *d, const BalloonGuest *b) {
         m->balloon_target_bytes = b->new_bytes;
         m->balloon_seen_bytes = b->current;
         m->balloon_set_usec = now;
+        count_change(m, now);
         if (m->balloon_stuck > 0)
                 m->balloon_stuck_until_usec = 0;
         return 0;
@@ -166,6 +196,10 @@ static int explain(BalloonDecision *d, const BalloonGuest *b) {
                 return balloon_add_skip(d, b, SKIP_AT_MINIMUM);
         if (b->fixed)
                 return balloon_add_skip(d, b, b->why);
+        if (b->current <= u64_add(b->floor, BALLOON_TOLERANCE_BYTES))
+                return balloon_add_skip(d, b, SKIP_AT_MINIMUM);
+        if (balloon_would_free_nothing(b, MIN(u64_sub(b->current, b->floor), u64_sub(b->usable, b->reserve))))
+                return balloon_add_skip(d, b, SKIP_NO_GAIN);
         if (balloon_spare(b) <= BALLOON_TOLERANCE_BYTES)
                 return balloon_add_skip(d, b, SKIP_DISTRESS);
         return 0;
@@ -175,7 +209,7 @@ static int explain_off(BalloonDecision *d, BalloonGuest *b) {
         if (b->mode != BALLOON_OFF || !b->owned || b->purpose != BALLOON_NOTHING)
                 return 0;
         if (balloon_is_at(b->current, MIN(b->original, b->maximum))) {
-                /* One that has not moved yet is called back when we stop. */
+                /* Until then QEMU may have a request of ours, and it is called back. */
                 if (b->memo->balloon_target_bytes == 0 || balloon_is_at(b->memo->balloon_target_bytes, b->original))
                         state_disown(d->context->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
                 return 0;

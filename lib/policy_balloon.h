@@ -32,6 +32,7 @@ typedef struct BalloonGuest {
         bool last_grew;                 /* our last change gave memory */
 
         uint64_t current, minimum, maximum;     /* minimum <= maximum */
+        uint64_t floor;                 /* not below this for now, having been in distress; 0: none */
         uint64_t step;                  /* most that moves in one decision, unless it is urgent */
         uint64_t goal;                  /* mode target */
         uint64_t usable;                /* as reported, at most current; UNKNOWN_U64 */
@@ -58,6 +59,9 @@ typedef struct BalloonHost {
         uint64_t total, available, start, stop; /* bytes */
         uint64_t reserved;              /* never given to a guest */
         uint64_t freeing, growing;      /* what guests will free and take until all are where they were sent */
+        uint64_t untouched;             /* what guests under control have and do not use yet, as far as is known */
+        uint64_t ignored;               /* a need or a surplus up to this is none */
+        bool strained;                  /* it swaps, or its tasks wait for memory */
 } BalloonHost;
 
 typedef struct BalloonDecision {
@@ -75,12 +79,26 @@ typedef struct BalloonDecision {
 void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret);
 void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b);
 
+/* policy_balloon_learn.c: updates the memo after judging. */
+void balloon_learn(const PolicyContext *c, BalloonGuest *b);
+/* 0: none. */
+uint64_t balloon_floor(const BalloonGuest *b, uint64_t now);
+/* balloon.minimum = "auto". */
+uint64_t balloon_learned_minimum(const BalloonGuest *b);
+
+/* policy_balloon_honest.c: what the host sees of the guest. */
+bool balloon_claims_untouched(const PolicyContext *c, const BalloonGuest *b);
+bool balloon_gave_nothing(const BalloonGuest *b);
+bool balloon_would_free_nothing(const BalloonGuest *b, uint64_t spare);
+
 /*
  * policy_balloon_watch.c: compares the balloon with what was asked of it, and
  * updates the memo: under way, arrived, stuck, or moved by somebody else (then
  * it is disowned). Returns 0 or -ENOMEM.
  */
 int balloon_guest_watch(PolicyContext *c, BalloonGuest *b);
+/* Its balloon does not do what it says: not counted on for a while, longer each time in a row. */
+void balloon_set_aside(const PolicyContext *c, BalloonGuest *b);
 
 /* policy_balloon_share.c: who gets which size. */
 void balloon_decide_distress(BalloonDecision *d);

@@ -23,6 +23,9 @@
 /* After memory was given: before any is taken again. */
 #define COOLDOWN_USEC (60 * USEC_PER_SEC)
 #define COOLDOWN_INTERVALS 5U
+/* Of the changes an hour, these may still shrink; the others are there for its distress. */
+#define SHRINKS_PER_HOUR 60U
+#define CHANGES_PER_HOUR 120U
 #define HOLD_USEC (30 * USEC_PER_SEC)
 #define STALE_PERIODS 3U
 #define STALE_GRACE_USEC (5 * USEC_PER_SEC)
@@ -48,7 +51,7 @@ static void init_sizes(BalloonGuest *b) {
 
         b->maximum = g->max_bytes;
         b->current = b->asked = g->current_bytes;
-        minimum = setting_amount(b->settings, KEY_BALLOON_MINIMUM, b->maximum, 0);
+        minimum = setting_amount(b->settings, KEY_BALLOON_MINIMUM, b->maximum, balloon_learned_minimum(b));
         minimum = MAX(MAX(minimum, g->min_guarantee_bytes), MINIMUM_FLOOR_BYTES);
         /* Presets compute with it as it is. */
         b->minimum = MIN(balloon_is_preset(b) ? round_up(minimum, KIB) : round_up(minimum, MIB), b->maximum);
@@ -74,6 +77,7 @@ void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret) {
         };
         if (size_is_known(g->max_bytes) && size_is_known(g->current_bytes)) {
                 init_sizes(ret);
+                ret->floor = MAX(balloon_floor(ret, c->snapshot->now_usec), ret->minimum);
                 return;
         }
         ret->blocked = true;
@@ -167,6 +171,11 @@ static bool holds_what_it_was_given(const BalloonGuest *b) {
                 b->usable / 2 < b->reserve;
 }
 
+static bool was_changed_often(const PolicyContext *c, const BalloonGuest *b, unsigned limit) {
+        return !balloon_is_preset(b) && b->memo->balloon_changes >= limit &&
+                u64_sub(c->snapshot->now_usec, b->memo->balloon_hour_usec) < USEC_PER_HOUR;
+}
+
 static void judge_shrinking(const PolicyContext *c, BalloonGuest *b) {
         uint64_t since = u64_sub(c->snapshot->now_usec, b->memo->balloon_set_usec);
 
@@ -174,8 +183,12 @@ static void judge_shrinking(const PolicyContext *c, BalloonGuest *b) {
                 fix(b, SKIP_STALE_STATS, NULL);
         if (b->usable == UNKNOWN_U64)
                 fix(b, SKIP_UNKNOWN, "its driver does not report how much memory is usable");
+        if (balloon_gave_nothing(b) && !balloon_is_set_aside(c, b) && !b->fixed)
+                balloon_set_aside(c, b);
         if (balloon_is_set_aside(c, b))
                 fix(b, SKIP_STUCK, NULL);
+        if (was_changed_often(c, b, SHRINKS_PER_HOUR))
+                fix(b, SKIP_COOLDOWN, "its balloon was changed often within the last hour");
         if (b->distress)
                 fix(b, SKIP_DISTRESS, NULL);
         if (c->snapshot->now_usec < b->memo->balloon_stuck_until_usec)
@@ -203,6 +216,20 @@ static void remember_counters(BalloonGuest *b) {
                 b->memo->major_faults = s->major_faults;
 }
 
+static void believe(const PolicyContext *c, BalloonGuest *b) {
+        if (is_implausible(b)) {
+                fix(b, SKIP_IMPLAUSIBLE_STATS, NULL);
+                return;
+        }
+        b->usable = usable_bytes(&b->guest->stats);
+        if (b->usable != UNKNOWN_U64)
+                b->usable = MIN(b->usable, b->current);
+        if (balloon_claims_untouched(c, b))
+                fix(b, SKIP_IMPLAUSIBLE_STATS, "it says it uses memory of which the host never gave it so much");
+        else
+                b->distress = is_in_distress(c, b);
+}
+
 void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {
         const BalloonStats *s = &b->guest->stats;
         const char *detail = NULL;
@@ -216,21 +243,18 @@ void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {
                 block(b, SKIP_TAKEN_OVER, "its balloon was changed by somebody else; it is left alone");
         if (s->age_usec == UNKNOWN_U64)
                 block(b, SKIP_NO_DRIVER, "its balloon driver never reported");
+        if (was_changed_often(c, b, CHANGES_PER_HOUR))
+                block(b, SKIP_COOLDOWN, "its balloon was changed too often within the last hour");
         if (b->blocked)
                 return;
 
-        if (is_implausible(b)) {
-                fix(b, SKIP_IMPLAUSIBLE_STATS, NULL);
-        } else {
-                b->usable = usable_bytes(s);
-                if (b->usable != UNKNOWN_U64)
-                        b->usable = MIN(b->usable, b->current);
-                b->distress = is_in_distress(c, b);
-        }
+        believe(c, b);
         if (counters_went_back(b))
                 fix(b, SKIP_IMPLAUSIBLE_STATS, NULL);
         judge_shrinking(c, b);
         if (b->distress || (b->fixed && b->why == SKIP_IMPLAUSIBLE_STATS))
                 hold(c, b);
+        if (!(b->fixed && (b->why == SKIP_IMPLAUSIBLE_STATS || b->why == SKIP_STALE_STATS)))
+                balloon_learn(c, b);
         remember_counters(b);
 }

@@ -13,7 +13,11 @@
  *              step; what a bounded one cannot give is shared once more.
  *              Surplus = available - balloon.stop - what is promised, shared in
  *              the same way in proportion to what each guest is short of its
- *              maximum. Between balloon.start and balloon.stop: as before.
+ *              maximum. Between balloon.start and balloon.stop: as before, but
+ *              a host that swaps or waits for memory takes already there, and
+ *              gives nothing. What guests were given and have not touched yet
+ *              is still available to look at, and promised.
+ *              Needs and surpluses up to 16 MiB, or 0.25 % of the host, are none.
  *
  * Growing rounds down and shrinking rounds up to whole MiB, so that neither
  * exceeds its share.
@@ -25,7 +29,7 @@ static uint64_t taken_at_most(const BalloonGuest *b, uint64_t bytes) {
         uint64_t size = u64_sub(b->current, bytes);
 
         size = size > UINT64_MAX - MIB ? size : (size + MIB - 1) / MIB * MIB;
-        return MIN(MAX(size, b->minimum), b->current);
+        return MIN(MAX(size, b->floor), b->current);
 }
 
 /* What it has, or is to have soon: gifts come on top of that. */
@@ -66,9 +70,11 @@ static void resize(BalloonDecision *d, BalloonGuest *b, uint64_t size, BalloonWh
 }
 
 uint64_t balloon_spare(const BalloonGuest *b) {
-        if (b->blocked || b->fixed || b->moving || b->usable == UNKNOWN_U64)
+        uint64_t spare = MIN(u64_sub(b->current, b->floor), u64_sub(b->usable, b->reserve));
+
+        if (b->blocked || b->fixed || b->moving || b->usable == UNKNOWN_U64 || balloon_would_free_nothing(b, spare))
                 return 0;
-        return MIN(u64_sub(b->current, b->minimum), u64_sub(b->usable, b->reserve));
+        return spare;
 }
 
 /*
@@ -150,9 +156,13 @@ void balloon_decide_target(BalloonDecision *d, BalloonGuest *b) {
 }
 
 void balloon_decide_back(BalloonDecision *d, BalloonGuest *b) {
-        uint64_t size = MIN(b->original, b->maximum);
+        uint64_t size = MIN(b->original, b->maximum), target = b->memo->balloon_target_bytes;
 
-        if (b->owned && !b->blocked && !(b->distress && size < b->current))
+        if (b->owned && !b->blocked && balloon_is_at(b->current, size) && target != 0 && !balloon_is_at(target, size)) {
+                /* It never moved: QEMU still has our request, and would obey it when its driver wakes up. */
+                b->purpose = BALLOON_BACK;
+                b->new_bytes = size;
+        } else if (b->owned && !b->blocked && !(b->distress && size < b->current))
                 resize(d, b, size, BALLOON_BACK);
 }
 
@@ -172,6 +182,7 @@ static void take(BalloonDecision *d, BalloonGuest *b, BalloonWhy why) {
 
 static void reclaim(BalloonDecision *d) {
         BalloonHost *h = &d->host;
+        uint64_t need;
 
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
@@ -191,7 +202,10 @@ static void reclaim(BalloonDecision *d) {
                 if (is_open(b) && !setting(b->settings, KEY_BALLOON_RECLAIM))
                         bid(b, balloon_spare(b), b->step);
         }
-        share(d, u64_sub(u64_add(h->stop, h->growing), u64_add(h->available, h->freeing)));
+        need = u64_sub(u64_add(h->stop, h->growing), u64_add(h->available, h->freeing));
+        if (need <= h->ignored)
+                return;
+        share(d, need);
         for (size_t i = 0; i < d->n; i++)
                 if (d->guests[i].cap > 0)
                         take(d, &d->guests[i], BALLOON_HOST_SHORT);
@@ -199,7 +213,10 @@ static void reclaim(BalloonDecision *d) {
 
 static void give(BalloonDecision *d) {
         BalloonHost *h = &d->host;
+        uint64_t surplus = u64_sub(h->available, u64_add(u64_add(h->stop, h->growing), h->untouched));
 
+        if (h->strained || surplus <= h->ignored)
+                return;
         clear_shares(d);
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
@@ -207,7 +224,7 @@ static void give(BalloonDecision *d) {
                 if (is_open(b) && !b->moving && !waits_to_grow(b) && !setting(b->settings, KEY_BALLOON_RECLAIM))
                         bid(b, u64_sub(b->maximum, b->current), b->step);
         }
-        share(d, u64_sub(h->available, u64_add(h->stop, h->growing)));
+        share(d, surplus);
         for (size_t i = 0; i < d->n; i++)
                 if (d->guests[i].take > BALLOON_TOLERANCE_BYTES)
                         resize(d, &d->guests[i], given_at_most(&d->guests[i], d->guests[i].take), BALLOON_GIVEN);
@@ -216,6 +233,7 @@ static void give(BalloonDecision *d) {
 /* A host without a guest to take from is not reclaiming, however short it is. */
 static void update_reclaiming(BalloonDecision *d) {
         State *state = d->context->state;
+        const BalloonHost *h = &d->host;
         bool any = false, asked = false;
 
         for (size_t i = 0; i < d->n; i++) {
@@ -223,9 +241,9 @@ static void update_reclaiming(BalloonDecision *d) {
                 asked |= d->guests[i].mode == BALLOON_AUTO &&
                         setting(d->guests[i].settings, KEY_BALLOON_RECLAIM) != 0;
         }
-        if (!any || d->host.available >= d->host.stop)
+        if (!any || h->available >= u64_sub(h->stop, h->strained ? 0 : h->ignored))
                 state->reclaiming = false;
-        else if (asked || d->host.available <= d->host.start)
+        else if (asked || h->strained || h->available <= h->start)
                 state->reclaiming = true;
 }
 

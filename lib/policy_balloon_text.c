@@ -8,7 +8,7 @@
 #include "parse.h"
 #include "policy_balloon.h"
 
-#define TEXT_MAX 192
+#define TEXT_MAX 224
 
 static Key leading_key(BalloonWhy why) {
         switch (why) {
@@ -35,8 +35,9 @@ static void print_host(const BalloonDecision *d, char text[static TEXT_MAX]) {
         unsigned available = tenths(d->host.available, d->host.total);
 
         (void)snprintf(text, TEXT_MAX,
-                       "host has %u.%u %% available (starts at %" PRIu64 " %%, stops at %" PRIu64 " %%)",
-                       available / 10, available % 10, setting(s, KEY_BALLOON_START) / 100,
+                       "host has %u.%u %% available%s (starts at %" PRIu64 " %%, stops at %" PRIu64 " %%)",
+                       available / 10, available % 10, d->host.strained ? " and swaps or waits for memory" : "",
+                       setting(s, KEY_BALLOON_START) / 100,
                        setting(s, KEY_BALLOON_STOP) / 100);
 }
 
@@ -125,7 +126,14 @@ int balloon_add_action(BalloonDecision *d, const BalloonGuest *b) {
 }
 
 static void print_stuck(const BalloonDecision *d, const BalloonGuest *b, char text[static TEXT_MAX]) {
-        char current[FORMAT_BYTES_MAX], target[FORMAT_BYTES_MAX];
+        char current[FORMAT_BYTES_MAX], target[FORMAT_BYTES_MAX], resident[FORMAT_BYTES_MAX];
+
+        if (b->memo->balloon_target_bytes == 0) {
+                (void)snprintf(text, TEXT_MAX, "it says it has %s left, but %s are resident: it gave nothing back; set aside",
+                               format_bytes_short(b->current, current),
+                               format_bytes_short(b->guest->rss_bytes, resident));
+                return;
+        }
 
         (void)snprintf(text, TEXT_MAX, "stuck at %s on the way to %s (time %u in a row); set aside for %" PRIu64 " s",
                        format_bytes_short(b->current, current),
@@ -151,7 +159,10 @@ int balloon_add_skip(BalloonDecision *d, const BalloonGuest *b, SkipReason why) 
                 print_stuck(d, b, detail);
                 break;
         case SKIP_IMPLAUSIBLE_STATS:
-                print_implausible(b, detail);
+                if (b->detail)
+                        (void)snprintf(detail, sizeof(detail), "%s", b->detail);
+                else
+                        print_implausible(b, detail);
                 break;
         case SKIP_STALE_STATS:
                 (void)snprintf(detail, sizeof(detail), "its last statistics are %" PRIu64 " s old",
@@ -161,8 +172,16 @@ int balloon_add_skip(BalloonDecision *d, const BalloonGuest *b, SkipReason why) 
                 print_guest(b, detail);
                 break;
         case SKIP_AT_MINIMUM:
-                (void)snprintf(detail, sizeof(detail), "it has its minimum of %s",
-                               format_bytes_short(b->minimum, bytes));
+                if (b->current > u64_add(b->minimum, BALLOON_TOLERANCE_BYTES))
+                        (void)snprintf(detail, sizeof(detail), "it was short of memory with less than %s",
+                                       format_bytes_short(b->floor, bytes));
+                else
+                        (void)snprintf(detail, sizeof(detail), "it has its minimum of %s",
+                                       format_bytes_short(b->minimum, bytes));
+                break;
+        case SKIP_NO_GAIN:
+                (void)snprintf(detail, sizeof(detail), "it gives free pages back by itself (free page reporting), and has %s "
+                               "resident: a balloon would free nothing", format_bytes_short(b->guest->rss_bytes, bytes));
                 break;
         default:
                 return plan_add_skip(d->context->plan, ACTION_SET_BALLOON, b->guest, why, "%s",

@@ -64,6 +64,14 @@ static void forget_request(GuestMemo *m) {
         m->balloon_target_bytes = 0;
 }
 
+void balloon_set_aside(const PolicyContext *c, BalloonGuest *b) {
+        GuestMemo *m = b->memo;
+
+        m->balloon_stuck_until_usec =
+                u64_add(c->snapshot->now_usec, SET_ASIDE_USEC << MIN(m->balloon_stuck, SET_ASIDE_DOUBLINGS));
+        m->balloon_stuck = MIN(m->balloon_stuck, UINT32_MAX - 1) + 1;
+}
+
 static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         GuestMemo *m = b->memo;
         uint64_t now = c->snapshot->now_usec;
@@ -85,9 +93,7 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
                 m->balloon_seen_bytes = b->current;
         }
         if (u64_sub(now, m->balloon_progress_usec) >= patience) {
-                m->balloon_stuck_until_usec =
-                        u64_add(now, SET_ASIDE_USEC << MIN(m->balloon_stuck, SET_ASIDE_DOUBLINGS));
-                m->balloon_stuck = MIN(m->balloon_stuck, UINT32_MAX - 1) + 1;
+                balloon_set_aside(c, b);
                 /* The next 30 s count from the end of the pause. */
                 m->balloon_progress_usec = m->balloon_stuck_until_usec;
         }

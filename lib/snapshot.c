@@ -143,6 +143,7 @@ int snapshot_new(Snapshot **ret) {
         s->host.ksm.advisor_max_cpu = s->host.ksm.advisor_target_scan_time = s->host.ksm.smart_scan = UNKNOWN_U64;
         s->host.numa_balancing = UNKNOWN_U64;
         s->host.numa_faults = NUMA_FAULTS_UNKNOWN;
+        s->host.swap_in_bytes_per_sec = s->host.swap_out_bytes_per_sec = UNKNOWN_U64;
         *ret = s;
         return 0;
 }

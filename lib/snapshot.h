@@ -138,6 +138,8 @@ typedef struct Host {
         uint64_t numa_balancing;        /* kernel.numa_balancing; UNKNOWN_U64 = no such switch */
         NumaFaults numa_faults;
         HostFacts facts;
+        uint64_t swap_in_bytes_per_sec; /* over the last interval; UNKNOWN_U64 */
+        uint64_t swap_out_bytes_per_sec;
 } Host;
 
 typedef enum GuestState {
@@ -244,6 +246,7 @@ typedef struct Guest {
         size_t n_cells;
 
         bool balloon_device;            /* <memballoon model='virtio*'> */
+        bool free_page_reporting;       /* <memballoon freePageReporting='on'>: it gives free pages back by itself */
         uint64_t stats_period_sec;      /* 0: off */
         BalloonStats stats;
 

@@ -25,6 +25,8 @@ static const SnapField host_fields[] = {
         FIELD("numa_faults", SNAP_COUNT, Host, numa_faults.faults_per_sec, UNKNOWN_SIZE),
         FIELD("numa_faults_local", SNAP_COUNT, Host, numa_faults.local_per_sec, UNKNOWN_SIZE),
         FIELD("numa_migrated", SNAP_COUNT, Host, numa_faults.migrated_per_sec, UNKNOWN_SIZE),
+        FIELD("swap_in", SNAP_SIZE, Host, swap_in_bytes_per_sec, UNKNOWN_SIZE),
+        FIELD("swap_out", SNAP_SIZE, Host, swap_out_bytes_per_sec, UNKNOWN_SIZE),
 };
 TABLE(snap_host, host_fields);
 
@@ -149,6 +151,7 @@ static const SnapField guest_fields[] = {
         FIELD("hugepage_size", SNAP_SIZE, Guest, hugepage_bytes),
         FIELD("locked", SNAP_BOOL, Guest, locked),
         FIELD("nosharepages", SNAP_BOOL, Guest, nosharepages),
+        FIELD("free_page_reporting", SNAP_BOOL, Guest, free_page_reporting),
         FIELD("shared_memory", SNAP_BOOL, Guest, shared_memory),
         FIELD("vfio", SNAP_BOOL, Guest, vfio),
         FIELD("vfio_devices", SNAP_STRING, Guest, vfio_devices),

@@ -85,6 +85,13 @@ typedef struct GuestMemo {
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
+        uint64_t balloon_floor_bytes;   /* it was in distress below this, as of then; 0: never (policy_balloon_learn.c) */
+        uint64_t balloon_floor_usec;
+        unsigned balloon_floor_times;   /* in a row */
+        uint64_t balloon_learned_bytes; /* what it uses, as of then; 0: not known */
+        uint64_t balloon_learned_usec;
+        uint64_t balloon_hour_usec;     /* changes since then */
+        unsigned balloon_changes;
         BalloonSamples balloon_samples; /* preset mom: current and unused memory; never written */
         unsigned memtune_taken;         /* 1 << MemtuneKnob each: changed by somebody else */
         uint64_t memtune_set_usec;      /* last time a limit was asked for; never written */

@@ -68,6 +68,8 @@ static int known_value(void (*change)(Snapshot *s), const Question *q, uint64_t 
                                 .swap_total_bytes = 4 * GIB,
                                 .swap_free_bytes = 3 * GIB,
                         },
+                        .swap_in_bytes_per_sec = 3 * MIB,
+                        .swap_out_bytes_per_sec = 5 * MIB,
                         .cpu_busy_permyriad = 7501,
                         .psi_memory = { .some_permyriad = 11, .full_permyriad = 12 },
                         .psi_cpu = { .some_permyriad = 21, .full_permyriad = 22 },
@@ -128,6 +130,7 @@ static void no_rates(Snapshot *s) {
 
         s->host.cpu_busy_permyriad = UNKNOWN_PERMYRIAD;
         s->host.psi_memory = s->host.psi_cpu = s->host.psi_io = none;
+        s->host.swap_in_bytes_per_sec = UNKNOWN_U64;
 }
 
 static void no_guests(Snapshot *s) {
@@ -189,6 +192,9 @@ static const struct {
         { NULL, METRIC_HOST_MEMORY_FREE, true, 0, 1250 },
         { NULL, METRIC_HOST_SWAP_USED, false, 0, GIB },
         { NULL, METRIC_HOST_SWAP_USED, true, 0, 2500 },
+        { NULL, METRIC_HOST_SWAP_IN, false, 0, 3 * MIB },
+        { NULL, METRIC_HOST_SWAP_OUT, false, 0, 5 * MIB },
+        { NULL, METRIC_HOST_SWAP_OUT, true, -EINVAL, 0 },
         { NULL, METRIC_HOST_CPU_BUSY, true, 0, 7501 },
         { NULL, METRIC_HOST_CPU_BUSY, false, -EINVAL, 0 },
         { NULL, METRIC_HOST_PSI_MEMORY_SOME, true, 0, 11 },
@@ -221,6 +227,7 @@ static const struct {
         { unknown_swap_free, METRIC_HOST_SWAP_USED, false, -ENODATA, 0 },
         { unknown_swap_total, METRIC_HOST_SWAP_USED, false, -ENODATA, 0 },
         { wrong_swap, METRIC_HOST_SWAP_USED, false, 0, 0 },
+        { no_rates, METRIC_HOST_SWAP_IN, false, -ENODATA, 0 },
         { no_rates, METRIC_HOST_CPU_BUSY, true, -ENODATA, 0 },
         { no_rates, METRIC_HOST_PSI_MEMORY_SOME, true, -ENODATA, 0 },
         { no_rates, METRIC_HOST_PSI_MEMORY_FULL, true, -ENODATA, 0 },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The counters of the kernel's own NUMA balancing, as rates. */
+/* The counters of swap and of the kernel's own NUMA balancing, as rates. */
 
 #include "tree.h"
 
@@ -58,6 +58,24 @@ static const struct {
         { "no file", NULL, 2 },
 };
 
+START_TEST(swap_is_counted_on_one_node_too) {
+        _cleanup_(vmstat_observer_freep) VmstatObserver *o = NULL;
+        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+        _cleanup_tree_ Tree t = tree_new();
+        Host h = { .n_nodes = 1 };
+
+        tree_write(&t, "proc/vmstat", "pswpin 100\npswpout 1000\n");
+        ck_assert_int_eq(vmstat_observer_new(&o), 0);
+        ck_assert_int_eq(vmstat_observe(o, t.fd, USEC_PER_SEC, &h), 0);
+        ck_assert_uint_eq(h.swap_in_bytes_per_sec, UNKNOWN_U64);
+        tree_write(&t, "proc/vmstat", "pswpin 150\npswpout 3000\n");
+        ck_assert_int_eq(vmstat_observe(o, t.fd, 11 * USEC_PER_SEC, &h), 0);
+        ck_assert_uint_eq(h.swap_in_bytes_per_sec, 5 * page);
+        ck_assert_uint_eq(h.swap_out_bytes_per_sec, 200 * page);
+        ck_assert_uint_eq(h.numa_faults.faults_per_sec, UNKNOWN_U64);
+}
+END_TEST
+
 START_TEST(without_counters_nothing_is_known) {
         _cleanup_(vmstat_observer_freep) VmstatObserver *o = NULL;
         Host h = { .n_nodes = unknown_rows[_i].n_nodes };
@@ -81,6 +99,7 @@ int main(void) {
 
         tcase_add_loop_test(tc, counters_become_rates, 0, (int)ELEMENTSOF(rate_rows));
         tcase_add_loop_test(tc, without_counters_nothing_is_known, 0, (int)ELEMENTSOF(unknown_rows));
+        tcase_add_test(tc, swap_is_counted_on_one_node_too);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

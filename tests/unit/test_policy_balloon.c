@@ -296,6 +296,9 @@ START_TEST(target_yields_to_distress_and_returns_when_the_guest_is_well) {
         ck_assert_int_eq(why_not(g), SKIP_COOLDOWN);
         g->stats.usable_bytes = given / 2;
         run();
+        ck_assert_int_eq(why_not(g), SKIP_AT_MINIMUM);
+        world.snapshot->now_usec += 10 * USEC_PER_MINUTE;
+        run();
         ck_assert_uint_lt(asked(g), given);
         ck_assert_uint_ge(asked(g), 2 * GIB);
 }

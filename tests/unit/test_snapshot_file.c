@@ -255,6 +255,7 @@ static Guest *random_guest(uint64_t *state, const Topology *t) {
         g->hugepage_bytes = random_u64(state, false);
         g->locked = pick(state, 2);
         g->nosharepages = pick(state, 2);
+        g->free_page_reporting = pick(state, 2);
         g->shared_memory = pick(state, 2);
         g->vfio = pick(state, 2);
         if (pick(state, 2))
@@ -308,6 +309,8 @@ static void random_host(uint64_t *state, const Topology *t, Host *h) {
         h->thp.khugepaged_max_ptes_none = random_u64(state, true);
         h->hugepage_bytes = random_u64(state, false);
         h->numa_balancing = random_u64(state, true);
+        h->swap_in_bytes_per_sec = random_u64(state, true);
+        h->swap_out_bytes_per_sec = random_u64(state, true);
         h->numa_faults = (NumaFaults){ random_u64(state, true), random_u64(state, true), random_u64(state, true) };
 }
 

@@ -201,6 +201,8 @@ static const struct {
         { "<devices><interface type='vdpa'/></devices>", offsetof(Guest, vfio) },
         { "<devices><disk type='nvme'/></devices>", offsetof(Guest, vfio) },
         { "<devices><memballoon model='virtio-non-transitional'/></devices>", offsetof(Guest, balloon_device) },
+        { "<devices><memballoon model='virtio' freePageReporting='on'/></devices>",
+          offsetof(Guest, free_page_reporting) },
         { "<launchSecurity type='sev'/>", offsetof(Guest, locked) },
         { "<memoryBacking><source type='file'/></memoryBacking>", offsetof(Guest, shared_memory) },
         { "<cpu><numa><cell memory='1' memAccess='shared'/></numa></cpu>", offsetof(Guest, shared_memory) },

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the balloon controller learns of guests and host: floors, learned minimums, lies, strain. */
+
+#include "balloon_util.h"
+
+static void set_usable(Guest *g, uint64_t usable) {
+        g->stats.usable_bytes = g->stats.unused_bytes = usable;
+}
+
+/* Each cycle 10 s; at @short_below bytes the guest is in distress. Returns how often memory was taken from it. */
+static unsigned squeeze(Guest *g, uint64_t short_below, unsigned cycles) {
+        unsigned shrunk = 0;
+
+        for (unsigned i = 0; i < cycles; i++) {
+                /* What it needs as page cache is usable by its report. */
+                set_usable(g, g->current_bytes / 2);
+                g->stats.major_faults += g->current_bytes < short_below ? 5000 : 0;
+                run();
+                shrunk += asked(g) != 0 && asked(g) < g->current_bytes;
+                act(10 * USEC_PER_SEC);
+        }
+        return shrunk;
+}
+
+START_TEST(a_guest_is_not_shrunk_again_and_again_to_where_it_was_in_distress) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        unsigned first, second;
+
+        world_set_host(&world, 64 * GIB, 12 * GIB);
+        world.state->reclaiming = true;
+        first = squeeze(g, 6 * GIB, 360);
+        second = squeeze(g, 6 * GIB, 2 * 360);
+        /* From 8 to 6 GiB in steps of 5 %, and then now and then one step, ever more rarely. */
+        ck_assert_msg(first >= 5 && first <= 12, "%u", first);
+        ck_assert_msg(second <= 6, "%u", second);
+        ck_assert_uint_lt(squeeze(g, 6 * GIB, 2 * 360), 4);
+}
+END_TEST
+
+START_TEST(distress_that_is_not_our_doing_sets_no_floor) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        g->stats.major_faults = 1;
+        run();
+        state_find_guest(world.state, g->uuid)->balloon_target_bytes = 0;
+        g->stats.major_faults = 100000;
+        run();
+        ck_assert_uint_eq(state_find_guest(world.state, g->uuid)->balloon_floor_bytes, 0);
+        world.snapshot->now_usec += 31 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_ne(asked(g), 0);
+}
+END_TEST
+
+/* ---- balloon.minimum = "auto" -------------------------------------------------------- */
+
+static void minimum_auto(void) {
+        world_set(&world, KEY_BALLOON_MINIMUM, 0);
+        world.config->base.values[KEY_BALLOON_MINIMUM].automatic = true;
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set_percent(&world, KEY_BALLOON_STEP, 100);
+}
+
+START_TEST(a_minimum_is_learned) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        GuestMemo *m;
+
+        minimum_auto();
+        set_usable(g, 7 * GIB);
+        run();
+        /* Nothing was known before this report. */
+        ck_assert_uint_eq(asked(g), 0);
+        ck_assert_int_eq(why_not(g), SKIP_AT_MINIMUM);
+        run();
+        ck_assert_uint_eq(asked(g), 4 * GIB);
+        m = state_find_guest(world.state, g->uuid);
+        /* It uses 1 GiB: three hours later half the way from 40 % to there. */
+        m->balloon_target_bytes = 0;
+        world.snapshot->now_usec += 3 * USEC_PER_HOUR;
+        run();
+        ck_assert_uint_eq(m->balloon_learned_bytes, permyriad_of(8 * GIB, 4000) - (permyriad_of(8 * GIB, 4000) - GIB) / 2);
+        /* It uses more: learned at once. */
+        set_usable(g, 2 * GIB);
+        run();
+        ck_assert_uint_eq(m->balloon_learned_bytes, 6 * GIB);
+        run();
+        ck_assert(asked(g) == 0 || asked(g) >= 7 * GIB + 512 * MIB);
+}
+END_TEST
+
+START_TEST(nothing_is_learned_from_what_is_implausible) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        minimum_auto();
+        if (_i == 0)
+                set_usable(g, UINT64_MAX - 1);
+        else
+                g->stats.age_usec = USEC_PER_HOUR;
+        run();
+        ck_assert_uint_eq(state_find_guest(world.state, g->uuid)->balloon_learned_bytes, 0);
+}
+END_TEST
+
+/* ---- what the host sees ---------------------------------------------------------------- */
+
+static const struct {
+        const char *name;
+        uint64_t rss, usable, swap_used;
+        bool helped;
+} claim_rows[] = {
+        { "resident is not known", UNKNOWN_U64, 50 * MIB, 0, true },
+        { "all of it is resident", 4 * GIB, 50 * MIB, 0, true },
+        { "half of what it says it uses is", 2 * GIB, 50 * MIB, 0, true },
+        { "next to nothing is", 200 * MIB, 50 * MIB, 0, false },
+        { "next to nothing is, but the host has swapped", 200 * MIB, 50 * MIB, MIB, true },
+};
+
+START_TEST(a_claim_to_use_untouched_memory_is_not_believed) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 4 * GIB);
+
+        g->rss_bytes = claim_rows[_i].rss;
+        world.snapshot->host.memory.swap_total_bytes = GIB;
+        world.snapshot->host.memory.swap_free_bytes = GIB - claim_rows[_i].swap_used;
+        set_usable(g, claim_rows[_i].usable);
+        run();
+        ck_assert_msg((asked(g) > 4 * GIB) == claim_rows[_i].helped, "%s", claim_rows[_i].name);
+}
+END_TEST
+
+START_TEST(a_balloon_that_freed_nothing_is_set_aside) {
+        Guest *liar = world_add_guest(&world, "liar", 8 * GIB, 8 * GIB);
+        Guest *other = world_add_guest(&world, "other", 8 * GIB, 8 * GIB);
+        GuestMemo *m;
+
+        liar->rss_bytes = 8 * GIB;
+        other->rss_bytes = UNKNOWN_U64;
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set_percent(&world, KEY_BALLOON_STEP, 20);
+        run();
+        act(10 * USEC_PER_SEC);
+        run();
+        m = state_find_guest(world.state, liar->uuid);
+        ck_assert_int_eq(why_not(liar), SKIP_STUCK);
+        ck_assert_ptr_nonnull(strstr(world_skip(&world, ACTION_SET_BALLOON, "liar")->detail, "gave nothing back"));
+        ck_assert_uint_eq(m->balloon_stuck, 1);
+        ck_assert_uint_ne(asked(other), 0);
+        world.snapshot->now_usec += 61 * USEC_PER_SEC;
+        liar->stats.age_usec = 0;
+        run();
+        ck_assert_uint_eq(m->balloon_stuck, 2);
+        ck_assert_uint_eq(asked(liar), 0);
+        /* It has let go after all. */
+        liar->rss_bytes = liar->current_bytes;
+        world.snapshot->now_usec += 121 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_ne(asked(liar), 0);
+}
+END_TEST
+
+START_TEST(with_free_page_reporting_only_what_is_resident_is_taken) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        g->free_page_reporting = _i;
+        g->rss_bytes = 3 * GIB;
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        run();
+        ck_assert_int_eq(asked(g) == 0, _i);
+        ck_assert_int_eq(why_not(g), _i ? SKIP_NO_GAIN : -1);
+        g->rss_bytes = 7 * GIB;
+        state_find_guest(world.state, g->uuid)->balloon_target_bytes = 0;
+        run();
+        ck_assert_uint_ne(asked(g), 0);
+}
+END_TEST
+
+/* ---- the host ------------------------------------------------------------------------------ */
+
+static const struct {
+        const char *name;
+        uint64_t available_permyriad, swap_in, swap_out;
+        uint32_t psi;
+        bool takes, gives;
+} strain_rows[] = {
+        { "calm, below stop", 2000, 0, 0, 0, false, false },
+        { "nothing known", 2000, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_PERMYRIAD, false, false },
+        { "swaps in", 2000, MIB, 0, 0, true, false },
+        { "swaps out", 2000, 0, MIB, 0, true, false },
+        { "swaps a little", 2000, 500000, 500000, 0, false, false },
+        { "both together", 2000, 600000, 600000, 0, true, false },
+        { "waits", 2000, 0, 0, 1000, true, false },
+        { "waits a little", 2000, 0, 0, 999, false, false },
+        { "plenty", 6000, 0, 0, 0, false, true },
+        { "plenty, and yet it waits", 6000, 0, 0, 5000, false, false },
+        { "plenty, and yet it swaps", 6000, 0, 9 * MIB, 0, false, false },
+};
+
+START_TEST(a_strained_host_takes_early_and_gives_nothing) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 6 * GIB);
+        Host *h = &world.snapshot->host;
+
+        world_set_host(&world, 64 * GIB, permyriad_of(64 * GIB, strain_rows[_i].available_permyriad));
+        h->swap_in_bytes_per_sec = strain_rows[_i].swap_in;
+        h->swap_out_bytes_per_sec = strain_rows[_i].swap_out;
+        h->psi_memory.some_permyriad = strain_rows[_i].psi;
+        run();
+        ck_assert_msg((asked(g) != 0 && asked(g) < 6 * GIB) == strain_rows[_i].takes, "%s", strain_rows[_i].name);
+        ck_assert_msg((asked(g) > 6 * GIB) == strain_rows[_i].gives, "%s", strain_rows[_i].name);
+}
+END_TEST
+
+START_TEST(a_small_need_or_surplus_is_none) {
+        uint64_t ignored = permyriad_of(64 * GIB, 25);
+        int64_t off = (int64_t[]){ -1, 1 }[_i % 2];
+        bool acts = _i >= 2;
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 6 * GIB);
+
+        world.state->reclaiming = true;
+        world_set_host(&world, 64 * GIB, (uint64_t)((int64_t)(16 * GIB) + off * (int64_t)(ignored + (acts ? 4 * MIB : 0))));
+        run();
+        ck_assert_int_eq(asked(g) != 0, acts);
+}
+END_TEST
+
+START_TEST(what_a_guest_has_not_touched_is_promised) {
+        Guest *a = world_add_guest(&world, "a", 8 * GIB, 4 * GIB);
+
+        a->rss_bytes = 3 * GIB;
+        world_set_percent(&world, KEY_BALLOON_STEP, 100);
+        world_set_host(&world, 64 * GIB, 17 * GIB + 512 * MIB);
+        run();
+        ck_assert_uint_eq(asked(a), 4 * GIB + 512 * MIB);
+        act(10 * USEC_PER_SEC);
+        run();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+}
+END_TEST
+
+START_TEST(a_balloon_that_never_moved_is_called_back) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        run();
+        ck_assert_uint_lt(asked(g), 8 * GIB);
+        world_own_all(&world);
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_OFF);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+        world_own_all(&world);
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_eq(asked(g), 0);
+        ck_assert_ptr_null(state_find_owned(world.state, ACTION_SET_BALLOON, g->uuid, 0));
+}
+END_TEST
+
+/* It is in distress, then it is not, as fast as it can. */
+START_TEST(changes_an_hour_are_bounded) {
+        Guest *g = world_add_guest(&world, "g", 64 * GIB, 40 * GIB);
+        unsigned changes = 0;
+
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set(&world, KEY_BALLOON_STEP, 2 * MIB);
+        world_set_host(&world, 512 * GIB, 400 * GIB);
+        for (unsigned i = 0; i < 1800; i++) {
+                set_usable(g, i % 20 == 0 ? 1 : g->current_bytes / 2);
+                run();
+                changes += asked(g) != 0;
+                act(2 * USEC_PER_SEC);
+        }
+        ck_assert_msg(changes <= 120, "%u", changes);
+}
+END_TEST
+
+int main(void) {
+        Suite *s = suite_create("policy_balloon_learn");
+        TCase *t = tcase_create("learn");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_checked_fixture(t, setup, teardown);
+        tcase_add_test(t, a_guest_is_not_shrunk_again_and_again_to_where_it_was_in_distress);
+        tcase_add_test(t, distress_that_is_not_our_doing_sets_no_floor);
+        tcase_add_test(t, a_minimum_is_learned);
+        tcase_add_loop_test(t, nothing_is_learned_from_what_is_implausible, 0, 2);
+        tcase_add_loop_test(t, a_claim_to_use_untouched_memory_is_not_believed, 0, ELEMENTSOF(claim_rows));
+        tcase_add_test(t, a_balloon_that_freed_nothing_is_set_aside);
+        tcase_add_loop_test(t, with_free_page_reporting_only_what_is_resident_is_taken, 0, 2);
+        tcase_add_loop_test(t, a_strained_host_takes_early_and_gives_nothing, 0, ELEMENTSOF(strain_rows));
+        tcase_add_loop_test(t, a_small_need_or_surplus_is_none, 0, 4);
+        tcase_add_test(t, what_a_guest_has_not_touched_is_promised);
+        tcase_add_test(t, a_balloon_that_never_moved_is_called_back);
+        tcase_add_test(t, changes_an_hour_are_bounded);
+        suite_add_tcase(s, t);
+        runner = srunner_create(s);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}
