@@ -33,7 +33,7 @@ static int insert(Config *c, const char *uuid, RuntimeSetting **ret) {
                 return r;
         memmove(&c->runtime[i + 1], &c->runtime[i], (c->n_runtime - i) * sizeof(*c->runtime));
         c->runtime[i] = (RuntimeSetting){ 0 };
-        (void)strncpy(c->runtime[i].uuid, uuid, UUID_TEXT_SIZE - 1);
+        memcpy(c->runtime[i].uuid, uuid, MIN(strlen(uuid), sizeof(c->runtime[i].uuid) - 1));
         c->n_runtime++;
         *ret = &c->runtime[i];
         return 0;
