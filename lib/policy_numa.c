@@ -14,10 +14,12 @@
  * After a move the guest is left alone until the move is verified and
  * numa.cooldown is over, which each move that did not help doubles
  * (policy_verify.c). Pages that the kernel would not move are not tried again
- * as long as the guest has no more remote memory than them.
+ * as long as the guest has no more remote memory than them; and where it found
+ * no more room, though some is free, not before there is more.
  */
 
 #define COOLDOWN_DOUBLINGS_MAX 6U
+#define FULL_STEP_BYTES (64 * MIB)
 
 /* A time after now was noted before a reboot. */
 uint64_t placement_cooldown_end(const Placement *p, const PlacementGuest *g) {
@@ -61,13 +63,29 @@ bool placement_move_under_way(const Placement *p) {
         return false;
 }
 
-static bool has_room(const Placement *p, const PlacementGuest *g, const IdSet *nodes, uint64_t bytes) {
+static uint64_t room_on(const Placement *p, const PlacementGuest *g, const IdSet *nodes) {
         uint64_t room = 0;
 
         for (size_t i = 0; i < p->n_nodes; i++)
                 if (idset_contains(nodes, p->nodes[i].id))
                         room = u64_add(room, placement_room(&p->nodes[i], g->guest));
-        return bytes <= room;
+        return room;
+}
+
+static bool has_room(const Placement *p, const PlacementGuest *g, const IdSet *nodes, uint64_t bytes) {
+        uint64_t room = room_on(p, g, nodes), full = g->memo->full_bytes;
+
+        return bytes <= room && (full == 0 || room >= u64_add(full, FULL_STEP_BYTES));
+}
+
+/* The kernel has just found no more room there: what is free now is what cannot be had. */
+static void note_full(const Placement *p, const PlacementGuest *g) {
+        IdSet home;
+
+        if (g->memo->full_bytes != UNKNOWN_U64)
+                return;
+        home = placement_memory_nodes(p, g);
+        g->memo->full_bytes = MAX(room_on(p, g, &home), UINT64_C(1));
 }
 
 /* Memory-only nodes only when the others have no room. */
@@ -166,6 +184,7 @@ static int send_memory(Placement *p, PlacementGuest *g, const MoveValue *v) {
                 r = move_value_format(v, &value);
         if (r < 0)
                 return r;
+        g->memo->full_bytes = 0;
         if (!g->memo->move_waits)
                 placement_begin_move(p, g, MOVE_REMOTE, NULL, v, placement_remote_permyriad(g, &home));
         g->memo->move_waits = false;
@@ -192,6 +211,7 @@ static int select_guest(Placement *p, bool skips, PlacementGuest **ret, MoveValu
 
                 if (!concerns(g))
                         continue;
+                note_full(p, g);
                 home = placement_memory_nodes(p, g);
                 if (!move_is_remote(g, move_remote_bytes(g, &home)))
                         continue;

@@ -25,10 +25,14 @@
  * of a CPU and a tenth of what its guest wants; the other moves may not
  * overload their target. The time since the guest was placed and the cool-down
  * since its last move must be over, and for a day no guest goes back to the
- * node it left last, unless its memory is there.
+ * node it left last. Only to its memory it may, when that cannot follow it, and
+ * then the load there must have come down to half of what counts as overload:
+ * what a node carries is known with the waiting that the guest itself adds only
+ * when it is there.
  */
 
 #define RETURN_USEC USEC_PER_DAY
+#define RETURN_LOAD_PERMYRIAD (MOVE_OVERLOAD_PERMYRIAD / 2)
 #define OVERLOAD_DWELL_USEC (30 * USEC_PER_SEC)
 /* Below 1 % of a CPU nobody is moved. */
 #define SCORE_PERMYRIAD 100
@@ -216,7 +220,7 @@ typedef struct Candidate {
         PlacementGuest *guest;
         const PlacementNode *from;
         NodeList home, to;
-        uint64_t load_after;
+        uint64_t load_after, load_to;   /* of what it leaves, and of where it goes */
 } Candidate;
 
 /* The cgroup of @g leaves it memory and enough CPUs there. */
@@ -239,6 +243,7 @@ static bool is_allowed(const Placement *p, Candidate *c) {
         if (c->guest->n_vcpus > cpus_of(p, &c->to) || !within_limit(p, c->guest, &c->to))
                 return false;
         c->load_after = load_of(p, &c->home, &c->to, -demand);
+        c->load_to = target;
         if (c->cause == MOVE_LOAD)
                 return target <= c->load_after;
         for (size_t i = 0; c->cause == MOVE_SHORTAGE && i < c->to.n; i++)
@@ -253,10 +258,15 @@ static bool is_better(const MoveValue *v, uint64_t load_after, const MoveValue *
         return order < 0 || (order == 0 && load_after < than_load);
 }
 
-bool placement_goes_back(const Placement *p, const PlacementGuest *g, const NodeList *to) {
+/* Its vCPUs, within a day. */
+static bool moved_lately(const Placement *p, const PlacementGuest *g) {
         uint64_t moved = g->memo->moved_usec;
 
-        if (moved > p->now_usec || p->now_usec - moved >= RETURN_USEC)
+        return g->memo->move_from > 0 && moved <= p->now_usec && p->now_usec - moved < RETURN_USEC;
+}
+
+bool placement_goes_back(const Placement *p, const PlacementGuest *g, const NodeList *to) {
+        if (!moved_lately(p, g))
                 return false;
         for (size_t i = 0; i < to->n; i++)
                 if (p->nodes[to->at[i]].id + 1 == g->memo->move_from)
@@ -266,6 +276,8 @@ bool placement_goes_back(const Placement *p, const PlacementGuest *g, const Node
 
 static bool pays(const Placement *p, const Candidate *c, const MoveValue *v) {
         if (c->cause != MOVE_TO_MEMORY && placement_goes_back(p, c->guest, &c->to))
+                return false;
+        if (c->cause == MOVE_TO_MEMORY && moved_lately(p, c->guest) && c->load_to > RETURN_LOAD_PERMYRIAD)
                 return false;
         if (c->cause == MOVE_LOAD)
                 return MIN(v->wait, v->score) >= move_least_gain(c->guest);
@@ -503,7 +515,7 @@ static void apply(Placement *p, const Move *m, PlacementGuest *g, const Placemen
 
         leave_nodes(p, g);
         g->memo->nodes = *nodes;
-        g->memo->unmovable_bytes = 0;
+        g->memo->unmovable_bytes = g->memo->full_bytes = 0;
         placement_account_nodes(p, g, nodes);
         g->memo->placed_usec = p->now_usec;
         g->moving = true;

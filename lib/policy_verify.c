@@ -204,6 +204,8 @@ void policy_move_ended(State *s, const char *uuid, uint64_t now_usec, uint64_t f
         /* Only a whole pass tells pinned pages from a full target. */
         if (result >= 0)
                 m->unmovable_bytes = failed_bytes;
+        else if (result == -ENOMEM)
+                m->full_bytes = UNKNOWN_U64;
 }
 
 /* Every node that @g's memory goes to has no more than its share of the reserve. */

@@ -73,6 +73,8 @@ typedef struct GuestMemo {
         unsigned move_samples;
         uint64_t move_sampled_usec;
         uint64_t unmovable_bytes;       /* remote memory that the kernel would not move */
+        /* What seemed free where its memory belongs when the kernel found no more room; UNKNOWN_U64: just now; 0: never */
+        uint64_t full_bytes;
         uint64_t demand_permyriad;      /* smoothed CPU demand and wait of its vCPUs, as of measured_usec; */
         uint64_t wait_permyriad;        /* never written */
         uint64_t measured_usec;

@@ -16,6 +16,7 @@ static const StateField guest_fields[] = {
         { "move_samples", offsetof(GuestMemo, move_samples), STATE_UNSIGNED, 0 },
         { "move_sampled_usec", offsetof(GuestMemo, move_sampled_usec), STATE_U64, 0 },
         { "unmovable_bytes", offsetof(GuestMemo, unmovable_bytes), STATE_U64, 0 },
+        { "full_bytes", offsetof(GuestMemo, full_bytes), STATE_U64, 0 },
         { "pins_seen", offsetof(GuestMemo, pins_seen), STATE_BOOL, 0 },
         { "user_pinned", offsetof(GuestMemo, user_pinned), STATE_BOOL, 0 },
         { "balloon_taken", offsetof(GuestMemo, balloon_taken), STATE_BOOL, 0 },

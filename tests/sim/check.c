@@ -14,7 +14,7 @@
  *     was just done; except the next move of a guest or of its memory;
  *   - a guest does not return to nodes it left less than a cool-down ago, nor
  *     change its nodes twice within one, unless its nodes have become invalid;
- *   - with constant demand, actions end: counted, and main.c allows few exceptions;
+ *   - with constant demand, actions end;
  *   - after a stop, masks are what they were.
  */
 
@@ -125,11 +125,11 @@ void check_plan(Sim *s, const Plan *plan, const IdSet *usable) {
 
         if (plan->n_actions > most_actions(s))
                 return sim_violation(s, "%zu actions, more than there are knobs", plan->n_actions);
-        if (plan->n_actions > 0 && is_late(s)) {
-                s->metrics.late++;
-                sim_story(s, "STILL ACTING %u cycles after demand became constant",
-                          (unsigned)((s->snapshot->now_usec - s->calm_usec) / s->step_usec));
-        }
+        if (plan->n_actions > 0 && is_late(s))
+                return sim_violation(s, "still acting %u cycles after demand became constant: %s of %s: %s",
+                                     (unsigned)((s->snapshot->now_usec - s->calm_usec) / s->step_usec),
+                                     action_kind_to_string(plan->actions[0].kind), plan->actions[0].guest ?: "the host",
+                                     plan->actions[0].reason);
         for (size_t i = 0; i < plan->n_actions && !s->violation; i++) {
                 const Action *a = &plan->actions[i];
                 SimGuest *g = guest_of(s, a);

@@ -14,11 +14,9 @@
 
 #define DEFAULT_SEEDS 5000U
 #define SHOWN_FAILURES 20U
-/* Constant demand, and still not at rest: guests that nobody places follow the others about, without end in some hosts. */
-#define UNSETTLED_ONE_IN 500U
 
 typedef struct Totals {
-        uint64_t n, failed, late;
+        uint64_t n, failed;
         SimMetrics sum;
 } Totals;
 
@@ -31,11 +29,8 @@ static bool run_seed(uint64_t seed, bool verbose, Totals *t) {
         good = !s.violation;
         if (!good && t->failed < SHOWN_FAILURES)
                 (void)printf("# seed %llu: %s\n", (unsigned long long)seed, s.violation);
-        if (s.metrics.late > 0 && t->late < SHOWN_FAILURES)
-                (void)printf("# seed %llu: still acting long after demand became constant\n", (unsigned long long)seed);
         t->n++;
         t->failed += !good;
-        t->late += s.metrics.late > 0;
         t->sum.guest_hours += s.metrics.guest_hours;
         t->sum.relocations += s.metrics.relocations;
         t->sum.moves += s.metrics.moves;
@@ -55,7 +50,6 @@ static void add_totals(void *sum, const void *totals) {
 
         s->n += t->n;
         s->failed += t->failed;
-        s->late += t->late;
         s->sum.guest_hours += t->sum.guest_hours;
         s->sum.relocations += t->sum.relocations;
         s->sum.moves += t->sum.moves;
@@ -78,11 +72,8 @@ static int report(uint64_t first, uint64_t n, unsigned jobs) {
         (void)printf("%sok 1 - %llu random scenarios, seeds %llu to %llu, %llu failed (sim --seed N -v)\n",
                      good ? "" : "not ", (unsigned long long)n, (unsigned long long)first,
                      (unsigned long long)(first + n - 1), (unsigned long long)t.failed);
-        (void)printf("%sok 2 - %llu of them still act long after demand became constant, at most %llu may\n",
-                     t.late <= n / UNSETTLED_ONE_IN ? "" : "not ", (unsigned long long)t.late,
-                     (unsigned long long)(n / UNSETTLED_ONE_IN));
-        (void)printf("1..2\n");
-        return good && t.late <= n / UNSETTLED_ONE_IN ? EXIT_SUCCESS : EXIT_FAILURE;
+        (void)printf("1..1\n");
+        return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* One tuner's line; *none_work is the work done without any. 1: something was violated. */

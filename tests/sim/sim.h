@@ -128,7 +128,7 @@ const char *tuner_name(TunerKind kind);
 typedef struct SimMetrics {
         double busy, wanted, wait, remote, work;
         double moved_bytes, guest_hours;
-        unsigned moves, relocations, returns, pins, late;
+        unsigned moves, relocations, returns, pins;
 } SimMetrics;
 
 typedef struct SimPending {

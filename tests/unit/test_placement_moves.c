@@ -271,6 +271,63 @@ START_TEST(memory_and_vcpus_come_together_the_cheaper_way) {
 }
 END_TEST
 
+/* Of two vCPUs, on a node of four CPUs with another guest: it is at home elsewhere, and left that node for its load, or not. */
+static const struct {
+        const char *name;
+        unsigned percent;               /* load of each of the other's two vCPUs */
+        uint64_t left_usec;             /* ago; 0: never */
+        const char *nodes;              /* where it ends */
+} return_rows[] = {
+        { "its memory is there, and load as well: it goes", 100, 0, "1" },
+        { "it left lately: it stays away", 100, USEC_PER_HOUR, "0" },
+        { "it left lately, and there is little to do by now: it goes", 25, USEC_PER_HOUR, "1" },
+        { "it left more than a day ago: it goes", 100, 25 * USEC_PER_HOUR, "1" },
+};
+
+START_TEST(a_guest_returns_to_its_memory_only_when_the_load_there_is_gone) {
+        Guest *g;
+        Loop l;
+
+        loop_init(&l, "numa:2 core:4 pu:1", SHARED);
+        l.w.snapshot->now_usec = 2 * USEC_PER_DAY;
+        g = add(&l, "g", 2, 4, 25, "0", 1);
+        g->locked = true;
+        (void)add(&l, "other", 2, 2, return_rows[_i].percent, "1", 1);
+        if (return_rows[_i].left_usec > 0) {
+                memo_of(&l, g)->moved_usec = l.w.snapshot->now_usec - return_rows[_i].left_usec;
+                memo_of(&l, g)->move_ended_usec = memo_of(&l, g)->moved_usec;
+                memo_of(&l, g)->move_from = 1 + 1;
+        }
+        cycles(&l, USEC_PER_HOUR);
+        assert_nodes(&l.w, g, return_rows[_i].nodes);
+        world_done(&l.w);
+}
+END_TEST
+
+/* The kernel keeps some pages of a node to itself: free memory there is not always to be had. */
+START_TEST(a_target_that_was_full_is_tried_again_when_there_is_more) {
+        Guest *g;
+        Loop l;
+
+        loop_init(&l, "numa:2 core:4 pu:1", SHARED);
+        g = add(&l, "g", 2, 6, 50, "0", 0);
+        guest_memory(g, 1, 3 * GIB);
+        world_node(&l.w, 0)->free_bytes = 4 * GIB;
+        l.w.hold_moves = true;
+        for (unsigned i = 0; i < 100 && l.sends[0] == 0; i++)
+                cycle(&l);
+        ck_assert_uint_eq(l.sends[0], 1);
+        policy_move_ended(l.w.state, g->uuid, l.w.snapshot->now_usec, 0, -ENOMEM);
+        cycles(&l, 6 * USEC_PER_HOUR);
+        ck_assert_uint_eq(l.sends[0], 1);
+        ck_assert(world_skips(&l.w, g, ACTION_MOVE_MEMORY, SKIP_NO_CAPACITY));
+        world_node(&l.w, 0)->free_bytes += GIB;
+        cycles(&l, 6 * USEC_PER_HOUR);
+        ck_assert_uint_ge(l.sends[0], 2);
+        world_done(&l.w);
+}
+END_TEST
+
 START_TEST(a_node_short_of_memory_loses_the_guest_that_costs_least) {
         Guest *small, *large, *other;
         Loop l;
@@ -510,6 +567,9 @@ int main(void) {
         tcase_add_test(tc, guests_that_wait_for_another_reason_do_not_wander);
         tcase_add_test(tc, nobody_goes_back_to_the_node_it_left_within_a_day);
         tcase_add_loop_test(tc, memory_and_vcpus_come_together_the_cheaper_way, 0, (int)ELEMENTSOF(memory_rows));
+        tcase_add_loop_test(tc, a_guest_returns_to_its_memory_only_when_the_load_there_is_gone, 0,
+                            (int)ELEMENTSOF(return_rows));
+        tcase_add_test(tc, a_target_that_was_full_is_tried_again_when_there_is_more);
         tcase_add_test(tc, a_node_short_of_memory_loses_the_guest_that_costs_least);
         tcase_add_test(tc, two_guests_change_places_where_no_single_move_helps);
         tcase_add_test(tc, a_guest_on_two_nodes_leaves_both_for_two_others);
