@@ -127,6 +127,8 @@ ASAN_BUILD := $(BUILD)/asan
 TSAN_BUILD := $(BUILD)/tsan
 ASAN_TESTS = $(TEST_SRC:%.c=$(ASAN_BUILD)/%)
 TSAN_TESTS = $(TSAN_BUILD)/tests/unit/test_virt_queue
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(ASAN_BUILD)/tests/fuzz/replay_%)
 STATIC_TESTS := $(sort $(wildcard tests/static/*.t))
 GOLDEN_TESTS := $(sort $(wildcard tests/golden/run-*))
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.t))
@@ -135,7 +137,7 @@ export KVMTUNECTL ?= $(abspath $(CTL))
 export BUILD
 
 LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
-CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BIN) $(GOLDEN_TESTS) -- $(STATIC_TESTS) $(INTEGRATION_TESTS)
+CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BIN) $(GOLDEN_TESTS) tests/fuzz/replay.t -- $(STATIC_TESTS) $(INTEGRATION_TESTS)
 
 .PHONY: check
 check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
@@ -153,7 +155,7 @@ ci: deps ## check and lab ($LAB_SCENES) as one result (as root, up to $LAB_DEADL
 
 .PHONY: sanitized
 sanitized:
-	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' all unit-tests
+	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' all unit-tests $(FUZZ_REPLAYS)
 	@$(MAKE) --no-print-directory BUILD=$(TSAN_BUILD) SANITIZE='-fsanitize=thread' CFLAGS='-O1 -g' $(TSAN_TESTS)
 
 .PHONY: check-unit
@@ -172,6 +174,21 @@ check-integration: all ## only the tests with real guests (as root)
 .PHONY: check-static
 check-static: all ## only layers, lint, manual pages, unit file
 	@tests/run $(STATIC_TESTS)
+
+# One target after the other, FUZZ_SECONDS each; what crashes one is kept in its corpus.
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD := $(BUILD)/fuzz
+.PHONY: fuzz
+fuzz: deps ## hostile input of every kind, with libFuzzer (clang; FUZZ_SECONDS=60 for each kind)
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(FUZZ_BUILD) CC=clang SANITIZE='-fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=all' CFLAGS='-O1 -g' WERROR= $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/tests/fuzz/fuzz_%)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ_BUILD) $(FUZZ_TARGETS)
+
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(PARTS) $(LIB)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) -lm
+
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(PARTS) $(LIB)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 
 .PHONY: layers
 layers: all ## who may include whom

@@ -355,10 +355,10 @@ static int load_file(TestLoader *l, const char *path) {
         _cleanup_free_ char *text = NULL;
         int r;
 
+        config_init(&config);
         r = setting_read_file(&l->snap.errors, path, 0, path, &text);
         if (r < 0)
                 return r;
-        config_init(&config);
         r = setting_parse(&l->snap.errors, &config, path, text, false);
         return r < 0 ? r : load_root(l, config_root_setting(&config));
 }

@@ -295,10 +295,10 @@ static void forget_guest_thresholds(State *s, const char *uuid) {
 
 int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdMemo **ret) {
         size_t at = guest_threshold_position(s, uuid, index);
-        GuestThreshold *t = s->guest_thresholds + at;
+        GuestThreshold *t = at < s->n_guest_thresholds ? &s->guest_thresholds[at] : NULL;
         int r;
 
-        if (at == s->n_guest_thresholds || t->index != index || !streq(t->uuid, uuid)) {
+        if (!t || t->index != index || !streq(t->uuid, uuid)) {
                 r = GROW_ARRAY(s->guest_thresholds, s->guest_thresholds_capacity, s->n_guest_thresholds);
                 if (r < 0)
                         return r;
