@@ -5,7 +5,7 @@ _kvmtunectl_names() { kvmtunectl "$1" --json 2>/dev/null | sed -n "s/^ *\"$2\": 
 
 _kvmtunectl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-    local verbs='status guests explain plan rules settings log topology monitor snapshot set unset pause resume reload restore'
+    local verbs='status guests explain plan rules settings log topology doctor monitor snapshot set unset pause resume reload restore'
     local options='-g --guest -a --all -n --lines -j --json -H --host -s --snapshot -c --config -S --state --svg --no-pager -h --help --version'
 
     COMPREPLY=()

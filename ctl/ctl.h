@@ -9,7 +9,7 @@
  * source*.c    where answers come from: the bus, or files
  * show*.c      answers for people
  * change.c     pause, resume, reload, restore, set, unset
- * topology.c   the host drawn
+ * look.c       the host drawn and examined
  * monitor.c    a view that refreshes
  * table.c      columns
  * pager.c      long answers on a terminal
@@ -31,6 +31,8 @@ typedef enum CtlStatus {
         CTL_UNREACHABLE,        /* no daemon, no bus, no such machine */
         CTL_REFUSED,            /* not allowed */
         CTL_NOT_FOUND,          /* no such guest or setting, or a value it does not take */
+        CTL_WARNINGS,           /* what the doctor found */
+        CTL_PROBLEMS,
 } CtlStatus;
 
 typedef struct Source Source;
@@ -79,6 +81,7 @@ CtlStatus show_plan(Ctl *c, char **arguments, int n);
 CtlStatus show_snapshot(Ctl *c, char **arguments, int n);
 CtlStatus show_log(Ctl *c, char **arguments, int n);
 CtlStatus show_topology(Ctl *c, char **arguments, int n);
+CtlStatus show_doctor(Ctl *c, char **arguments, int n);
 CtlStatus show_explanation(Ctl *c, char **arguments, int n);
 CtlStatus change_pause(Ctl *c, char **arguments, int n);
 CtlStatus change_resume(Ctl *c, char **arguments, int n);

@@ -27,6 +27,7 @@ static const struct {
         { "log", 0, 1, show_log, LINES_MANY },
         { "snapshot", 0, 0, show_snapshot, 0 },
         { "topology", 0, 0, show_topology, 0 },
+        { "doctor", 0, 0, show_doctor, 0 },
         { "monitor", 0, 0, monitor, LINES_FEW },
         { "set", 2, -1, change_set, 0 },
         { "unset", 1, 1, change_unset, 0 },
@@ -47,7 +48,8 @@ static const char help[] =
         "  settings [GUEST]    settings in force, and where each comes from\n"
         "  log [GUEST]         what was done lately\n"
         "  topology            the host drawn: nodes, caches, cores, who is where\n"
-        "  monitor             all that, refreshed\n"
+        "  doctor              what is set up badly, why it matters, what to do\n"
+        "  monitor             status, guests, log and plan, refreshed\n"
         "  snapshot            the host as the daemon sees it, kvmtuned-snapshot(5)\n"
         "\n"
         "  set KEY VALUE       a setting that wins over the policy file until it is loaded again\n"
@@ -57,7 +59,7 @@ static const char help[] =
         "  restore             put back everything that was changed, and pause\n"
         "\n"
         "  -g, --guest GUEST   for set and unset: of this guest alone\n"
-        "  -a, --all           settings and explain: also what is as built in; topology: every guest\n"
+        "  -a, --all           settings and explain: also what is as built in; topology, doctor: every guest\n"
         "      --svg           topology: an SVG picture\n"
         "  -n, --lines N       so many lines of the log\n"
         "  -j, --json          for programs\n"

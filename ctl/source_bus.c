@@ -51,7 +51,8 @@ static CtlStatus complain(int r, const sd_bus_error *error) {
         for (size_t i = 0; i < ELEMENTSOF(errors); i++)
                 if (sd_bus_error_has_name(error, errors[i].name)) {
                         status = errors[i].status;
-                        text = errors[i].text ?: text;
+                        if (errors[i].text)
+                                text = errors[i].text;
                 }
         if (sd_bus_error_has_name(error, BUS_NAME ".Error.BadPolicy")) {
                 (void)fprintf(stderr, "kvmtunectl: the policy was not loaded, the settings in force stay as they are\n%s",

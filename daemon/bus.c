@@ -60,7 +60,7 @@ static int on_method(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return -ENOSYS;
 }
 
-/* Name, what goes in and what comes out, each with the names of the arguments. */
+/* Name, what goes in and what comes out, each with the names of the arguments (each ends with NUL). */
 #define METHOD(name, in, in_names, out, out_names) \
         SD_BUS_METHOD_WITH_NAMES(name, in, in_names, out, out_names, on_method, SD_BUS_VTABLE_UNPRIVILEGED)
 #define PLAIN_PROPERTY(name) SD_BUS_PROPERTY(name, "t", get_number, 0, 0)
@@ -73,20 +73,20 @@ static const sd_bus_vtable vtable[] = {
         PLAIN_PROPERTY("Cycle"),
         PLAIN_PROPERTY("LastCycleTimestamp"),
         PLAIN_PROPERTY("LastCycleDurationUSec"),
-        METHOD("GetStatus", "", "", "a{sv}", SD_BUS_PARAM(status)),
-        METHOD("ListGuests", "", "", "aa{sv}", SD_BUS_PARAM(guests)),
-        METHOD("ExplainGuest", "s", SD_BUS_PARAM(guest), "a{sv}", SD_BUS_PARAM(explanation)),
-        METHOD("GetSettings", "s", SD_BUS_PARAM(guest), "aa{sv}", SD_BUS_PARAM(settings)),
-        METHOD("ListRules", "", "", "aa{sv}", SD_BUS_PARAM(rules)),
-        METHOD("GetPlan", "b", SD_BUS_PARAM(json), "s", SD_BUS_PARAM(plan)),
-        METHOD("GetSnapshot", "", "", "s", SD_BUS_PARAM(snapshot)),
-        METHOD("GetLog", "su", SD_BUS_PARAM(guest) SD_BUS_PARAM(maximum), "aa{sv}", SD_BUS_PARAM(entries)),
-        METHOD("Set", "sss", SD_BUS_PARAM(guest) SD_BUS_PARAM(key) SD_BUS_PARAM(value), "", ""),
-        METHOD("Unset", "ss", SD_BUS_PARAM(guest) SD_BUS_PARAM(key), "", ""),
+        METHOD("GetStatus", "", "", "a{sv}", "status\0"),
+        METHOD("ListGuests", "", "", "aa{sv}", "guests\0"),
+        METHOD("ExplainGuest", "s", "guest\0", "a{sv}", "explanation\0"),
+        METHOD("GetSettings", "s", "guest\0", "aa{sv}", "settings\0"),
+        METHOD("ListRules", "", "", "aa{sv}", "rules\0"),
+        METHOD("GetPlan", "b", "json\0", "s", "plan\0"),
+        METHOD("GetSnapshot", "", "", "s", "snapshot\0"),
+        METHOD("GetLog", "su", "guest\0" "maximum\0", "aa{sv}", "entries\0"),
+        METHOD("Set", "sss", "guest\0" "key\0" "value\0", "", ""),
+        METHOD("Unset", "ss", "guest\0" "key\0", "", ""),
         METHOD("Pause", "", "", "", ""),
         METHOD("Resume", "", "", "", ""),
         METHOD("Reload", "", "", "", ""),
-        METHOD("Restore", "", "", "t", SD_BUS_PARAM(left)),
+        METHOD("Restore", "", "", "t", "left\0"),
         SD_BUS_VTABLE_END,
 };
 

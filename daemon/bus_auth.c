@@ -81,13 +81,13 @@ static void run(BusRequest *q) {
 /* (bba{ss}): authorized, could be after a challenge, details. */
 static int on_polkit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         BusRequest *q = userdata;
-        int authorized, challenge;
+        int authorized = false, challenge = false;
 
         (void)error;
         if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_enter_container(m, 'r', "bba{ss}") <= 0 ||
             sd_bus_message_read(m, "bb", &authorized, &challenge) <= 0)
-                refuse(q);
-        else if (authorized)
+                authorized = challenge = false;
+        if (authorized)
                 run(q);
         else if (challenge)
                 answer_error(q, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,

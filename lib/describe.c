@@ -12,26 +12,29 @@ void describe_done(Description *d) {
         *d = (Description){ 0 };
 }
 
-int describe_begin(const PolicyInput *in, const State *state, Description *ret) {
-        _cleanup_(describe_done) Description d = { .config = in->config, .snapshot = in->snapshot,
-                                                         .state = state };
+static int decide(const PolicyInput *in, Description *d) {
         PolicyInput asked = *in;
         int r;
 
         asked.explain = true;
         asked.only_uuid = NULL;
-        r = state_copy(state, &d.decided);
+        r = state_copy(d->state, &d->decided);
         if (r < 0)
                 return r;
-        r = policy_decide(&asked, d.decided, &d.plan);
+        r = policy_decide(&asked, d->decided, &d->plan);
+        return r < 0 ? r : policy_settings(&asked, d->decided, &d->settings);
+}
+
+int describe_begin(const PolicyInput *in, const State *state, Description *ret) {
+        Description d = { .config = in->config, .snapshot = in->snapshot, .state = state };
+        int r;
+
+        r = decide(in, &d);
         if (r < 0)
-                return r;
-        r = policy_settings(&asked, d.decided, &d.settings);
-        if (r < 0)
-                return r;
-        *ret = d;
-        d = (Description){ 0 };
-        return 0;
+                describe_done(&d);
+        else
+                *ret = d;
+        return r;
 }
 
 const Guest *describe_find(const Snapshot *s, const char *name_or_uuid) {
