@@ -110,7 +110,7 @@ void ksm_wish_preset(PolicyContext *c, KsmMode mode, KsmWish *wish) {
                 s->ksm_stepped_mode = (unsigned)mode;
                 s->ksm_stepped_usec = s->ksm_pages = 0;
         }
-        if (step_is_due(s, now, presets[mode].interval_usec)) {
+        if (presets[mode].make && step_is_due(s, now, presets[mode].interval_usec)) {
                 presets[mode].make(c, wish);
                 s->ksm_stepped_usec = MAX(now, UINT64_C(1));
                 s->ksm_on = wish->run;
