@@ -374,6 +374,8 @@ static int execute(Manager *m, const Plan *plan, const Choice *choices, size_t i
         }
         if (a->kind == ACTION_SET_KERNEL)
                 return effects_set_kernel(m, a, choices[i].recorded);
+        if (a->kind == ACTION_SET_HUGEPAGES)
+                return effects_set_pool(m, a, choices[i].recorded);
         if (a->kind == ACTION_MOVE_MEMORY)
                 return execute_move(m, plan, choices, a);
         r = to_call(a, &calls[*n_calls]);
@@ -493,7 +495,8 @@ void effects_done(Manager *m, uint64_t cookie, int result, const char *text) {
 
 /* The mover works without libvirt, and so does the kernel; what waits for libvirt ends with what it waits for. */
 static bool is_at_libvirt(const Pending *p) {
-        return p->cookie != MOVER_COOKIE && p->cookie != WAITING_MOVE_COOKIE && p->cookie != KERNEL_COOKIE;
+        return p->cookie != MOVER_COOKIE && p->cookie != WAITING_MOVE_COOKIE && p->cookie != KERNEL_COOKIE &&
+               p->action.kind != ACTION_SET_HUGEPAGES;
 }
 
 void effects_fail_all(Manager *m, int result) {

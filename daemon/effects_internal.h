@@ -17,6 +17,8 @@
 int effects_add_pending(Manager *m, const Action *a, uint64_t cookie, bool recorded);
 /* As execute(): 1 done, 0 its end will be told, -errno. */
 int effects_set_kernel(Manager *m, const Action *a, bool recorded);
+/* The same for a pool of huge pages. */
+int effects_set_pool(Manager *m, const Action *a, bool recorded);
 void effects_on_kernel(void *userdata, int result, const char *text);
 /* What became of earlier moves. */
 void effects_log_verdicts(Manager *m, const Plan *plan);

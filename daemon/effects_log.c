@@ -13,6 +13,8 @@
 #include "messages.h"
 
 static int describe_what(const Action *a, char **ret) {
+        char size[FORMAT_BYTES_MAX];
+
         switch (a->kind) {
         case ACTION_PIN_VCPU:
                 return strprintf_to(ret, "vCPU %u on CPUs", a->index);
@@ -36,6 +38,9 @@ static int describe_what(const Action *a, char **ret) {
                 return strprintf_to(ret, "kernel.%s", kernel_knob_to_string((KernelKnob)a->index));
         case ACTION_SET_MEMTUNE:
                 return strprintf_to(ret, "%s", memtune_knob_to_string((MemtuneKnob)a->index));
+        case ACTION_SET_HUGEPAGES:
+                return strprintf_to(ret, "huge pages of %s on node %u",
+                                    format_bytes_short(pool_page_bytes(a->index), size), pool_node(a->index));
         case ACTION_SET_THP:
                 return strprintf_to(ret, "transparent huge pages, %s", thp_knob_to_string((ThpKnob)a->index));
         case _ACTION_KIND_MAX:

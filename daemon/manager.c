@@ -277,6 +277,12 @@ static int start_workers(Manager *m) {
         r = kernel_knob_new(m->event, m->root_fd, effects_on_kernel, m, &m->kernel_knob);
         if (r < 0)
                 return r;
+        r = pool_writer_new(m->root_fd, &m->pool_writer);
+        if (r < 0)
+                return r;
+        r = add_io(m, pool_writer_get_fd(m->pool_writer), effects_on_pools, EPOLLIN, "huge pages");
+        if (r < 0)
+                return r;
         return add_io(m, mover_get_fd(m->mover), effects_on_mover, EPOLLIN, "memory mover");
 }
 
@@ -355,6 +361,7 @@ Manager *manager_free(Manager *m) {
         history_free(m->history);
         mover_free(m->mover);
         kernel_knob_free(m->kernel_knob);
+        pool_writer_free(m->pool_writer);
         virt_free(m->virt);
         for (size_t i = 0; i < m->n_pending; i++)
                 action_done(&m->pending[i].action);

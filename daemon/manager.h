@@ -33,6 +33,7 @@
 #include "history.h"
 #include "kernel_knob.h"
 #include "mover.h"
+#include "pool_writer.h"
 #include "virt.h"
 
 typedef enum RunMode {
@@ -92,6 +93,7 @@ typedef struct Manager {
         Virt *virt;
         Mover *mover;
         KernelKnobWriter *kernel_knob;
+        PoolWriter *pool_writer;
         History *history;
         struct Bus *bus;                /* NULL in all modes but RUN_DAEMON */
         GuestSlot *slots;               /* sorted by uuid */
@@ -211,6 +213,7 @@ void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid);
 void effects_done(Manager *m, uint64_t cookie, int result, const char *text);
 /* Everything that was sent off fails with @result (connection lost). */
 void effects_fail_all(Manager *m, int result);
+int effects_on_pools(sd_event_source *s, int fd, uint32_t revents, void *userdata);
 int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdata);
 /* The folder of the file @path, if it is missing (systemd makes it for the service). */
 int effects_make_folder(const char *path);

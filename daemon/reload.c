@@ -42,6 +42,8 @@ static void forget_verdicts(Manager *m) {
         state_reset_thresholds(m->state);
         m->state->ksm_taken = m->state->kernel_taken = false;
         m->state->thp_taken = 0;
+        for (size_t i = 0; i < m->state->n_pools; i++)
+                m->state->pools[i].taken = false;
         for (size_t i = 0; i < m->state->n_guests; i++)
                 forget_guest_verdicts(&m->state->guests[i]);
         forget_slot(&m->host_slot);

@@ -65,6 +65,13 @@ typedef enum Key {
         KEY_MEMTUNE_HARD_LIMIT,         /* bytes or permyriad of the guest's maximum, auto, or keep */
         KEY_MEMTUNE_SWAP_HARD_LIMIT,    /* bytes or permyriad of the guest's maximum, or keep */
         KEY_MEMTUNE_SOFT_LIMIT,         /* likewise */
+        KEY_HUGEPAGES_MODE,             /* HugepagesMode */
+        KEY_HUGEPAGES_SIZE,             /* bytes, or auto */
+        KEY_HUGEPAGES_TARGET,           /* bytes or permyriad of the host's memory */
+        KEY_HUGEPAGES_MINIMUM,          /* likewise, or auto */
+        KEY_HUGEPAGES_MAXIMUM,          /* likewise */
+        KEY_HUGEPAGES_SPARE,            /* likewise, for each node */
+        KEY_HUGEPAGES_DWELL,            /* usec */
         KEY_THP_ENABLED,                /* ThpEnabled */
         KEY_THP_DEFRAG,                 /* ThpDefrag */
         KEY_THP_PAGES_TO_SCAN,          /* pages, or keep */
@@ -88,6 +95,7 @@ typedef enum KernelMode { KERNEL_KEEP, KERNEL_ON, KERNEL_OFF, KERNEL_AUTO, _KERN
 typedef enum BalloonMode {
         BALLOON_OFF, BALLOON_TARGET, BALLOON_AUTO, BALLOON_PVE, BALLOON_MOM, BALLOON_PROPORTIONAL, _BALLOON_MODE_MAX,
 } BalloonMode;
+typedef enum HugepagesMode { HUGEPAGES_KEEP, HUGEPAGES_AUTO, HUGEPAGES_FIXED, _HUGEPAGES_MODE_MAX } HugepagesMode;
 typedef enum ThpEnabled { THP_KEEP, THP_ALWAYS, THP_MADVISE, THP_NEVER, _THP_ENABLED_MAX } ThpEnabled;
 typedef enum ThpDefrag {
         THP_DEFRAG_KEEP,
@@ -130,6 +138,7 @@ typedef struct KeyInfo {
         const char *const *choices;     /* TYPE_ENUM: names by value, NULL-terminated */
         uint64_t minimum, maximum;      /* of the number; for TYPE_AMOUNT of the size form */
         bool allow_auto;                /* TYPE_AMOUNT: "auto" is allowed */
+        bool size_only;                 /* TYPE_AMOUNT: no percentage */
         uint64_t percent_maximum;       /* TYPE_AMOUNT: in permyriad; 0: 100 % */
         bool allow_keep;                /* a quantity: "keep" is allowed */
         uint64_t multiple;              /* the number must be a multiple of this; 0: any */

@@ -20,6 +20,7 @@ static const char *const ksm_across_names[] = { "keep", "yes", "no", "auto", NUL
 static const char *const ksm_exposed_names[] = { "ignore", "report", "forbid", NULL };
 static const char *const kernel_mode_names[] = { "keep", "on", "off", "auto", NULL };
 static const char *const balloon_mode_names[] = { "off", "target", "auto", "pve", "mom", "proportional", NULL };
+static const char *const hugepages_mode_names[] = { "keep", "auto", "fixed", NULL };
 static const char *const thp_enabled_names[] = { "keep", "always", "madvise", "never", NULL };
 static const char *const thp_defrag_names[] = { "keep", "always", "defer", "defer+madvise", "madvise", "never", NULL };
 static const char *const vcpus_mode_names[] = { "off", "auto", "fixed", NULL };
@@ -112,6 +113,19 @@ const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_MEMTUNE_SWAP_HARD_LIMIT] = { KEY("memtune", "swap_hard_limit", TYPE_AMOUNT, SCOPE_GUEST, "keep"),
                                           LIMIT_RANGE },
         [KEY_MEMTUNE_SOFT_LIMIT] = { KEY("memtune", "soft_limit", TYPE_AMOUNT, SCOPE_GUEST, "keep"), LIMIT_RANGE },
+
+        [KEY_HUGEPAGES_MODE] = { ENUM_KEY("hugepages", "mode", SCOPE_HOST, "keep", hugepages_mode_names) },
+        [KEY_HUGEPAGES_SIZE] = { KEY("hugepages", "size", TYPE_AMOUNT, SCOPE_HOST, "auto"),
+                                 .minimum = 64 * KIB, .maximum = 16 * GIB, .size_only = true, .allow_auto = true },
+        [KEY_HUGEPAGES_TARGET] = { KEY("hugepages", "target", TYPE_AMOUNT, SCOPE_HOST, "0 B"),
+                                   .maximum = SIZE_MAXIMUM },
+        [KEY_HUGEPAGES_MINIMUM] = { KEY("hugepages", "minimum", TYPE_AMOUNT, SCOPE_HOST, "auto"),
+                                    .maximum = SIZE_MAXIMUM, .allow_auto = true },
+        [KEY_HUGEPAGES_MAXIMUM] = { KEY("hugepages", "maximum", TYPE_AMOUNT, SCOPE_HOST, "80 %"),
+                                    .maximum = SIZE_MAXIMUM },
+        [KEY_HUGEPAGES_SPARE] = { KEY("hugepages", "spare", TYPE_AMOUNT, SCOPE_HOST, "0 B"), .maximum = SIZE_MAXIMUM },
+        [KEY_HUGEPAGES_DWELL] = { KEY("hugepages", "dwell", TYPE_DURATION, SCOPE_HOST, "10 min"),
+                                  .maximum = USEC_PER_DAY },
 
         [KEY_THP_ENABLED] = { ENUM_KEY("thp", "enabled", SCOPE_HOST, "keep", thp_enabled_names) },
         [KEY_THP_DEFRAG] = { ENUM_KEY("thp", "defrag", SCOPE_HOST, "keep", thp_defrag_names) },

@@ -130,7 +130,10 @@ static int allowed_amount(const KeyInfo *info, char **ret) {
         char *text = NULL;
         int r;
 
-        r = strprintf_to(&text, "%sa percentage (\"50 %%\")%s a size (\"512 MiB\")%s", or_keep(info),
+        if (info->size_only)
+                r = strprintf_to(&text, "a size (\"2 MiB\")%s", info->allow_auto ? " or \"auto\"" : "");
+        else
+                r = strprintf_to(&text, "%sa percentage (\"50 %%\")%s a size (\"512 MiB\")%s", or_keep(info),
                          info->allow_auto ? "," : " or", info->allow_auto ? " or \"auto\"" : "");
         if (r < 0)
                 return r;
@@ -151,7 +154,9 @@ static int allowed_amount_range(const KeyInfo *info, char **ret) {
         r = format_size(info->minimum, &low);
         if (r >= 0)
                 r = format_size(info->maximum, &high);
-        if (r >= 0)
+        if (r >= 0 && info->size_only)
+                r = strprintf_to(&text, "a size from %s to %s", low, high);
+        else if (r >= 0)
                 r = strprintf_to(&text, "%sa percentage %s %llu %% or a size from %s to %s", or_keep(info),
                                  info->minimum > 0 ? "above 0 and up to" : "up to",
                                  (unsigned long long)percent_maximum(info) / 100, low, high);
@@ -223,7 +228,7 @@ static int parse_amount(const KeyInfo *info, const char *text, SettingValue *v) 
                 return r;
         if (r >= 0)
                 return v->number < info->minimum || v->number > info->maximum ? -ERANGE : 0;
-        r = parse_permyriad(text, &v->number);
+        r = info->size_only ? -EINVAL : parse_permyriad(text, &v->number);
         if (r < 0)
                 return r;
         v->percent = true;

@@ -15,6 +15,7 @@ static const char *const action_kind_table[_ACTION_KIND_MAX] = {
         [ACTION_SET_KSM] = "set-ksm",
         [ACTION_SET_KERNEL] = "set-kernel",
         [ACTION_SET_MEMTUNE] = "set-memtune",
+        [ACTION_SET_HUGEPAGES] = "set-hugepages",
         [ACTION_SET_THP] = "set-thp",
 };
 DEFINE_STRING_TABLE(action_kind, ActionKind, action_kind_table)

@@ -22,6 +22,7 @@ typedef enum ActionKind {
         ACTION_SET_KSM,         /* index = KsmKnob;         values: number */
         ACTION_SET_KERNEL,      /* index = KernelKnob;      values: number */
         ACTION_SET_MEMTUNE,     /* guest, index = MemtuneKnob; values: bytes, or "unlimited" */
+        ACTION_SET_HUGEPAGES,   /* index = a pool, see below; values: number of pages */
         ACTION_SET_THP,         /* index = ThpKnob;         values: word or number */
         _ACTION_KIND_MAX,
         _ACTION_KIND_INVALID = -EINVAL,
@@ -50,6 +51,15 @@ typedef enum KernelKnob {
         _KERNEL_KNOB_INVALID = -EINVAL,
 } KernelKnob;
 DECLARE_STRING_TABLE(kernel_knob, KernelKnob);  /* the file's name */
+
+/* A pool of huge pages: its node, and the binary logarithm of the size of its pages. */
+#define POOL_SIZE_BITS 6U
+static inline unsigned pool_node(unsigned index) {
+        return index >> POOL_SIZE_BITS;
+}
+static inline uint64_t pool_page_bytes(unsigned index) {
+        return UINT64_C(1) << (index & ((1U << POOL_SIZE_BITS) - 1));
+}
 
 /* Limits of a guest in libvirt's <memtune>. */
 typedef enum MemtuneKnob {

@@ -22,6 +22,9 @@ static void put_json_action(FILE *f, const Action *a) {
                 plan_put_json_member(f, "knob", kernel_knob_to_string((KernelKnob)a->index));
         else if (a->kind == ACTION_SET_MEMTUNE)
                 plan_put_json_member(f, "knob", memtune_knob_to_string((MemtuneKnob)a->index));
+        else if (a->kind == ACTION_SET_HUGEPAGES)
+                (void)fprintf(f, ", \"node\": %u, \"page_bytes\": %llu", pool_node(a->index),
+                              (unsigned long long)pool_page_bytes(a->index));
         else if (a->kind == ACTION_SET_THP)
                 plan_put_json_member(f, "knob", thp_knob_to_string((ThpKnob)a->index));
         else
@@ -89,6 +92,12 @@ static void put_plan_json(FILE *f, const Plan *p) {
         (void)fputs("\n}\n", f);
 }
 
+static int pool_target(unsigned index, char **ret) {
+        char size[FORMAT_BYTES_MAX];
+
+        return strprintf_to(ret, "node %u %s", pool_node(index), format_bytes_short(pool_page_bytes(index), size));
+}
+
 /* What the action is done to: "web-1 vCPU 0", "run". */
 int plan_action_target(const Action *a, char **ret) {
         _cleanup_free_ char *text = NULL;
@@ -98,6 +107,8 @@ int plan_action_target(const Action *a, char **ret) {
                 return strprintf_to(ret, "%s", ksm_knob_to_string((KsmKnob)a->index) ?: "?");
         if (a->kind == ACTION_SET_KERNEL)
                 return strprintf_to(ret, "%s", kernel_knob_to_string((KernelKnob)a->index) ?: "?");
+        if (a->kind == ACTION_SET_HUGEPAGES)
+                return pool_target(a->index, ret);
         if (a->kind == ACTION_SET_THP)
                 return strprintf_to(ret, "%s", thp_knob_to_string((ThpKnob)a->index) ?: "?");
         r = plan_clean_text(a->guest ?: "host", &text);

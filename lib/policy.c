@@ -70,7 +70,8 @@ static int remember_guests(const Snapshot *snapshot, State *state) {
 
 static int run_controllers(PolicyContext *c) {
         static int (*const controllers[])(PolicyContext *) = { policy_placement, policy_vcpus, policy_ksm,
-                                                            policy_kernel, policy_thp, policy_memtune, policy_balloon };
+                                                            policy_kernel, policy_thp, policy_hugepages, policy_memtune,
+                                                            policy_balloon };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(controllers); i++) {

@@ -90,6 +90,7 @@ int policy_kernel(PolicyContext *c);             /* switches of the kernel */
 int policy_balloon(PolicyContext *c);
 int policy_vcpus(PolicyContext *c);
 int policy_memtune(PolicyContext *c);           /* memory limits of guests */
+int policy_hugepages(PolicyContext *c);         /* pools of huge pages */
 int policy_thp(PolicyContext *c);               /* transparent huge pages */
 
 /* A memory limit and its canonical text; UINT64_MAX is no limit. 0, -EINVAL, -ERANGE or -ENOMEM. */
@@ -103,6 +104,19 @@ void policy_memtune_note(Guest *g, MemtuneKnob knob, const char *value);
  * or libvirt refuses it.
  */
 bool policy_memtune_is_safe(const Guest *g, MemtuneKnob knob, uint64_t bytes);
+
+/* Action.index of a pool; plan.h takes it apart. @page_bytes is a power of two. */
+unsigned policy_pool_index(unsigned node, uint64_t page_bytes);
+/* Its pages without surplus ones. 0, -ENODATA or -ENOMEM. */
+int policy_pool_value(const Snapshot *snapshot, unsigned index, char **ret);
+/*
+ * The kernel makes or frees pages of the pool, which takes time: nothing is decided about it until it has ended with
+ * @got of the @asked pages.
+ */
+void policy_pool_started(State *s, unsigned index);
+void policy_pool_ended(State *s, unsigned index, uint64_t now_usec, uint64_t asked, uint64_t got);
+/* Whether @current is on the way from the original to ours. */
+bool policy_pool_between(const Owned *owned, const char *current);
 
 /* The value of @knob in its canonical text; false: the kernel has no such file. */
 #define POLICY_THP_TEXT_MAX 32

@@ -43,9 +43,10 @@ int policy_knob_check(PolicyContext *c, const Knob *k, bool *taken) {
                 return 0;
         if (!(k->adopted && streq(owned->original, k->current))) {
                 r = policy_knob_skip(k, SKIP_TAKEN_OVER,
-                                     "%s.%s is %s, not %s as set by kvmtuned: somebody else changed it; it is left "
+                                     "%s%s%s is %s, not %s as set by kvmtuned: somebody else changed it; it is left "
                                      "alone until the next reload",
-                                     info->group, info->name, k->current, owned->ours);
+                                     k->name ?: info->group, k->name ? "" : ".", k->name ? "" : info->name,
+                                     k->current, owned->ours);
                 *taken = true;
         }
         state_disown(c->state, k->kind, uuid_of(k), k->index);

@@ -23,6 +23,7 @@ typedef struct Knob {
         unsigned index;
         Key key;                        /* the setting that drives it */
         const Settings *settings;       /* with that setting */
+        const char *name;               /* for sentences; NULL: the setting's */
         const char *current;            /* canonical text */
         bool adopted;                   /* as GuestMemo.adopted */
         KnobSkips *skips;

@@ -93,6 +93,8 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
 
         if (kind == ACTION_SET_KSM)
                 return format_ksm(&snapshot->host.ksm, index, ret);
+        if (kind == ACTION_SET_HUGEPAGES)
+                return policy_pool_value(snapshot, index, ret);
         if (kind == ACTION_SET_THP)
                 return format_thp(&snapshot->host.thp, index, ret);
         if (kind == ACTION_SET_KERNEL)
@@ -237,6 +239,8 @@ static bool holds_our_value(const Snapshot *snapshot, const State *state, const 
 
         if (owned->kind == ACTION_SET_VCPUS)
                 return parse_unsigned(current, &online) >= 0 && policy_vcpus_hold(memo, owned, online);
+        if (owned->kind == ACTION_SET_HUGEPAGES && state->hugepages_adopted)
+                return policy_pool_between(owned, current);
         if (owned->kind != ACTION_SET_BALLOON || !memo || memo->balloon_set_usec == 0)
                 return policy_still_ours(snapshot, owned, current);
         if (parse_u64(current, &now) < 0 || parse_u64(owned->ours, &ours) < 0)
@@ -362,6 +366,7 @@ static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
                 return 7;
         case ACTION_SET_KERNEL:
         case ACTION_SET_THP:
+        case ACTION_SET_HUGEPAGES:
                 return 8;
         case ACTION_SET_KSM:
                 return ksm_rank(owned->index);

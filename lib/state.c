@@ -27,6 +27,7 @@ State *state_free(State *s) {
         free(s->guests);
         free(s->thresholds);
         free(s->guest_thresholds);
+        free(s->pools);
         free(s);
         return NULL;
 }
@@ -93,6 +94,10 @@ static int copy_arrays(const State *from, State *to) {
         if (r < 0)
                 return r;
         to->n_guest_thresholds = to->guest_thresholds_capacity = from->n_guest_thresholds;
+        r = copy_array(from->pools, from->n_pools, sizeof(*from->pools), (void **)&to->pools);
+        if (r < 0)
+                return r;
+        to->n_pools = to->pools_capacity = from->n_pools;
         return 0;
 }
 
@@ -133,6 +138,7 @@ int state_copy(const State *s, State **ret) {
         copy->kernel_adopted = s->kernel_adopted;
         copy->thp_taken = s->thp_taken;
         copy->thp_adopted = s->thp_adopted;
+        copy->hugepages_adopted = s->hugepages_adopted;
         copy->reclaiming = s->reclaiming;
         copy->balloon_stepped_usec = s->balloon_stepped_usec;
         copy->free_samples = s->free_samples;
@@ -363,6 +369,24 @@ int state_guest(State *s, const char *uuid, GuestMemo **ret) {
                 s->n_guests++;
         }
         *ret = &s->guests[at];
+        return 0;
+}
+
+int state_pool(State *s, unsigned index, PoolMemo **ret) {
+        size_t at = 0;
+        int r;
+
+        while (at < s->n_pools && s->pools[at].index < index)
+                at++;
+        if (at == s->n_pools || s->pools[at].index != index) {
+                r = GROW_ARRAY(s->pools, s->pools_capacity, s->n_pools);
+                if (r < 0)
+                        return r;
+                memmove(s->pools + at + 1, s->pools + at, (s->n_pools - at) * sizeof(*s->pools));
+                s->pools[at] = (PoolMemo){ .index = index };
+                s->n_pools++;
+        }
+        *ret = &s->pools[at];
         return 0;
 }
 

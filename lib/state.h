@@ -133,6 +133,17 @@ typedef struct GuestThreshold {
         ThresholdMemo memo;
 } GuestThreshold;
 
+/* A pool of huge pages; never written: after a restart it is looked at afresh. */
+typedef struct PoolMemo {
+        unsigned index;                 /* as Action.index */
+        bool under_way;                 /* the kernel is making or freeing pages */
+        bool taken;                     /* changed by somebody else: left alone until reload */
+        uint64_t idle_since_usec;       /* it has been larger than needed; 0: it is not */
+        uint64_t asked_pages, got_pages;        /* at the last try that had fewer than asked */
+        unsigned tries;                 /* in a row */
+        uint64_t retry_usec;            /* not tried again before */
+} PoolMemo;
+
 typedef struct State {
         char *boot_id;                  /* owned values of another boot are worthless for the host */
         Owned *owned;                   /* sorted by kind, uuid, index */
@@ -166,6 +177,9 @@ typedef struct State {
         bool kernel_adopted;            /* as GuestMemo.adopted, for the kernel's switches */
         unsigned thp_taken;             /* 1 << ThpKnob each: changed by somebody else: left alone until reload */
         bool thp_adopted;               /* as GuestMemo.adopted, for the switches of THP */
+        PoolMemo *pools;                /* sorted by index */
+        size_t n_pools, pools_capacity;
+        bool hugepages_adopted;         /* as GuestMemo.adopted, for the pools of huge pages */
         bool reclaiming;                /* balloon: host is short, taking from guests */
         uint64_t balloon_stepped_usec;  /* last decision of a balloon preset; 0: never */
         BalloonSamples free_samples;    /* balloon preset mom: the host's free memory; never written */
@@ -194,6 +208,9 @@ void state_forget_guest(State *s, const char *uuid);
 GuestMemo *state_find_guest(const State *s, const char *uuid);
 /* Finds or makes. -ENOMEM, or -EINVAL: @uuid is longer than a UUID. */
 int state_guest(State *s, const char *uuid, GuestMemo **ret);
+
+/* Finds or makes. Valid until the next one is made. -ENOMEM. */
+int state_pool(State *s, unsigned index, PoolMemo **ret);
 
 /* Grows thresholds to @n. -ENOMEM. */
 int state_set_thresholds(State *s, size_t n);

@@ -349,7 +349,7 @@ static int read_lines(Reader *reader, char *text) {
 }
 
 static void mark_adopted(State *s) {
-        s->ksm_adopted = s->kernel_adopted = s->thp_adopted = true;
+        s->ksm_adopted = s->kernel_adopted = s->thp_adopted = s->hugepages_adopted = true;
         for (size_t i = 0; i < s->n_guests; i++)
                 s->guests[i].adopted = s->guests[i].memtune_adopted = true;
 }

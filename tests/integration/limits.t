@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Memory limits of a real guest in its cgroup, and the host's transparent huge
-# pages, in the kernel's own files. What the host had is put back at the end.
+# Memory limits of a real guest in its cgroup, the host's transparent huge pages
+# and a pool of huge pages, in the kernel's own files. What the host had is put
+# back at the end.
 . "$(dirname "$0")/testlib.sh"
 THP=/sys/kernel/mm/transparent_hugepage
 [ -w $THP/enabled ] || { echo "1..0 # SKIP $THP is not writable"; exit 0; }
@@ -11,7 +12,11 @@ thp_word() { sed 's/.*\[\(.*\)\].*/\1/' "$THP/$1"; }
 thp() { cat "$THP/khugepaged/$1"; }
 thp_before=$(thp_word enabled) defrag_before=$(thp_word defrag) pages_before=$(thp pages_to_scan)
 sleep_before=$(thp scan_sleep_millisecs) none_before=$(thp max_ptes_none)
+POOL=/sys/devices/system/node/node0/hugepages/hugepages-2048kB
+pool_before=$(cat $POOL/nr_hugepages 2>/dev/null)
 t_cleanup() {
+    umount "$HOST_DIR/huge" 2>/dev/null
+    [ -z "$pool_before" ] || echo "$pool_before" >$POOL/nr_hugepages
     echo "$thp_before" >$THP/enabled
     echo "$defrag_before" >$THP/defrag
     echo "$pages_before" >$THP/khugepaged/pages_to_scan
@@ -92,4 +97,31 @@ t_daemon_start <<<''
 t_until "the next start gives back the mode" 15 t_is never thp_word enabled
 t_until "... and the limit from before" 15 t_is 2048 hard two
 t_daemon_stop
+
+# --- a pool of huge pages; a file in it stands for a guest's memory ---
+pool() { echo $(($(cat $POOL/nr_hugepages) - $(cat $POOL/surplus_hugepages))); }
+pool_free() { cat $POOL/free_hugepages; }
+mkdir -p "$HOST_DIR/huge"
+if [ "$(cat /sys/devices/system/node/online)" != 0 ]; then
+    t_skip "pools of huge pages" "counted for one node"
+elif ! mount -t hugetlbfs -o pagesize=2M none "$HOST_DIR/huge" 2>/dev/null; then
+    t_skip "pools of huge pages" "no hugetlbfs can be mounted"
+else
+    echo 3 >$POOL/nr_hugepages
+    t_daemon_start <<<'hugepages: { mode = "fixed"; size = "2 MiB"; target = "40 MiB"; };'
+    t_until "a pool gets its pages" 15 t_is 20 pool
+    fallocate -l 16M "$HOST_DIR/huge/guest"
+    t_ok "SIGTERM ends it with status 0" t_daemon_stop
+    t_ok "the pool has its old number after the stop" t_is 3 pool
+    t_ok "... and what is in use stays" t_is 8 cat $POOL/nr_hugepages
+    t_daemon_start <<<'hugepages: { mode = "auto"; size = "2 MiB"; spare = "20 MiB"; dwell = "2 s"; };'
+    t_until "auto keeps pages spare beside those in use" 15 t_is 10 pool_free
+    rm "$HOST_DIR/huge/guest"
+    t_until "a pool shrinks when it is idle" 15 t_is 10 pool
+    echo 12 >$POOL/nr_hugepages
+    t_until "somebody else's number is noticed" 15 grep -q 'set-hugepages (taken-over)' "$HOST_DIR/kvmtuned.log"
+    t_stays "... and left alone" 3 t_is 12 pool
+    t_daemon_stop
+    t_ok "... also after the stop" t_is 12 pool
+fi
 t_done

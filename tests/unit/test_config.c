@@ -193,7 +193,8 @@ START_TEST(formatted_value_is_read_back) {
         } else
                 assert_round_trip(key, (SettingValue){ .number = 1234 });
         if (info->type == TYPE_AMOUNT) {
-                assert_round_trip(key, (SettingValue){ .number = 1505, .percent = true });
+                if (!info->size_only)
+                        assert_round_trip(key, (SettingValue){ .number = 1505, .percent = true });
                 assert_round_trip(key, (SettingValue){ .number = 1537 * MIB });
         }
         if (info->allow_auto)
