@@ -232,6 +232,7 @@ install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 	$(INSTALL) -D -m 644 conf/org.kvmtuned1.rules $(DESTDIR)$(POLKITDIR)/rules.d/org.kvmtuned1.rules
 	$(INSTALL) -D -m 644 completion/kvmtunectl.bash $(DESTDIR)$(BASHCOMPDIR)/kvmtunectl
 	$(INSTALL) -D -m 644 completion/_kvmtunectl $(DESTDIR)$(ZSHCOMPDIR)/_kvmtunectl
+	$(INSTALL) -D -m 644 conf/grafana-dashboard.json $(DESTDIR)$(PREFIX)/share/kvmtuned/grafana-dashboard.json
 	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/kvmtuned/conf.d
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf ]; then \
 		echo "keeping $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf"; \
@@ -260,7 +261,8 @@ install-numad: install ## and answer libvirt's placement='auto'; a numad that is
 uninstall: ## remove what install put there; the policy and the state stay
 	rm -f $(DESTDIR)$(PREFIX)/sbin/kvmtuned $(DESTDIR)$(UNITDIR)/kvmtuned.service \
 		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service \
-		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(numad_link) $(DESTDIR)$(PREFIX)/bin/kvmtunectl \
+		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(PREFIX)/share/kvmtuned/grafana-dashboard.json \
+		$(DESTDIR)$(numad_link) $(DESTDIR)$(PREFIX)/bin/kvmtunectl \
 		$(DESTDIR)$(DBUSDIR)/org.kvmtuned1.conf $(DESTDIR)$(POLKITDIR)/actions/org.kvmtuned1.policy \
 		$(DESTDIR)$(POLKITDIR)/rules.d/org.kvmtuned1.rules $(DESTDIR)$(BASHCOMPDIR)/kvmtunectl \
 		$(DESTDIR)$(ZSHCOMPDIR)/_kvmtunectl

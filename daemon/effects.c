@@ -218,9 +218,11 @@ static void note_success(Manager *m, const Action *a) {
 
         if (slot && slot->retry_usec[a->kind] <= manager_now(m))
                 slot->failures[a->kind] = 0;
+        m->counters.done[a->kind]++;
         /* Of a balloon that runs on, the policy says when it is there. */
         if (o && streq(o->original, a->new_value) &&
             (a->kind != ACTION_SET_BALLOON || m->stopping || m->options.mode == RUN_RESTORE)) {
+                m->counters.restored++;
                 state_disown(m->state, a->kind, a->uuid, a->index);
                 m->state_dirty = true;
         }
@@ -245,6 +247,7 @@ static void note_failure(Manager *m, const Action *a, int result, bool recorded)
         GuestSlot *slot = slot_of(m, a->uuid);
         uint64_t now = manager_now(m);
 
+        m->counters.failed[a->kind]++;
         if (recorded && !is_uncertain(result))
                 unown(m, a);
         /* Counted once for a whole batch, and not where libvirt is the one that fails. */

@@ -197,7 +197,15 @@ static void forget_old_skips(Manager *m, const char *only_uuid) {
                 forget_skips_of(&m->host_slot);
 }
 
+static void count_skipped(Manager *m, const Plan *plan) {
+        memset(m->counters.skipped, 0, sizeof(m->counters.skipped));
+        for (size_t i = 0; i < plan->n_skips; i++)
+                m->counters.skipped[plan->skips[i].why]++;
+}
+
 void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid) {
+        if (!only_uuid)
+                count_skipped(m, plan);
         for (size_t i = 0; i < plan->n_skips; i++) {
                 const Skip *s = &plan->skips[i];
                 GuestSlot *slot = s->uuid[0] ? manager_slot(m, s->uuid) : &m->host_slot;
@@ -208,6 +216,7 @@ void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid) {
                 if (slot->skips[s->kind] == (uint8_t)(s->why + 1))
                         continue;
                 slot->skips[s->kind] = (uint8_t)(s->why + 1);
+                m->counters.skips[s->why]++;
                 log_skip(s);
         }
         forget_old_skips(m, only_uuid);

@@ -67,7 +67,11 @@ static void log_verdict(const Verdict *v) {
 }
 
 void effects_log_verdicts(Manager *m, const Plan *plan) {
-        for (size_t i = 0; i < plan->n_verdicts; i++)
-                log_verdict(&plan->verdicts[i]);
+        for (size_t i = 0; i < plan->n_verdicts; i++) {
+                const Verdict *v = &plan->verdicts[i];
+
+                log_verdict(v);
+                (v->gained ? m->counters.gained : m->counters.not_gained)[v->cause]++;
+        }
         m->state_dirty = m->state_dirty || plan->n_verdicts > 0;
 }

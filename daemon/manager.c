@@ -372,6 +372,7 @@ Manager *manager_free(Manager *m) {
         free(m->wanted);
         free(m->rules_active);
         free(m->dry_plan);
+        free(m->metrics_path);
         free(m->cancel_reason);
         sd_event_source_unref(m->cycle_timer);
         sd_event_source_unref(m->edge_timer);

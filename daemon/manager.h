@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "../lib/config.h"
+#include "../lib/metrics_text.h"
 #include "../lib/observe.h"
 #include "../lib/policy.h"
 #include "../lib/state.h"
@@ -109,6 +110,9 @@ typedef struct Manager {
         size_t n_wanted;
         bool *rules_active;             /* as logged last; config->n_rules */
         GuestSlot host_slot;            /* the same book-keeping for the host's own knobs */
+        MetricsCounters counters;
+        char *metrics_path;             /* of the file written last */
+        bool metrics_failed;            /* said so already */
         char *dry_plan;                 /* last plan printed in a dry run */
         char *cancel_reason;            /* why the move under way is being given up */
         int lock_fd;                    /* beside the state file: one writer at a time */

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "manager.h"
 #include "messages.h"
+#include "metrics.h"
 
 /* Statistics that did not come in this time are not waited for. */
 #define STATS_DEADLINE_USEC (2 * USEC_PER_SEC)
@@ -280,7 +281,11 @@ void manager_cycle(Manager *m, const char *only_uuid) {
         if (!only_uuid)
                 m->cycle_realtime_usec = clock_usec(CLOCK_REALTIME);
         run_cycle(m, only_uuid);
-        if (!only_uuid)
+        if (!only_uuid) {
                 m->cycle_duration_usec = u64_sub(clock_usec(CLOCK_MONOTONIC), began);
+                m->counters.cycles++;
+                m->counters.cycles_usec += m->cycle_duration_usec;
+                metrics_write(m);
+        }
         bus_changed(m->bus);
 }

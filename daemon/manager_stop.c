@@ -14,6 +14,7 @@
 #include "bus.h"
 #include "log.h"
 #include "manager.h"
+#include "metrics.h"
 
 /* systemd sends SIGKILL after TimeoutStopSec= (90 s by default): be done well before. */
 #define STOP_PATIENCE_USEC (20 * USEC_PER_SEC)
@@ -125,6 +126,7 @@ static void leave(Manager *m) {
                       (m->options.mode == RUN_DAEMON && setting(&m->config->base, KEY_DAEMON_ON_STOP) == ON_STOP_RESTORE);
 
         m->left = true;
+        metrics_remove(m);
         if (m->options.mode != RUN_RECORD && !manager_dry_run(m) && effects_save_state(m) < 0)
                 m->exit_code = 1;
         if (wanted && !manager_dry_run(m) && m->state->n_owned > 0) {

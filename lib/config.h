@@ -20,6 +20,8 @@ typedef enum Key {
         KEY_DAEMON_INTERVAL,            /* usec */
         KEY_DAEMON_DRY_RUN,             /* bool */
         KEY_DAEMON_ON_STOP,             /* OnStop */
+        KEY_DAEMON_METRICS_FILE,        /* string; "": no metrics */
+        KEY_DAEMON_METRICS_GUESTS,      /* number */
         KEY_HOST_RESERVED_CPUS,         /* cpu set */
         KEY_HOST_RESERVED_MEMORY,       /* bytes or permyriad of total, or auto */
         KEY_CPU_POLICY,                 /* CpuPolicy */
@@ -141,6 +143,7 @@ typedef struct KeyInfo {
         bool size_only;                 /* TYPE_AMOUNT: no percentage */
         uint64_t percent_maximum;       /* TYPE_AMOUNT: in permyriad; 0: 100 % */
         bool allow_keep;                /* a quantity: "keep" is allowed */
+        bool absolute_path;             /* TYPE_STRING: begins with a slash, or is empty */
         uint64_t multiple;              /* the number must be a multiple of this; 0: any */
 } KeyInfo;
 

@@ -41,6 +41,10 @@ const KeyInfo config_keys[_KEY_MAX] = {
                                   .minimum = USEC_PER_SEC, .maximum = USEC_PER_HOUR },
         [KEY_DAEMON_DRY_RUN] = { KEY("daemon", "dry_run", TYPE_BOOL, SCOPE_DAEMON, "false") },
         [KEY_DAEMON_ON_STOP] = { ENUM_KEY("daemon", "on_stop", SCOPE_DAEMON, "restore", on_stop_names) },
+        [KEY_DAEMON_METRICS_FILE] = { KEY("daemon", "metrics_file", TYPE_STRING, SCOPE_DAEMON, ""), .maximum = 4000,
+                                      .absolute_path = true },
+        [KEY_DAEMON_METRICS_GUESTS] = { KEY("daemon", "metrics_guests", TYPE_UINT, SCOPE_DAEMON, "100"),
+                                        .maximum = 10000 },
 
         [KEY_HOST_RESERVED_CPUS] = { KEY("host", "reserved_cpus", TYPE_CPUSET, SCOPE_HOST, "") },
         [KEY_HOST_RESERVED_MEMORY] = { KEY("host", "reserved_memory", TYPE_AMOUNT, SCOPE_HOST, "auto"),

@@ -182,7 +182,8 @@ int config_value_allowed(Key key, char **ret) {
         case TYPE_PERMYRIAD:
                 return allowed_range(info, ret);
         case TYPE_STRING:
-                r = strprintf_to(&text, "a string of %llu to %llu characters",
+                r = strprintf_to(&text, "%s of %llu to %llu characters",
+                                 info->absolute_path ? "a path that begins with a slash," : "a string",
                                  (unsigned long long)info->minimum, (unsigned long long)info->maximum);
                 break;
         case TYPE_CPUSET:
@@ -248,6 +249,8 @@ static int parse_string(const KeyInfo *info, const char *text, SettingValue *v) 
         size_t n = strlen(text);
 
         v->text = text;
+        if (info->absolute_path && n > 0 && text[0] != '/')
+                return -EINVAL;
         return n < info->minimum || n > info->maximum ? -ERANGE : 0;
 }
 
@@ -302,7 +305,8 @@ static bool is_bare_number(const char *text) {
 }
 
 static const char *describe_problem(const KeyInfo *info, const char *text, int error) {
-        bool wants_unit = info->type != TYPE_UINT && info->type != TYPE_CPUSET && info->type != TYPE_ENUM;
+        bool wants_unit = info->type != TYPE_UINT && info->type != TYPE_CPUSET && info->type != TYPE_ENUM &&
+                          info->type != TYPE_STRING;
 
         if (error == -ERANGE)
                 return "is out of range";

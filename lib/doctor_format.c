@@ -161,10 +161,11 @@ static int put_all(Wrap *w, const Diagnosis *d, bool all) {
 
 int diagnosis_format(const Diagnosis *d, unsigned width, bool all, char **ret) {
         _cleanup_free_ char *text = NULL;
-        Wrap w = { .width = MAX(width, WIDTH_MIN) };
+        Wrap w = { 0 };
         size_t size;
         int r;
 
+        w.width = MAX(width, WIDTH_MIN);
         w.f = open_memstream(&text, &size);
         if (!w.f)
                 return -ENOMEM;

@@ -390,7 +390,9 @@ int draw_topology_text(const Snapshot *s, const State *state, const Config *conf
         r = drawing_new(s, state, config, &d);
         if (r < 0)
                 return r;
-        t.pen = (Pen){ open_memstream(&text, &size), o, MAX(o->width, WIDTH_MIN) };
+        t.pen.o = o;
+        t.pen.width = MAX(o->width, WIDTH_MIN);
+        t.pen.f = open_memstream(&text, &size);
         if (!t.pen.f)
                 return -ENOMEM;
         t.d = d;

@@ -52,6 +52,12 @@ fi
 ids=$(grep -oE '"[0-9a-f]{32}"' daemon/messages.h | tr -d '"' | sort)
 report 'every message id has a catalog text, and only those' \
         "$(diff <(echo "$ids") <(sed -n 's/^-- //p' systemd/kvmtuned.catalog | sort))"
+report 'every message id is explained in kvmtuned.journal-fields(7), and only those' \
+        "$(diff <(echo "$ids") <(sed -n 's/^\.It Li \([0-9a-f]*\)$/\1/p' man/kvmtuned.journal-fields.7 | sort))"
+report 'every journal field is explained there, and only those' \
+        "$(diff <(grep -ohE '"KVMTUNED_[A-Z_]+"' daemon/*.c | tr -d '"' | sort -u) \
+                <(grep -oE '^\.It Ev .*' man/kvmtuned.journal-fields.7 | grep -oE 'KVMTUNED_[A-Z_]+' | sort -u))"
+report 'the dashboard is JSON' "$(python3 -m json.tool conf/grafana-dashboard.json 2>&1 >/dev/null)"
 report 'no message id is used twice' "$(echo "$ids" | uniq -d)"
 report 'every file names its licence' \
         "$(git ls-files '*.c' '*.h' '*.t' '*.sh' Makefile 'man/*' 2>/dev/null | xargs -r grep -L SPDX-License-Identifier)"
