@@ -108,6 +108,13 @@ static void check_actions(MemSim *s, const Plan *plan) {
         }
 }
 
+/* More was asked for it; that may have failed or be late. */
+static bool is_on_its_way(const MemSim *s, const MemGuest *g) {
+        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
+
+        return m && m->balloon_target_bytes > g->balloon && mem_now(s) < m->balloon_set_usec + WAIT_USEC;
+}
+
 /* Where its balloon goes when the plan is carried out. One that does not move for a minute is not waited for. */
 static uint64_t goal_of(const MemSim *s, const MemGuest *g, const Plan *plan) {
         const Action *a = plan ? find_action(plan, ACTION_SET_BALLOON, g->uuid) : NULL;
@@ -116,7 +123,7 @@ static uint64_t goal_of(const MemSim *s, const MemGuest *g, const Plan *plan) {
                 return number(a->new_value);
         if (g->device != DEVICE_WORKS && mem_now(s) > g->asked_usec + WAIT_USEC / 2)
                 return g->balloon;
-        return g->target;
+        return is_on_its_way(s, g) ? state_find_guest(s->engine.state, g->uuid)->balloon_target_bytes : g->target;
 }
 
 /* What guests may still take of the host without asking. */
@@ -135,8 +142,8 @@ static uint64_t promised(const MemSim *s, const Plan *plan, bool untouched) {
         return sum;
 }
 
-static bool says_distress(const MemGuest *g) {
-        return mem_report_is_honest(g) ? g->read_short || g->read_busy : g->report != REPORT_ROOMY;
+static bool is_help(const Action *a) {
+        return startswith(a->reason, "the guest is short of memory");
 }
 
 static void check_promises(MemSim *s, const Plan *plan) {
@@ -149,7 +156,7 @@ static void check_promises(MemSim *s, const Plan *plan) {
 
                 if (a->kind != ACTION_SET_BALLOON || number(a->new_value) <= g->balloon)
                         continue;
-                if (says_distress(g))
+                if (is_help(a))
                         helps = true;
                 else
                         gives = true;
@@ -166,13 +173,6 @@ static void check_promises(MemSim *s, const Plan *plan) {
 
 static bool is_managed(const MemGuest *g) {
         return g->name[0] != 'o';
-}
-
-/* More was asked for it, and that has failed or is late. */
-static bool is_on_its_way(const MemSim *s, const MemGuest *g) {
-        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
-
-        return m && m->balloon_target_bytes > g->balloon && mem_now(s) < m->balloon_set_usec + WAIT_USEC;
 }
 
 /* It has told of its distress, can be helped, and nothing is under way to it. */
@@ -193,7 +193,7 @@ static void check_help(MemSim *s, const Plan *plan) {
                 const Action *a = &plan->actions[i - 1];
 
                 if (a->kind == ACTION_SET_BALLOON && number(a->new_value) > number(a->old_value) &&
-                    !says_distress(mem_find_guest(s, a->uuid)))
+                    !is_help(a))
                         first_gift = i - 1;
         }
         for (size_t i = 0; i < s->n_guests && !s->violation; i++) {
@@ -228,7 +228,12 @@ static bool is_left_over(const MemSim *s, const Action *a) {
         return a->kind == ACTION_SET_BALLOON && MAX(from, to) - MIN(from, to) <= (s->n_guests + 1) * MIB;
 }
 
-void mem_check_quiet(MemSim *s) {
+/* A guest that was just sent elsewhere is looked at more often from then on. */
+static bool follows(const Plan *first, const Action *a) {
+        return a->kind == ACTION_SET_STATS_PERIOD && find_action(first, ACTION_SET_BALLOON, a->uuid);
+}
+
+void mem_check_quiet(MemSim *s, const Plan *first) {
         PolicyInput in = { .config = s->engine.config, .snapshot = s->snapshot };
         _cleanup_(state_freep) State *copy = NULL;
         _cleanup_(plan_freep) Plan *plan = NULL;
@@ -240,7 +245,7 @@ void mem_check_quiet(MemSim *s) {
         for (size_t i = 0; i < plan->n_actions; i++) {
                 const Action *a = &plan->actions[i];
 
-                if (a->kind != ACTION_SET_KSM && !is_left_over(s, a))
+                if (a->kind != ACTION_SET_KSM && !is_left_over(s, a) && !follows(first, a))
                         return mem_violation(s, "a second decision wants %s of %s from %s to %s: %s",
                                              action_kind_to_string(a->kind), a->guest, a->old_value, a->new_value,
                                              a->reason);

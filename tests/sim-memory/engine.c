@@ -230,7 +230,7 @@ static void decide(MemSim *s, const char *only_uuid) {
         if (s->violation)
                 return;
         if (apply(s, plan) && !only_uuid && s->metrics.decisions % 4 == 0)
-                mem_check_quiet(s);
+                mem_check_quiet(s, plan);
         if (only_uuid)
                 return;
         keep_wanted(&s->engine, plan);
@@ -278,7 +278,7 @@ void mem_engine_step(MemSim *s) {
 }
 
 void mem_engine_started(MemSim *s, const MemGuest *g) {
-        mem_observe(s);
+        g->seen->starting = true;
         decide(s, g->uuid);
 }
 

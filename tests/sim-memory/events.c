@@ -58,6 +58,8 @@ void mem_happen(MemSim *s, const MemEvent *e) {
                 break;
         case EVENT_REBOOT:
                 mem_guest_reset(s, g);
+                /* Its driver is away for longer than a reboot may take: kvmtuned takes its size to be somebody's. */
+                g->touched_by_user = g->touched_by_user || g->device != DEVICE_WORKS;
                 break;
         case EVENT_USER_SETS:
                 user_sets(s, g, e->value);

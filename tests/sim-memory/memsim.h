@@ -303,7 +303,8 @@ void mem_feasible_step(MemSim *s);
 
 /* check.c */
 void mem_check_plan(MemSim *s, const Plan *plan, bool all);
-void mem_check_quiet(MemSim *s);
+/* @first was just carried out. */
+void mem_check_quiet(MemSim *s, const Plan *first);
 void mem_check_step(MemSim *s);
 void mem_check_restored(MemSim *s);
 MemGuest *mem_find_guest(MemSim *s, const char *uuid);

@@ -122,7 +122,8 @@ static void random_guest(MemSim *s, SimRandom *r, uint64_t maximum, uint64_t rat
         ramp(s, r, &g->anon, low, high, rate);
         mem_curve_add(&g->hot, 1, sim_one_in(r, 2) ? part_of(r, maximum, 0, 10) : 0);
         mem_curve_add(&g->file, 1, part_of(r, maximum, 0, 80));
-        g->read_rate = MAX(rate / 2, MIB);
+        /* Read once within five minutes. */
+        g->read_rate = MAX(rate / 2, mem_curve_most(&g->file) / 300);
         g->swap_total = sim_one_in(r, 2) ? maximum / 4 : 0;
         if (sim_one_in(r, 2)) {
                 g->merge_group = 1 + sim_pick(r, 3);
@@ -209,7 +210,10 @@ static void random_events(MemSim *s, SimRandom *r) {
         }
 }
 
+/* Merging goes on for long, and what it saves is given away. */
 static bool can_settle(const MemSim *s) {
+        if (setting(&s->engine.config->base, KEY_KSM_MODE) != KSM_KEEP)
+                return false;
         for (size_t i = 0; i < s->n_guests; i++) {
                 const MemGuest *g = &s->guests[i];
 
