@@ -47,7 +47,8 @@ static void learn_floor(BalloonGuest *b, uint64_t now) {
                 return;
         }
         /* Not our doing; or known already, and what it is given has not arrived yet. */
-        if (!b->owned || u64_add(b->current, BALLOON_TOLERANCE_BYTES) >= b->maximum || floor > b->current)
+        if (!b->owned || u64_add(b->current, BALLOON_TOLERANCE_BYTES) >= b->maximum ||
+            floor > u64_add(b->current, BALLOON_TOLERANCE_BYTES))
                 return;
         m->balloon_floor_bytes = MIN(given, b->maximum);
         m->balloon_floor_usec = now;

@@ -142,7 +142,7 @@ static void adopt_request(const PolicyContext *c, BalloonGuest *b) {
 static void let_go(PolicyContext *c, BalloonGuest *b) {
         uint64_t since = u64_sub(c->snapshot->now_usec, b->memo->balloon_set_usec);
 
-        if (b->memo->balloon_target_bytes != 0 || !balloon_is_at(b->ours, b->original) ||
+        if (b->memo->balloon_target_bytes != 0 || b->ours != b->original ||
             !balloon_is_at(b->current, b->original) || since < LET_GO_USEC || b->mode == BALLOON_TARGET)
                 return;
         b->owned = false;
