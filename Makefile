@@ -137,7 +137,7 @@ export KVMTUNECTL ?= $(abspath $(CTL))
 export BUILD
 
 LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
-CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BIN) $(GOLDEN_TESTS) tests/fuzz/replay.t -- $(STATIC_TESTS) $(INTEGRATION_TESTS)
+CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BINS) $(GOLDEN_TESTS) tests/fuzz/replay.t -- $(STATIC_TESTS) $(INTEGRATION_TESTS)
 
 .PHONY: check
 check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
@@ -166,6 +166,10 @@ SIM_SEEDS ?= 100000
 .PHONY: sim
 sim: all $(SIM_BIN) ## the decision against 100,000 random hosts (SIM_SEEDS=N), a minute and a half
 	@$(SIM_BIN) --seeds $(SIM_SEEDS) --jobs $$(nproc)
+
+.PHONY: sim-memory
+sim-memory: all $(MEMSIM_BIN) ## the decision against 100,000 random hosts of the memory model (SIM_SEEDS=N), some minutes
+	@$(MEMSIM_BIN) --seeds $(SIM_SEEDS) --jobs $$(nproc)
 
 .PHONY: check-integration
 check-integration: all ## only the tests with real guests (as root)
@@ -209,7 +213,7 @@ lab: ## the installed service on a machine with four NUMA nodes, in a VM (as roo
 .PHONY: bench
 bench: deps ## costs: decisions, start to pinned, the daemon with 10 to 200 guests (as root, half an hour)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
-	@$(MAKE) --no-print-directory $(BENCH_BIN) $(SIM_BIN)
+	@$(MAKE) --no-print-directory $(BENCH_BIN) $(SIM_BINS)
 	@tests/bench/run
 
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))

@@ -13,7 +13,7 @@
  *   - who is in distress gets memory in this decision, before anybody else does, when the host has any;
  *   - what is promised is there: what guests may still take, once all are where they were sent, is at most what the
  *     host has available beyond its reserve. When memory is given to who is not in distress, that includes what
- *     guests were left with and have never touched;
+ *     the guests under control were left with and have never touched;
  *   - the same snapshot once more: nothing to do.
  *
  * At any time: sizes within minimum and maximum; no guest in distress waits
@@ -112,7 +112,8 @@ static void check_actions(MemSim *s, const Plan *plan) {
 static bool is_on_its_way(const MemSim *s, const MemGuest *g) {
         const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
 
-        return m && m->balloon_target_bytes > g->balloon && mem_now(s) < m->balloon_set_usec + WAIT_USEC;
+        return m && m->balloon_target_bytes > g->balloon &&
+                (s->engine.lost_one_in > 0 || mem_now(s) < m->balloon_set_usec + WAIT_USEC / 2);
 }
 
 /* Where its balloon goes when the plan is carried out. One that does not move for a minute is not waited for. */
@@ -126,6 +127,10 @@ static uint64_t goal_of(const MemSim *s, const MemGuest *g, const Plan *plan) {
         return is_on_its_way(s, g) ? state_find_guest(s->engine.state, g->uuid)->balloon_target_bytes : g->target;
 }
 
+static bool is_managed(const MemGuest *g) {
+        return g->name[0] != 'o' && g->report != REPORT_NEVER && !g->vfio && !g->hugepages && !g->locked;
+}
+
 /* What guests may still take of the host without asking. */
 static uint64_t promised(const MemSim *s, const Plan *plan, bool untouched) {
         uint64_t sum = 0;
@@ -134,7 +139,7 @@ static uint64_t promised(const MemSim *s, const Plan *plan, bool untouched) {
                 const MemGuest *g = &s->guests[i];
                 uint64_t goal;
 
-                if (!g->running)
+                if (!g->running || (untouched && !is_managed(g)))
                         continue;
                 goal = goal_of(s, g, plan);
                 sum += untouched ? u64_sub(MAX(goal, g->balloon), g->touched) : u64_sub(goal, g->balloon);
@@ -169,10 +174,6 @@ static void check_promises(MemSim *s, const Plan *plan) {
                 return mem_violation(s, "%llu MiB promised or untouched, %llu MiB available beyond the reserve",
                                      (unsigned long long)(promised(s, plan, true) / MIB),
                                      (unsigned long long)(room / MIB));
-}
-
-static bool is_managed(const MemGuest *g) {
-        return g->name[0] != 'o';
 }
 
 /* It has told of its distress, can be helped, and nothing is under way to it. */

@@ -51,6 +51,7 @@ static void swap_out(MemSim *s, uint64_t bytes) {
                 h->swap_used += part;
                 h->swapped_out += part;
                 h->step_swapped += part;
+                h->step_out += part;
         }
 }
 
@@ -65,6 +66,7 @@ static void swap_in(MemSim *s, uint64_t room) {
                 h->swap_used -= MIN(h->swap_used, part);
                 h->swapped_in += part;
                 h->step_swapped += part;
+                h->step_in += part;
                 room -= part;
         }
 }
@@ -73,7 +75,7 @@ void mem_host_step(MemSim *s) {
         MemHost *h = &s->host;
         uint64_t resident = mem_host_resident(s), room = u64_sub(h->total, resident + h->watermark);
 
-        h->step_swapped = 0;
+        h->step_swapped = h->step_in = h->step_out = 0;
         h->cache = MIN(MIN(h->cache + h->read_rate * STEP_SEC, h->cache_wanted), room);
         h->cache = MAX(h->cache, h->cache_least);
         if (resident + h->cache + h->watermark / 2 > h->total)

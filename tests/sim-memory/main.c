@@ -13,7 +13,8 @@
 
 #include "../sim/jobs.h"
 
-#define DEFAULT_SEEDS 3000U
+/* The named scenarios alone: what make check runs. */
+#define DEFAULT_SEEDS 0U
 #define SHOWN_FAILURES 20U
 
 typedef struct Totals {
@@ -87,6 +88,10 @@ static int report(uint64_t first, uint64_t n, unsigned jobs) {
                 good = run_named(mem_scenario_names[tests], false);
                 all = all && good;
                 (void)printf("%sok %u - %s\n", good ? "" : "not ", tests + 1, mem_scenario_names[tests]);
+        }
+        if (n == 0) {
+                (void)printf("1..%u\n", tests);
+                return all ? EXIT_SUCCESS : EXIT_FAILURE;
         }
         sim_jobs(&j, &t);
         good = t.failed == 0 && t.n == n;

@@ -120,6 +120,7 @@ typedef struct MemGuest {
         uint64_t users_usec;            /* its balloon is theirs since, and kvmtuned can tell; 0: it is not */
         int direction;                  /* of the last request */
         uint64_t turn_bytes, swing_bytes;       /* size at the last turn; length of the swing before it */
+        uint64_t turn_usec;
         unsigned turns, requests, oom;
         uint64_t distress_total_usec, distress_longest_usec;
 } MemGuest;
@@ -133,7 +134,7 @@ typedef struct MemHost {
         uint64_t swap_total;
         uint64_t cache, swap_used;
         uint64_t swapped_in, swapped_out;       /* since the beginning */
-        uint64_t step_swapped;          /* in the last step, both ways */
+        uint64_t step_swapped, step_in, step_out;       /* in the last step: both ways, each */
         uint64_t oom_bytes;             /* what found no place at all */
         double psi_some;                /* permyriad, avg10 */
 } MemHost;
@@ -212,6 +213,7 @@ typedef struct MemSim {
         uint64_t settle_usec;           /* by then, constant demand is met; 0: not checked */
         bool gentle;                    /* demand grows no faster than the loop can follow; see feasible.c */
         bool feasible;                  /* so far */
+        bool unchecked;                 /* what must hold is not asserted: presets promise less */
         bool tuned;                     /* false: nobody decides anything */
         MemMetrics metrics;
         char *violation;                /* the first one */

@@ -20,6 +20,8 @@ static void observe_host(MemSim *s) {
                 .swap_total_bytes = h->swap_total,
                 .swap_free_bytes = u64_sub(h->swap_total, h->swap_used),
         };
+        seen->swap_in_bytes_per_sec = h->step_in / STEP_SEC;
+        seen->swap_out_bytes_per_sec = h->step_out / STEP_SEC;
         seen->psi_memory = (Psi){ (uint32_t)h->psi_some, (uint32_t)(h->psi_some / 2) };
 }
 

@@ -124,6 +124,10 @@ static void random_guest(MemSim *s, SimRandom *r, uint64_t maximum, uint64_t rat
         mem_curve_add(&g->file, 1, part_of(r, maximum, 0, 80));
         /* Read once within five minutes. */
         g->read_rate = MAX(rate / 2, mem_curve_most(&g->file) / 300);
+        if (s->gentle) {
+                g->read_rate = MAX(rate / 2, MIB);
+                g->file.points[0].bytes = MIN(g->file.points[0].bytes, g->read_rate * 300);
+        }
         g->swap_total = sim_one_in(r, 2) ? maximum / 4 : 0;
         if (sim_one_in(r, 2)) {
                 g->merge_group = 1 + sim_pick(r, 3);
