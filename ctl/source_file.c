@@ -38,7 +38,7 @@ CtlStatus source_file_open(const Ctl *c, Source *s) {
         if (status != CTL_OK)
                 return status;
         input = (PolicyInput){ .config = s->config, .snapshot = s->snapshot };
-        r = describe_begin(&input, s->state, &s->description);
+        r = describe_begin(&input, s->state, true, &s->description);
         return r < 0 ? complain("kvmtunectl", r, NULL) : CTL_OK;
 }
 

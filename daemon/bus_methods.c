@@ -112,10 +112,10 @@ static int read_key(sd_bus_message *m, Key *ret, sd_bus_error *error) {
 
 /* ---- reading ---- */
 
-static int describe(Bus *b, Description *ret) {
+static int describe(Bus *b, bool with_plan, Description *ret) {
         PolicyInput input = manager_policy_input(b->manager, NULL);
 
-        return describe_begin(&input, b->manager->state, ret);
+        return describe_begin(&input, b->manager->state, with_plan, ret);
 }
 
 static int get_status(Bus *b, sd_bus_message *m, uid_t uid, sd_bus_error *error) {
@@ -146,7 +146,7 @@ static int list_guests(Bus *b, sd_bus_message *m, uid_t uid, sd_bus_error *error
         int r;
 
         (void)uid;
-        r = describe(b, &d);
+        r = describe(b, false, &d);
         return r < 0 ? r : reply_value(m, describe_guests(&d), error);
 }
 
@@ -162,7 +162,7 @@ static int explain_guest(Bus *b, sd_bus_message *m, uid_t uid, sd_bus_error *err
         if (r >= 0)
                 r = find_guest(b, name, &g, error);
         if (r >= 0)
-                r = describe(b, &d);
+                r = describe(b, true, &d);
         if (r < 0)
                 return r;
         v = describe_guest(&d, g);
@@ -179,7 +179,7 @@ static int get_settings(Bus *b, sd_bus_message *m, uid_t uid, sd_bus_error *erro
         (void)uid;
         r = read_guest(b, m, &g, error);
         if (r >= 0)
-                r = describe(b, &d);
+                r = describe(b, false, &d);
         return r < 0 ? r : reply_value(m, describe_settings(&d, g), error);
 }
 
@@ -188,7 +188,7 @@ static int list_rules(Bus *b, sd_bus_message *m, uid_t uid, sd_bus_error *error)
         int r;
 
         (void)uid;
-        r = describe(b, &d);
+        r = describe(b, false, &d);
         return r < 0 ? r : reply_value(m, describe_rules(&d), error);
 }
 
@@ -200,7 +200,7 @@ static int get_plan(Bus *b, sd_bus_message *m, uid_t uid, sd_bus_error *error) {
         (void)uid;
         r = sd_bus_message_read(m, "b", &json);
         if (r >= 0)
-                r = describe(b, &d);
+                r = describe(b, true, &d);
         if (r >= 0)
                 r = plan_format(d.plan, json, &text);
         return r < 0 ? r : reply_text(m, text, error);

@@ -12,24 +12,23 @@ void describe_done(Description *d) {
         *d = (Description){ 0 };
 }
 
-static int decide(const PolicyInput *in, Description *d) {
+static int decide(const PolicyInput *in, bool with_plan, Description *d) {
         PolicyInput asked = *in;
         int r;
 
         asked.explain = true;
         asked.only_uuid = NULL;
         r = state_copy(d->state, &d->decided);
-        if (r < 0)
-                return r;
-        r = policy_decide(&asked, d->decided, &d->plan);
+        if (r >= 0 && with_plan)
+                r = policy_decide(&asked, d->decided, &d->plan);
         return r < 0 ? r : policy_settings(&asked, d->decided, &d->settings);
 }
 
-int describe_begin(const PolicyInput *in, const State *state, Description *ret) {
+int describe_begin(const PolicyInput *in, const State *state, bool with_plan, Description *ret) {
         Description d = { .config = in->config, .snapshot = in->snapshot, .state = state };
         int r;
 
-        r = decide(in, &d);
+        r = decide(in, with_plan, &d);
         if (r < 0)
                 describe_done(&d);
         else

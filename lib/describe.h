@@ -23,14 +23,16 @@ typedef struct Description {
         const State *state;             /* before the decision: what is so */
         State *decided;                 /* after it: a copy */
         PolicySettings settings;
-        Plan *plan;                     /* what would be done now, with explanations */
+        Plan *plan;                     /* what would be done now, with explanations; NULL: not asked for */
 } Description;
 
 /*
  * Decides on a copy of @state, so that nothing changes: who asks twice gets the
- * same answer. @state, @in and what it points to must outlive *ret. -ENOMEM.
+ * same answer. Without @with_plan only the settings are worked out, which costs
+ * much less: enough for all but describe_guest(). @state, @in and what it points
+ * to must outlive *ret. -ENOMEM.
  */
-int describe_begin(const PolicyInput *in, const State *state, Description *ret);
+int describe_begin(const PolicyInput *in, const State *state, bool with_plan, Description *ret);
 void describe_done(Description *d);
 
 /* By name, or else by uuid; NULL when there is none. */

@@ -14,12 +14,22 @@ static uint64_t mean_busy(const Guest *g) {
         return n > 0 ? sum / n : UNKNOWN_U64;
 }
 
-static size_t count_owned(const State *state, const char *uuid) {
-        size_t n = 0;
+static int compare_uuid(const void *uuid, const void *guest) {
+        return strcmp(uuid, (*(const Guest *const *)guest)->uuid);
+}
 
-        for (size_t i = 0; i < state->n_owned; i++)
-                n += streq(state->owned[i].uuid, uuid);
-        return n;
+/* How many changes are in force, by the guest's place in the snapshot. NULL without memory. */
+static size_t *count_held(const Description *d) {
+        const Snapshot *s = d->snapshot;
+        size_t *held = calloc(s->n_guests + 1, sizeof(*held));
+
+        for (size_t i = 0; held && s->n_guests > 0 && i < d->state->n_owned; i++) {
+                Guest **g = bsearch(d->state->owned[i].uuid, s->guests, s->n_guests, sizeof(*s->guests), compare_uuid);
+
+                if (g)
+                        held[g - s->guests]++;
+        }
+        return held;
 }
 
 static void put_memory_nodes(Value *v, const Guest *g) {
@@ -37,7 +47,9 @@ static void put_memory_nodes(Value *v, const Guest *g) {
 }
 
 /* What both the list of guests and the explanation of one begin with. */
-static void put_summary(Value *v, const Description *d, const Guest *g, const Settings *settings) {
+static void put_summary(Value *v, const Description *d, size_t i, size_t held) {
+        const Guest *g = d->snapshot->guests[i];
+        const Settings *settings = &d->settings.guests[i];
         const GuestMemo *memo = state_find_guest(d->state, g->uuid);
         _cleanup_free_ char *policy = NULL, *balloon = NULL;
 
@@ -62,7 +74,7 @@ static void put_summary(Value *v, const Description *d, const Guest *g, const Se
                 value_put_string(v, "cpu_policy", policy);
         if (setting_format(settings, KEY_BALLOON_MODE, &balloon) >= 0)
                 value_put_string(v, "balloon_mode", balloon);
-        value_put_number(v, "changes_held", count_owned(d->state, g->uuid));
+        value_put_number(v, "changes_held", held);
 }
 
 static int compare_names(const void *a, const void *b, void *guests) {
@@ -72,17 +84,16 @@ static int compare_names(const void *a, const void *b, void *guests) {
 }
 
 Value *describe_guests(const Description *d) {
-        _cleanup_free_ size_t *order = calloc(d->snapshot->n_guests + 1, sizeof(*order));
+        _cleanup_free_ size_t *order = calloc(d->snapshot->n_guests + 1, sizeof(*order)), *held = count_held(d);
         Value *list = value_new_list(VALUE_MAP);
 
-        if (!order)
+        if (!order || !held)
                 return value_free(list);
         for (size_t i = 0; i < d->snapshot->n_guests; i++)
                 order[i] = i;
         qsort_r(order, d->snapshot->n_guests, sizeof(*order), compare_names, d->snapshot->guests);
         for (size_t i = 0; i < d->snapshot->n_guests; i++)
-                put_summary(value_put_map(list, NULL), d, d->snapshot->guests[order[i]],
-                            &d->settings.guests[order[i]]);
+                put_summary(value_put_map(list, NULL), d, order[i], held[order[i]]);
         return list;
 }
 
@@ -227,17 +238,16 @@ static void put_stats(Value *v, const BalloonStats *s) {
         describe_put_known(stats, "age_usec", s->age_usec);
 }
 
-static const Settings *settings_of(const Description *d, const Guest *g) {
-        for (size_t i = 0; i < d->snapshot->n_guests; i++)
-                if (d->snapshot->guests[i] == g)
-                        return &d->settings.guests[i];
-        return &d->settings.host;
-}
-
 Value *describe_guest(const Description *d, const Guest *g) {
+        _cleanup_free_ size_t *held = count_held(d);
         Value *v = value_new_map();
+        size_t i = 0;
 
-        put_summary(v, d, g, settings_of(d, g));
+        while (d->snapshot->guests[i] != g)
+                i++;
+        if (!held)
+                return value_free(v);
+        put_summary(v, d, i, held[i]);
         value_put_number(v, "pid", (uint64_t)MAX(g->pid, 0));
         put_stats(v, &g->stats);
         put_threads(v, g);

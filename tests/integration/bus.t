@@ -196,6 +196,17 @@ t_config <<<''
 t_ok "kvmtunectl snapshot reads back" ctl_is 0 guests --snapshot "$HOST_DIR/snapshot" --config "$HOST_DIR/kvmtuned.conf"
 t_ok "... with the guest" grep -q '^test ' "$HOST_DIR/out"
 t_ok "kvmtunectl monitor draws once where there is no terminal" ctl_is 0 monitor
+if command -v systemd-stdio-bridge >/dev/null; then
+    mkdir "$HOST_DIR/bin"
+    # What ssh(1) does, without the network: the last word is what to run there.
+    printf '#!/bin/sh\necho "$@" >%s\nexec systemd-stdio-bridge -p "$DBUS_SYSTEM_BUS_ADDRESS"\n' "$HOST_DIR/ssh.log" >"$HOST_DIR/bin/ssh"
+    chmod +x "$HOST_DIR/bin/ssh"
+    remote() { PATH=$HOST_DIR/bin:$PATH ctl -H me@elsewhere guests && grep -q '^test ' "$HOST_DIR/out"; }
+    t_ok "kvmtunectl asks another machine over ssh" remote
+    t_ok "... that one" grep -q 'me@elsewhere' "$HOST_DIR/ssh.log"
+else
+    t_skip "kvmtunectl asks another machine over ssh" "no systemd-stdio-bridge"
+fi
 t_ok "SIGTERM ends the daemon" t_daemon_stop
 t_ok "then kvmtunectl says that it does not run: status 3" ctl_is 3 status
 t_ok "... and how to start it" grep -q 'systemctl start kvmtuned' "$HOST_DIR/err"
