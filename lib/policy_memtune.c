@@ -136,7 +136,7 @@ bool policy_memtune_is_safe(const Guest *g, MemtuneKnob knob, uint64_t bytes) {
 
 static Knob knob_of(Memtune *m, MemtuneKnob knob) {
         return (Knob){
-                .kind = ACTION_SET_MEMTUNE, .guest = m->g, .index = knob, .key = keys[knob],
+                .kind = ACTION_SET_MEMTUNE, .guest = m->g, .index = (unsigned)knob, .key = keys[knob],
                 .settings = m->settings, .current = m->limits[knob].text, .adopted = m->memo->memtune_adopted,
                 .skips = &m->skips,
         };
@@ -144,7 +144,7 @@ static Knob knob_of(Memtune *m, MemtuneKnob knob) {
 
 /* Asked for, and not seen yet: it holds what it had before, and nobody else has changed it. */
 static bool is_under_way(const Memtune *m, MemtuneKnob knob) {
-        const Owned *owned = state_find_owned(m->c->state, ACTION_SET_MEMTUNE, m->g->uuid, knob);
+        const Owned *owned = state_find_owned(m->c->state, ACTION_SET_MEMTUNE, m->g->uuid, (unsigned)knob);
 
         return owned && streq(owned->original, m->limits[knob].text) && m->memo->memtune_set_usec > 0 &&
                u64_sub(m->c->snapshot->now_usec, m->memo->memtune_set_usec) < UNDER_WAY_USEC;
@@ -173,7 +173,7 @@ static int init_limit(Memtune *m, MemtuneKnob knob) {
 static int init_target(Memtune *m, MemtuneKnob knob) {
         Limit *l = &m->limits[knob];
 
-        l->owned = state_find_owned(m->c->state, ACTION_SET_MEMTUNE, m->g->uuid, knob);
+        l->owned = state_find_owned(m->c->state, ACTION_SET_MEMTUNE, m->g->uuid, (unsigned)knob);
         l->target = l->now;
         if (l->taken)
                 return 0;
@@ -335,7 +335,7 @@ static int decide_guest(PolicyContext *c, size_t i) {
         for (MemtuneKnob knob = 0; knob < _MEMTUNE_KNOB_MAX; knob++) {
                 m.limits[knob].wanted = !setting_keeps(m.settings, keys[knob]);
                 concerned = concerned || m.limits[knob].wanted ||
-                            state_find_owned(c->state, ACTION_SET_MEMTUNE, m.g->uuid, knob);
+                            state_find_owned(c->state, ACTION_SET_MEMTUNE, m.g->uuid, (unsigned)knob);
         }
         m.memo = state_find_guest(c->state, m.g->uuid);
         if (!m.memo)

@@ -81,7 +81,7 @@ static int drive(PolicyContext *c, ThpKnob knob, Key key, KnobSkips *skips) {
         const ThpStatus *thp = &c->snapshot->host.thp;
         bool wants = wanted_value(&c->host, knob, key, wanted), taken = (c->state->thp_taken & 1U << knob) != 0;
         _cleanup_free_ char *value = NULL, *reason = NULL;
-        Knob k = { .kind = ACTION_SET_THP, .index = knob, .key = key, .settings = &c->host,
+        Knob k = { .kind = ACTION_SET_THP, .index = (unsigned)knob, .key = key, .settings = &c->host,
                    .current = current, .adopted = c->state->thp_adopted, .skips = skips };
         int r;
 
