@@ -592,8 +592,10 @@ void placement_account(Placement *p, const PlacementGuest *g) {
                 const GuestThread *t = &g->guest->vcpus[i];
                 int cpu;
 
+                /* One that it is about to leave is free for others. */
                 if (t->online && t->pinned && placement_single_cpu(t, &cpu) &&
-                    idset_contains(&p->usable, (unsigned)cpu))
+                    idset_contains(&p->usable, (unsigned)cpu) &&
+                    idset_contains(&m->nodes, p->nodes[p->cpu_node[cpu]].id))
                         placement_bind_cpu(p, (unsigned)cpu, (int)PLACEMENT_MILLI);
         }
 }
