@@ -8,7 +8,8 @@
  * state; nothing here outlives policy_placement().
  *
  *   policy_placement.c  the order of the parts
- *   policy_capacity.c   the model: what each node and CPU can take, and what is on it
+ *   policy_capacity.c   the model: what each node and CPU can take
+ *   policy_account.c    and what is on it
  *   policy_nodes.c      which nodes a guest gets (its parts: policy_nodes.h)
  *   policy_improve.c    guests placed together, exchanged
  *   policy_node_sets.c  among these sets of nodes
@@ -150,14 +151,6 @@ typedef struct Placement {
 int placement_new(PolicyContext *c, Placement **ret);
 Placement *placement_free(Placement *p);
 DEFINE_CLEANUP(Placement, placement_free)
-/* Counts @g where it is: its placement when it has one, else the CPUs its threads may use. */
-void placement_account(Placement *p, const PlacementGuest *g);
-/* Counts @g with vCPUs, demand and missing memory on @nodes. */
-void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet *nodes);
-/* Counts what was advised for guests that are not here yet. */
-void placement_account_reservations(Placement *p);
-/* p->weights: how @g's vCPUs are spread over @nodes. */
-void placement_weigh(Placement *p, const PlacementGuest *g, const IdSet *nodes);
 /* What remains of @g's memory to be brought to, or first touched on, @nodes. */
 uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes);
 /* What @g, running, may still touch of what the balloon leaves it. Growth of the balloon is promised to nobody. */
@@ -170,13 +163,23 @@ IdSet placement_memory_nodes(const Placement *p, const PlacementGuest *g);
 uint64_t placement_resident_on(const Guest *g, const IdSet *nodes);
 /* Room of @n for @g's kind of memory; UINT64_MAX when the host's memory is not known. */
 uint64_t placement_room(const PlacementNode *n, const Guest *g);
-/* Gives back what a starting guest was promised of it. */
+/* Promises @bytes of it, and the inverse. */
+void placement_take_room(PlacementNode *n, const Guest *g, uint64_t bytes);
 void placement_add_room(PlacementNode *n, const Guest *g, uint64_t bytes);
 /* Usable CPUs of @nodes. */
 IdSet placement_cpus(const Placement *p, const IdSet *nodes);
 bool placement_follows_memory(const PlacementGuest *g);
 /* cpu.policy; shared for a guest that cannot have the CPUs of its own that it should have. */
 CpuPolicy placement_policy(const PlacementGuest *g);
+
+/* policy_account.c. Counts @g where it is: its placement when it has one, else the CPUs its threads may use. */
+void placement_account(Placement *p, const PlacementGuest *g);
+/* Counts @g with vCPUs, demand and missing memory on @nodes. */
+void placement_account_nodes(Placement *p, const PlacementGuest *g, const IdSet *nodes);
+/* Counts what was advised for guests that are not here yet. */
+void placement_account_reservations(Placement *p);
+/* p->weights: how @g's vCPUs are spread over @nodes. */
+void placement_weigh(Placement *p, const PlacementGuest *g, const IdSet *nodes);
 /* Binds @milli of a vCPU to @cpu, or takes it away. */
 void placement_bind_cpu(Placement *p, unsigned cpu, int milli);
 /* Counts the vCPUs of @g on @nodes, and nothing else. */
