@@ -52,7 +52,7 @@ const KeyInfo config_keys[_KEY_MAX] = {
 
         [KEY_CPU_POLICY] = { ENUM_KEY("cpu", "policy", SCOPE_GUEST, "none", cpu_policy_names) },
         [KEY_CPU_THREADS] = { ENUM_KEY("cpu", "threads", SCOPE_GUEST, "prefer", cpu_threads_names) },
-        /* nova's initial_cpu_allocation_ratio is 4.0 (nova/conf/compute.py; it was 16.0 before the 23.0.0 release). */
+        /* The default of nova's initial_cpu_allocation_ratio (nova/conf/compute.py). */
         [KEY_CPU_OVERCOMMIT] = { KEY("cpu", "overcommit", TYPE_PERMYRIAD, SCOPE_GUEST, "400 %"),
                                  .minimum = PERMYRIAD_FULL, .maximum = UINT64_C(100) * PERMYRIAD_FULL },
         [KEY_CPU_EMULATOR] = { ENUM_KEY("cpu", "emulator", SCOPE_GUEST, "follow", helper_names) },

@@ -130,7 +130,7 @@ static int choose_best(PlacementGuest *g, Search *s) {
                 cells_remember(s, g->memo);
         r = placement_format_choice(s, &g->reason);
         /* Advice has no plan. */
-        if (r < 0 || !s->ignore_memory || !s->p->context->plan)
+        if (r < 0 || !s->ignore_memory || s->best.memory_fits || !s->p->context->plan)
                 return r;
         return plan_add_skip(s->p->context->plan, ACTION_MOVE_MEMORY, g->guest, SKIP_NO_CAPACITY,
                              "no set of nodes has room for all its memory: it is placed where most is free");

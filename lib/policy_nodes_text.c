@@ -68,7 +68,7 @@ static int format_rejected(const Search *s, PlacementTerm term, char **ret) {
 }
 
 static const char *room_remark(const Search *s) {
-        if (s->ignore_memory)
+        if (s->ignore_memory && !s->best.memory_fits)
                 return " (no set of nodes has room for all its memory)";
         return s->best.n_extra > 0 ? " with memory-only nodes, which no set does without" : "";
 }
@@ -99,7 +99,7 @@ int placement_format_choice(const Search *s, char **ret) {
                 return r;
         return strprintf_to(ret, "%s: %s%s%u vCPU%s %s, %s of %u CPUs committed%s%s%s%s", nodes, cells ?: "",
                             cells ? "; " : "", s->g->n_vcpus, s->g->n_vcpus == 1 ? "" : "s",
-                            s->g->n_vcpus <= c->n_cpus ? "fit" : "are more than the host has CPUs", commit, c->n_cpus,
+                            s->g->n_vcpus <= c->n_cpus ? "fit" : "are more than the CPUs they can have", commit, c->n_cpus,
                             s->ignore_overcommit ? " (cpu.overcommit is exceeded on every set of nodes)" : "", room ?: "",
                             c->n > 1 && c->fits && !cells ? "; fewer nodes do not fit" : "", rejected ?: "");
 }

@@ -47,7 +47,7 @@ static const NodesRow nodes_rows[] = {
         { .name = "two nodes for much memory", .free_gib = { 6, 6, 6, 6 }, .vcpus = 2, .gib = 10, .starting = true,
           .want = "0-1" },
         { .name = "all nodes for more vCPUs than CPUs", .vcpus = 20, .gib = 2, .starting = true, .want = "0-3",
-          .reason = "more than the host has CPUs" },
+          .reason = "more than the CPUs they can have" },
         { .name = "the emptiest when no set has the memory", .free_gib = { 1, 2, 3, 2 }, .vcpus = 2, .gib = 20,
           .starting = true, .want = "2", .reason = "no set of nodes has room" },
         { .name = "a running guest stays with its memory", .vcpus = 2, .gib = 5, .resident_gib = { 0, 1, 4, 0 },
