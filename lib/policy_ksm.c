@@ -131,7 +131,8 @@ static int check_knob(PolicyContext *c, const Owned *owned) {
         char current[24];
         int r = 0;
 
-        if (ksm_knob_text(&c->snapshot->host.ksm, knob, current) < 0 || policy_still_ours(c->snapshot, owned, current))
+        if (ksm_knob_text(&c->snapshot->host.ksm, knob, current) < 0 ||
+            policy_still_ours(c->snapshot, owned, current))
                 return 0;
         if (!(c->state->ksm_adopted && streq_ptr(owned->original, current))) {
                 if (!c->state->ksm_taken)
@@ -209,8 +210,8 @@ static int decide(PolicyContext *c, KsmMode mode, KsmWish *wish) {
                 return 0;
         wish->run = false;
         wish->unmerge = true;
-        (void)snprintf(wish->why, sizeof(wish->why), "guest %.100s must not share memory, and its XML does not say so",
-                       forbidden->name);
+        (void)snprintf(wish->why, sizeof(wish->why),
+                       "guest %.100s must not share memory, and its XML does not say so", forbidden->name);
         return 0;
 }
 

@@ -17,8 +17,9 @@
  * becomes equal later: by the kernel's own advisor where there is one (Linux
  * 6.8; Documentation/admin-guide/mm/ksm.rst), which starts each time from its
  * slowest rate and learns once a pass, and therefore is not the one to catch
- * up; elsewhere by policy_ksm_rate.c. Pages that have not changed nor found an
- * equal are passed over by smart_scan, where the kernel has it (6.7).
+ * up, with a pause that lets it be as slow as that; elsewhere by
+ * policy_ksm_rate.c. Pages that have not changed nor found an equal are passed
+ * over by smart_scan, where the kernel has it (6.7).
  *
  * Whether it pays: memory and CPU time of the host are held to be worth the
  * same. KSM pays while the share of the host's memory that it saves (profit:
@@ -52,6 +53,10 @@
 #define JUDGE_LATEST_USEC USEC_PER_HOUR
 #define REST_USEC (30 * USEC_PER_MINUTE)
 #define REST_DOUBLINGS 4U
+/* KSM_ADVISOR_MIN_PAGES_TO_SCAN in mm/ksm.c */
+#define ADVISOR_PAGES_MIN UINT64_C(500)
+#define SLEEP_MAX_MSEC UINT64_C(1000)
+#define MSEC_PER_SEC 1000U
 #define WHY_MAX sizeof(((KsmWish *)NULL)->why)
 
 /* ---- whether it is wanted ---- */
@@ -174,7 +179,8 @@ static int wish_rest(PolicyContext *c, KsmWish *wish) {
 
         wish->run = false;
         (void)snprintf(wish->why, sizeof(wish->why),
-                       "KSM does not pay: it saved %s, and for ksmd's share of the host's CPU time it ought to save %s",
+                       "KSM does not pay: it saved %s, and for ksmd's share of the host's CPU time it ought to "
+                       "save %s",
                        format_bytes_short(s->ksm_rest_profit_bytes, profit),
                        format_bytes_short(s->ksm_rest_price_bytes, price));
         return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_NO_GAIN, "%s; tried again after %" PRIu64
@@ -231,9 +237,27 @@ static void wish_pages(PolicyContext *c, uint64_t pages_per_sec, KsmWish *wish) 
                 s->ksm_rated_usec = MAX(now, UINT64_C(1));
 }
 
+/*
+ * The advisor looks at ADVISOR_PAGES_MIN each time at least, which with a short pause is far more than a pass in
+ * @scan_time_sec takes on all but the largest hosts. A pause that differs by less than a quarter stays as it is.
+ */
+static uint64_t steady_sleep(PolicyContext *c, uint64_t scan_time_sec, uint64_t sleep_millisecs) {
+        const KsmStatus *ksm = &c->snapshot->host.ksm;
+        uint64_t wanted, now = ksm->sleep_millisecs;
+
+        wanted = u64_muldiv(ADVISOR_PAGES_MIN, scan_time_sec * MSEC_PER_SEC,
+                            MAX(pages_looked_at(c->snapshot), UINT64_C(1)));
+        wanted = MAX(MIN(wanted, SLEEP_MAX_MSEC), sleep_millisecs);
+        if (ksm_advisor_is_ours(c->snapshot, c->state) && MAX(wanted, now) - MIN(wanted, now) <= now / 4)
+                return now;
+        return wanted;
+}
+
 static void wish_advisor(PolicyContext *c, uint64_t scan_time_sec, KsmWish *wish) {
         const KsmStatus *ksm = &c->snapshot->host.ksm;
 
+        ksm_wish_set(wish, KSM_KNOB_SLEEP_MILLISECS,
+                     steady_sleep(c, scan_time_sec, wish->value[KSM_KNOB_SLEEP_MILLISECS]));
         ksm_wish_set(wish, KSM_KNOB_ADVISOR_MAX_CPU, MAX(setting(&c->host, KEY_KSM_MAX_CPU) / 100, UINT64_C(1)));
         ksm_wish_set(wish, KSM_KNOB_ADVISOR_TARGET_SCAN_TIME, scan_time_sec);
         ksm_wish_set(wish, KSM_KNOB_ADVISOR_MODE, KSM_ADVISOR_SCAN_TIME);

@@ -34,10 +34,12 @@ uint64_t ksm_mom_sleep_millisecs(uint64_t total_kib) {
 }
 
 bool ksm_mom_step(const KsmMomInput *in, uint64_t *ret_pages) {
-        uint64_t free_parts = u64_muldiv(in->free_kib, FREE_PARTS, 1), total_parts = u64_muldiv(in->total_kib, FREE_PARTS, 1);
+        uint64_t free_parts = u64_muldiv(in->free_kib, FREE_PARTS, 1);
+        uint64_t total_parts = u64_muldiv(in->total_kib, FREE_PARTS, 1);
+        uint64_t shareable_parts = u64_muldiv(in->shareable_kib, FREE_PARTS, 1);
         uint64_t pages;
 
-        if (u64_add(in->total_kib, u64_muldiv(in->shareable_kib, FREE_PARTS, 1)) < total_parts && free_parts > in->total_kib)
+        if (u64_add(in->total_kib, shareable_parts) < total_parts && free_parts > in->total_kib)
                 return false;
         pages = free_parts < in->total_kib ? u64_add(in->pages, PAGES_BOOST) : u64_sub(in->pages, PAGES_DECAY);
         *ret_pages = CLAMP(pages, PAGES_MIN, PAGES_MAX);

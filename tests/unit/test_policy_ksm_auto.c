@@ -145,7 +145,10 @@ START_TEST(catches_up_at_the_limit_then_leaves_it_to_the_advisor) {
         ck_assert_str_eq(ksm()->advisor_mode, "scan-time");
         ck_assert_uint_eq(ksm()->advisor_max_cpu, 50);
         ck_assert_uint_eq(ksm()->advisor_target_scan_time, 200);
+        /* 2,097,152 pages in 200 s, 500 at a time. */
+        ck_assert_uint_eq(ksm()->sleep_millisecs, 47);
         ksm()->pages_to_scan = 2345;
+        ksm()->pages_unshared = 2500000;
         cycle(10 * SEC);
         ck_assert_uint_eq(world.plan->n_actions, 0);
         ck_assert_uint_eq(world.plan->n_skips, 0);
