@@ -63,7 +63,8 @@ static int load_size(Loader *l, const config_setting_t *s, uint64_t *ret) {
         const char *name = config_setting_name(s), *text = load_string(l, s, name, "a size (\"4 GiB\")");
 
         if (text && (parse_size(text, ret) < 0 || *ret == 0))
-                setting_error(&l->errors, s, "%s: \"%s\" is malformed; a size from 1 B (\"4 GiB\") is needed", name, text);
+                setting_error(&l->errors, s, "%s: \"%s\" is malformed; a size from 1 B (\"4 GiB\") is needed", name,
+                              text);
         return 0;
 }
 
@@ -100,8 +101,8 @@ typedef enum Field {
 } Field;
 
 static const char *const field_names[_FIELD_MAX] = {
-        "name", "uuid", "class", "title", "memory_at_least", "memory_at_most", "vcpus_at_least", "vcpus_at_most", "node",
-        "balloon",
+        "name", "uuid", "class", "title", "memory_at_least", "memory_at_most", "vcpus_at_least", "vcpus_at_most",
+        "node", "balloon",
 };
 
 static int load_one(Loader *l, const config_setting_t *s, Field field, GuestSelector *ret) {

@@ -21,7 +21,7 @@
 
 #include "policy_balloon.h"
 
-/* The host swaps so much, or its tasks wait for memory so much of their time: it needs memory, whatever is available. */
+/* The host swaps so much, or its tasks wait for memory so much of their time: it needs memory. */
 #define STRAIN_SWAP_BYTES_PER_SEC MIB
 #define STRAIN_PSI_PERMYRIAD 1000U
 /* A host in balance is left in balance. */

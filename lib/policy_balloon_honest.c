@@ -42,7 +42,7 @@ bool balloon_claims_untouched(const PolicyContext *c, const BalloonGuest *b) {
 bool balloon_gave_nothing(const BalloonGuest *b) {
         uint64_t rss = b->guest->rss_bytes, slack = u64_add(BALLOON_SLACK_BYTES, b->maximum / BALLOON_SLACK_PART);
 
-        if (rss == UNKNOWN_U64 || !b->owned || b->memo->balloon_target_bytes != 0 || b->guest->stats.age_usec == UNKNOWN_U64)
+        if (rss == UNKNOWN_U64 || !b->owned || b->memo->balloon_target_bytes != 0)
                 return false;
         return b->current < b->original && rss > u64_add(b->current, slack);
 }

@@ -27,15 +27,17 @@
 uint64_t balloon_floor(const BalloonGuest *b, uint64_t now) {
         const GuestMemo *m = b->memo;
         uint64_t period = FLOOR_PERIOD_USEC << MIN(u64_sub(m->balloon_floor_times, 1), (uint64_t)FLOOR_DOUBLINGS);
+        uint64_t lost;
 
         if (m->balloon_floor_bytes == 0)
                 return 0;
-        return MIN(u64_sub(m->balloon_floor_bytes, u64_muldiv(u64_sub(now, m->balloon_floor_usec) / period, b->step, 1)),
-                   b->maximum);
+        lost = u64_muldiv(u64_sub(now, m->balloon_floor_usec) / period, b->step, 1);
+        return MIN(u64_sub(m->balloon_floor_bytes, lost), b->maximum);
 }
 
 static void learn_floor(BalloonGuest *b, uint64_t now) {
-        uint64_t floor = balloon_floor(b, now), given = u64_add(b->current, MAX(b->step, u64_sub(b->reserve, b->usable)));
+        uint64_t given = u64_add(b->current, MAX(b->step, u64_sub(b->reserve, b->usable)));
+        uint64_t floor = balloon_floor(b, now);
         GuestMemo *m = b->memo;
 
         /* Times of another boot. */

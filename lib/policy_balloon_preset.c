@@ -147,7 +147,8 @@ static void decide_mom(BalloonDecision *d, bool due) {
         d->short_of[BALLOON_MOM] = balloon_mom_is_short(d->mom_free);
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
-                MomGuest g = { .current = b->current / KIB, .minimum = b->minimum / KIB, .maximum = b->maximum / KIB };
+                MomGuest g = { .current = b->current / KIB, .minimum = b->minimum / KIB,
+                               .maximum = b->maximum / KIB };
                 uint64_t size;
 
                 if (!takes_part(b, BALLOON_MOM))

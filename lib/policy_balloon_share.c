@@ -158,7 +158,8 @@ void balloon_decide_target(BalloonDecision *d, BalloonGuest *b) {
 void balloon_decide_back(BalloonDecision *d, BalloonGuest *b) {
         uint64_t size = MIN(b->original, b->maximum), target = b->memo->balloon_target_bytes;
 
-        if (b->owned && !b->blocked && balloon_is_at(b->current, size) && target != 0 && !balloon_is_at(target, size)) {
+        if (b->owned && !b->blocked && balloon_is_at(b->current, size) && target != 0 &&
+            !balloon_is_at(target, size)) {
                 /* It never moved: QEMU still has our request, and would obey it when its driver wakes up. */
                 b->purpose = BALLOON_BACK;
                 b->new_bytes = size;

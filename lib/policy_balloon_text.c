@@ -129,7 +129,7 @@ static void print_stuck(const BalloonDecision *d, const BalloonGuest *b, char te
         char current[FORMAT_BYTES_MAX], target[FORMAT_BYTES_MAX], resident[FORMAT_BYTES_MAX];
 
         if (b->memo->balloon_target_bytes == 0) {
-                (void)snprintf(text, TEXT_MAX, "it says it has %s left, but %s are resident: it gave nothing back; set aside",
+                (void)snprintf(text, TEXT_MAX, "it says it has %s left, but %s are resident: it gave nothing back",
                                format_bytes_short(b->current, current),
                                format_bytes_short(b->guest->rss_bytes, resident));
                 return;
@@ -180,8 +180,9 @@ int balloon_add_skip(BalloonDecision *d, const BalloonGuest *b, SkipReason why) 
                                        format_bytes_short(b->minimum, bytes));
                 break;
         case SKIP_NO_GAIN:
-                (void)snprintf(detail, sizeof(detail), "it gives free pages back by itself (free page reporting), and has %s "
-                               "resident: a balloon would free nothing", format_bytes_short(b->guest->rss_bytes, bytes));
+                (void)snprintf(detail, sizeof(detail), "it gives free pages back by itself (free page reporting), and "
+                               "has %s resident: a balloon would free nothing",
+                               format_bytes_short(b->guest->rss_bytes, bytes));
                 break;
         default:
                 return plan_add_skip(d->context->plan, ACTION_SET_BALLOON, b->guest, why, "%s",

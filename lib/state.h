@@ -87,7 +87,7 @@ typedef struct GuestMemo {
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
-        uint64_t balloon_floor_bytes;   /* it was in distress below this, as of then; 0: never (policy_balloon_learn.c) */
+        uint64_t balloon_floor_bytes;   /* it was in distress below this, as of then; 0: never */
         uint64_t balloon_floor_usec;
         unsigned balloon_floor_times;   /* in a row */
         uint64_t balloon_learned_bytes; /* what it uses, as of then; 0: not known */

@@ -36,8 +36,8 @@ static int add_guest(Snapshot *s, size_t i) {
         g->rss_bytes = g->max_bytes - GIB / 2;
         g->balloon_device = true;
         g->stats_period_sec = 10;
-        g->stats = (BalloonStats){ .unused_bytes = GIB / 2 + i % 500 * MIB, .available_bytes = g->max_bytes - 100 * MIB,
-                                   .usable_bytes = GIB + i % 500 * MIB, .age_usec = USEC_PER_SEC };
+        g->stats = (BalloonStats){ .unused_bytes = GIB / 2 + i % 500 * MIB, .usable_bytes = GIB + i % 500 * MIB,
+                                   .available_bytes = g->max_bytes - 100 * MIB, .age_usec = USEC_PER_SEC };
         r = snapshot_put_guest(s, g);
         if (r >= 0)
                 TAKE_PTR(g);
@@ -71,7 +71,8 @@ static int run(const char *mode, size_t n) {
         size_t actions = 0;
         int r;
 
-        r = strprintf_to(&text, "cpu: { policy = \"none\"; }; balloon: { mode = \"%s\"; minimum = \"25 %%\"; };", mode);
+        r = strprintf_to(&text, "cpu: { policy = \"none\"; };\nballoon: { mode = \"%s\"; minimum = \"25 %%\"; };",
+                         mode);
         if (r >= 0)
                 r = config_load_text("bench", text, &config, &error);
         if (r >= 0)
@@ -100,8 +101,8 @@ static int run(const char *mode, size_t n) {
 int main(void) {
         static const size_t sizes[] = { 100, 1000, 10000 };
 
-        (void)printf("one memory decision on a host that is short of memory\n%-14s %8s %10s %10s\n", "balloon.mode", "guests",
-                     "ms", "actions");
+        (void)printf("one memory decision on a host that is short of memory\n%-14s %8s %10s %10s\n", "balloon.mode",
+                     "guests", "ms", "actions");
         for (size_t m = 0; m < ELEMENTSOF(modes); m++)
                 for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
                         if (run(modes[m], sizes[i]) < 0)

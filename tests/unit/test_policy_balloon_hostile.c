@@ -94,7 +94,9 @@ static void obey(Guest *g, bool honest) {
         g->current_bytes = honest || below(2) ? size : (g->current_bytes + size) / 2;
 }
 
-#define HOLDS(x) ck_assert_msg(x, "seed %" PRIu64 " step %u: %s %" PRIu64 " -> %" PRIu64 ": " #x, start, step, g->name, now, size)
+#define HOLDS(x) \
+        ck_assert_msg(x, "seed %" PRIu64 " step %u: %s %" PRIu64 " -> %" PRIu64 ": " #x, start, step, \
+                      g->name, now, size)
 
 static void check(const Guest *g, bool honest, bool automatic, uint64_t start, unsigned step) {
         uint64_t size = asked(g), now = g->current_bytes;
@@ -141,13 +143,15 @@ static void one_sequence(void) {
                 check(honest, true, automatic, start, step);
                 given = world.config->base.values[KEY_BALLOON_MODE].number != BALLOON_AUTO ? 0 :
                         u64_sub(asked(liar), liar->current_bytes) + u64_sub(asked(honest), honest->current_bytes);
-                ck_assert_msg(given <= world.snapshot->host.memory.available_bytes, "seed %" PRIu64 ": gave too much", start);
+                ck_assert_msg(given <= world.snapshot->host.memory.available_bytes, "seed %" PRIu64 ": gave too much",
+                              start);
                 world_own_all(&world);
                 /* A minimum that is learned counts from the next decision on. */
                 if (!automatic && below(8) == 0) {
                         run();
-                        ck_assert_msg(world.plan->n_actions == 0, "seed %" PRIu64 " step %u: asks again: %s %s -> %s, %s",
-                                      start, step, world.plan->actions[0].guest, world.plan->actions[0].old_value,
+                        ck_assert_msg(world.plan->n_actions == 0,
+                                      "seed %" PRIu64 " step %u: asks again: %s %s -> %s, %s", start, step,
+                                      world.plan->actions[0].guest, world.plan->actions[0].old_value,
                                       world.plan->actions[0].new_value, world.plan->actions[0].reason);
                         continue;
                 }
@@ -183,7 +187,8 @@ START_TEST(a_day_of_lies_is_quiet) {
                 if (_i < 2)
                         say_anything(g);
                 else
-                        g->stats.usable_bytes = g->stats.unused_bytes = i / (unsigned)_i % 2 ? 1 : g->current_bytes / 2;
+                        g->stats.usable_bytes = g->stats.unused_bytes =
+                                i / (unsigned)_i % 2 ? 1 : g->current_bytes / 2;
                 run();
                 changes += asked(g) != 0;
                 if (i % 360 == 359) {

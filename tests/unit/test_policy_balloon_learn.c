@@ -80,7 +80,8 @@ START_TEST(a_minimum_is_learned) {
         m->balloon_target_bytes = 0;
         world.snapshot->now_usec += 3 * USEC_PER_HOUR;
         run();
-        ck_assert_uint_eq(m->balloon_learned_bytes, permyriad_of(8 * GIB, 4000) - (permyriad_of(8 * GIB, 4000) - GIB) / 2);
+        ck_assert_uint_eq(m->balloon_learned_bytes, permyriad_of(8 * GIB, 4000) -
+                                                            (permyriad_of(8 * GIB, 4000) - GIB) / 2);
         /* It uses more: learned at once. */
         set_usable(g, 2 * GIB);
         run();
@@ -217,7 +218,8 @@ START_TEST(a_small_need_or_surplus_is_none) {
         Guest *g = world_add_guest(&world, "g", 8 * GIB, 6 * GIB);
 
         world.state->reclaiming = true;
-        world_set_host(&world, 64 * GIB, (uint64_t)((int64_t)(16 * GIB) + off * (int64_t)(ignored + (acts ? 4 * MIB : 0))));
+        world_set_host(&world, 64 * GIB,
+                       (uint64_t)((int64_t)(16 * GIB) + off * (int64_t)(ignored + (acts ? 4 * MIB : 0))));
         run();
         ck_assert_int_eq(asked(g) != 0, acts);
 }
