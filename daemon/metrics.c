@@ -26,7 +26,7 @@ static int write_all(int fd, const char *text) {
         return 0;
 }
 
-/* Not synced: after a crash of the host it is written anew. The name does not end in .prom, so nobody reads it yet. */
+/* Not synced: after a crash of the host it is written anew. Nobody reads it yet: its name does not end in .prom. */
 static int replace_file(const char *path, const char *text) {
         _cleanup_free_ char *temporary = NULL;
         _cleanup_close_ int fd = -EBADF;

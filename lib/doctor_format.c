@@ -63,8 +63,8 @@ static int put_guest_names(Wrap *w, const DoctorCheck *c, bool all) {
 
                 r = plan_clean_text(g->detail ?: "", &detail);
                 if (r >= 0)
-                        r = strprintf_to(&text, "%s%s%s%s%s", g->name, *detail ? " (" : "", detail, *detail ? ")" : "",
-                                         i + 1 < c->n_guests ? "," : "");
+                        r = strprintf_to(&text, "%s%s%s%s%s", g->name, *detail ? " (" : "", detail,
+                                         *detail ? ")" : "", i + 1 < c->n_guests ? "," : "");
                 if (r < 0)
                         return r;
                 put_words(w, text);

@@ -58,7 +58,8 @@ int check_guest_machine(const Doctor *d, const DrawGuest *g, char **ret_detail) 
         (void)d;
         if (!*g->guest->machine)
                 return DOCTOR_UNKNOWN;
-        if (!version++ || parse_unsigned_prefix(&version, &major) < 0 || *version != '.' || major >= MACHINE_MAJOR_MIN)
+        if (!version++ || parse_unsigned_prefix(&version, &major) < 0 || *version != '.' ||
+            major >= MACHINE_MAJOR_MIN)
                 return DOCTOR_FINE;
         return found_with(g->guest->machine, ret_detail);
 }

@@ -20,7 +20,8 @@ int check_no_virtualization(const Doctor *d, char **ret_detail) {
         if (!streq(f->virtualization, "none"))
                 return *f->virtualization ? DOCTOR_FINE : DOCTOR_UNKNOWN;
         r = strprintf_to(ret_detail, streq(f->hypervisor, "yes")
-                                             ? "this host is a guest itself, and is not given the virtualization of its CPU"
+                                             ? "this host is a guest itself, and is not given the virtualization "
+                                               "of its CPU"
                                              : "the CPU has none, or it is switched off in the firmware");
         return r < 0 ? r : DOCTOR_FOUND;
 }

@@ -17,19 +17,20 @@ const CheckInfo doctor_checks[] = {
              .todo = "Load kvm_intel or kvm_amd and see in dmesg why it was not."),
         HOST("nested-off", DOCTOR_NOTICE, check_nested_off, .what = "Nested virtualization is off",
              .why = "Hypervisors, WSL 2 and some sandboxes do not work inside of guests.",
-             .todo = "If that is wanted: options kvm_intel nested=1 (or kvm_amd) in /etc/modprobe.d, and reload the module."),
+             .todo = "If that is wanted: options kvm_intel nested=1 (or kvm_amd) in /etc/modprobe.d, and reload the "
+                     "module."),
         HOST("nested-exposed", DOCTOR_NOTICE, check_nested_exposed, .what = "Guests may run hypervisors of their own",
              .why = "Nested virtualization is a large part of KVM's attack surface, and a guest that uses it may not "
                     "migrate.",
              .todo = "Where no guest needs it: options kvm_intel nested=0 (or kvm_amd), or <feature policy='disable' "
                      "name='vmx'/> (svm) in the guest's <cpu>."),
         HOST("cgroup-v1", DOCTOR_WARNING, check_cgroup, .what = "Control groups are not version 2 only",
-             .why = "Where a guest's memory is costs a page-table walk instead of one read, cpusets lose CPUs that go "
-                    "offline for good, and there is no pressure information for each guest.",
+             .why = "Where a guest's memory is costs a page-table walk instead of one read, cpusets lose CPUs that "
+                    "go offline for good, and there is no pressure information for each guest.",
              .todo = "Boot with systemd.unified_cgroup_hierarchy=1."),
         HOST("pressure-off", DOCTOR_WARNING, check_pressure, .what = "Pressure stall information is off",
-             .why = "kvmtuned learns of a shortage of memory at the next interval only, not at once, and rules on psi "
-                    "never hold.",
+             .why = "kvmtuned learns of a shortage of memory at the next interval only, not at once, and rules on "
+                    "psi never hold.",
              .todo = "Boot with psi=1."),
         HOST("governor", DOCTOR_NOTICE, check_governor, .what = "CPU frequency is held low",
              .why = "With this driver the governor keeps the lowest frequency whatever the load.",
@@ -62,7 +63,8 @@ const CheckInfo doctor_checks[] = {
              .why = "Guests in ordinary pages miss the TLB far more often; 5 to 20 % of CPU is usual.",
              .todo = "Set /sys/kernel/mm/transparent_hugepage/enabled to madvise: QEMU asks for them."),
         HOST("thp-stalls", DOCTOR_NOTICE, check_thp_stalls, .what = "Page faults wait for compaction",
-             .why = "With defrag=always a guest that touches memory stalls until the kernel has moved other pages away.",
+             .why = "With defrag=always a guest that touches memory stalls until the kernel has moved other pages "
+                    "away.",
              .todo = "Set /sys/kernel/mm/transparent_hugepage/defrag to defer+madvise or madvise."),
         HOST("ksm-across-nodes", DOCTOR_WARNING, check_ksm_across, .what = "KSM merges across nodes",
              .why = "A shared page is remote to all guests but those on its node.",
@@ -80,7 +82,8 @@ const CheckInfo doctor_checks[] = {
 
         GUEST("guest-emulated", DOCTOR_PROBLEM, check_guest_emulated, .what = "Guests run in software emulation",
               .why = "<domain type='qemu'> does not use KVM at all.", .todo = "Use <domain type='kvm'>."),
-        GUEST("guest-unreachable", DOCTOR_PROBLEM, check_guest_unreachable, .what = "Guests whose monitor does not answer",
+        GUEST("guest-unreachable", DOCTOR_PROBLEM, check_guest_unreachable,
+              .what = "Guests whose monitor does not answer",
               .why = "libvirt cannot pin, balloon or even stop them.",
               .todo = "See what their QEMU processes wait for: storage that hangs is the usual cause."),
         GUEST("guest-crashed", DOCTOR_PROBLEM, check_guest_crashed, .what = "Guests have crashed",
@@ -91,7 +94,8 @@ const CheckInfo doctor_checks[] = {
         GUEST("guest-old-machine", DOCTOR_WARNING, check_guest_machine, .what = "Guests have an old machine type",
               .why = "QEMU removes machine types after six years: after an upgrade of the host they do not start.",
               .todo = "At the next maintenance, change machine= to a current one (virsh domcapabilities)."),
-        GUEST("guest-remote-memory", DOCTOR_WARNING, check_guest_remote, .what = "Guests have their memory on other nodes",
+        GUEST("guest-remote-memory", DOCTOR_WARNING, check_guest_remote,
+              .what = "Guests have their memory on other nodes",
               .why = "Each miss of the cache goes to another socket.",
               .todo = "Let cpu.policy and numa.policy place them; kvmtuned plan says what would be moved."),
         GUEST("guest-waits", DOCTOR_WARNING, check_guest_waits, .what = "Guests wait for CPUs",
@@ -113,10 +117,11 @@ const CheckInfo doctor_checks[] = {
               .why = "Memory they do not use cannot be given to others.",
               .todo = "Add <memballoon model='virtio'/> with <stats period='10'/>."),
         GUEST("guest-no-statistics", DOCTOR_NOTICE, check_guest_stats, .what = "Memory statistics are off",
-              .why = "Nobody can tell how much memory these guests use; kvmtuned switches them on where balloon.mode asks "
-                     "for it.",
+              .why = "Nobody can tell how much memory these guests use; kvmtuned switches them on where balloon.mode "
+                     "asks for it.",
               .todo = "<stats period='10'/> in <memballoon>, or virsh dommemstat GUEST --period 10 --live."),
-        GUEST("guest-emulated-devices", DOCTOR_NOTICE, check_guest_devices, .what = "Guests have emulated disks or cards",
+        GUEST("guest-emulated-devices", DOCTOR_NOTICE, check_guest_devices,
+              .what = "Guests have emulated disks or cards",
               .why = "Each access is emulated register by register.",
               .todo = "virtio-blk, virtio-scsi and virtio-net, once the guest has the drivers."),
         GUEST("guest-host-passthrough", DOCTOR_NOTICE, check_guest_passthrough,

@@ -47,7 +47,8 @@ void svg_text(const Svg *s, unsigned x, unsigned y, unsigned size, SvgAnchor anc
               const char *text) {
         static const char *const anchors[] = { "", " text-anchor=\"middle\"", " text-anchor=\"end\"" };
 
-        (void)fprintf(s->f, "<text x=\"%u\" y=\"%u\" font-size=\"%u\"%s fill=\"%s\">", x, y, size, anchors[anchor], fill);
+        (void)fprintf(s->f, "<text x=\"%u\" y=\"%u\" font-size=\"%u\"%s fill=\"%s\">", x, y, size, anchors[anchor],
+                      fill);
         svg_escape(s->f, text);
         (void)fputs("</text>\n", s->f);
 }

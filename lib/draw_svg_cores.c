@@ -91,7 +91,7 @@ static size_t count_cores(const Svg *s, const DrawNode *n, size_t from, size_t t
         return cores;
 }
 
-/* One row up to four cores; more stand in a block about twice as wide as high. Without frames: as wide as there is room. */
+/* One row up to four cores; more stand in a block about twice as wide as high. Without frames, as wide as it gets. */
 static size_t cores_a_row(const Grid *g, size_t cores, unsigned w) {
         size_t fit = MAX((w - 2 * (g->frames ? FRAME : 0) + core_gap(g)) / core_width(g), 1U);
         size_t wanted = cores <= 4 ? cores : (size_t)ceil(sqrt(2.0 * (double)cores));
@@ -99,13 +99,14 @@ static size_t cores_a_row(const Grid *g, size_t cores, unsigned w) {
         return MIN(fit, g->frames ? wanted : cores);
 }
 
-static void put_group(const Svg *s, const DrawNode *n, const Grid *g, size_t from, size_t to, size_t a_row, unsigned x,
-                      unsigned y) {
+static void put_group(const Svg *s, const DrawNode *n, const Grid *g, size_t from, size_t to, size_t a_row,
+                      unsigned x, unsigned y) {
         size_t k = 0;
 
         for (size_t i = from; i < to; k++) {
                 size_t end = same_until(s, n, i, false);
-                unsigned cx = x + (unsigned)(k % a_row) * core_width(g), cy = y + (unsigned)(k / a_row) * (g->side + core_gap(g));
+                unsigned cx = x + (unsigned)(k % a_row) * core_width(g);
+                unsigned cy = y + (unsigned)(k / a_row) * (g->side + core_gap(g));
 
                 for (; i < end; i++, cx += g->side)
                         put_cell(s, &s->d->cpus[i], cx, cy, g->side);

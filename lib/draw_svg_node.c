@@ -26,8 +26,8 @@ unsigned svg_load(const Svg *s, unsigned x, unsigned y, unsigned w, uint32_t bus
         svg_text(s, x + w, y + 12, 12, SVG_END, SVG_FAINT, what);
         svg_rect(s, x, y + 18, w, 8, 4, SVG_FREE, "");
         if (busy != UNKNOWN_PERMYRIAD && busy > 0)
-                svg_rect(s, x, y + 18, MAX((unsigned)u64_muldiv(w, MIN(busy, PERMYRIAD_FULL), PERMYRIAD_FULL), 4U), 8, 4,
-                         svg_load_color(MAX(busy, 4000U)), "");
+                svg_rect(s, x, y + 18, MAX((unsigned)u64_muldiv(w, MIN(busy, PERMYRIAD_FULL), PERMYRIAD_FULL), 4U), 8,
+                         4, svg_load_color(MAX(busy, 4000U)), "");
         return 36;
 }
 
@@ -53,7 +53,8 @@ static void put_memory_bar(const Svg *s, unsigned x, unsigned y, unsigned w, con
                                                                   : g->memory_bytes;
 
                 named = u64_add(named, bytes);
-                put_segment(s, &at, y, x + w, (unsigned)u64_muldiv(w, bytes, total), svg_guest_color(s, s->colored[i]));
+                put_segment(s, &at, y, x + w, (unsigned)u64_muldiv(w, bytes, total),
+                            svg_guest_color(s, s->colored[i]));
         }
         put_segment(s, &at, y, x + w, (unsigned)u64_muldiv(w, u64_sub(guests, named), total),
                     svg_guest_color(s, DRAW_NOBODY));
@@ -62,11 +63,13 @@ static void put_memory_bar(const Svg *s, unsigned x, unsigned y, unsigned w, con
 
 unsigned svg_memory(const Svg *s, unsigned x, unsigned y, unsigned w, const DrawNode *node) {
         const HostMemory *m = &s->d->snapshot->host.memory;
-        uint64_t total = node ? node->total_bytes : m->total_bytes, guests = node ? node->guests_bytes : s->d->guests_bytes;
+        uint64_t guests = node ? node->guests_bytes : s->d->guests_bytes;
+        uint64_t total = node ? node->total_bytes : m->total_bytes;
         uint64_t free_bytes = node ? node->free_bytes : m->available_bytes;
         char a[FORMAT_BYTES_MAX], b[FORMAT_BYTES_MAX], text[96];
 
-        (void)snprintf(text, sizeof(text), "Memory, %s of guests", guests > 0 ? format_bytes_short(guests, a) : "none");
+        (void)snprintf(text, sizeof(text), "Memory, %s of guests",
+                       guests > 0 ? format_bytes_short(guests, a) : "none");
         svg_text(s, x, y + 12, 13, SVG_START, SVG_INK, text);
         if (free_bytes == UNKNOWN_U64)
                 (void)snprintf(text, sizeof(text), "%s", format_bytes_short(total, b));
@@ -90,15 +93,17 @@ static unsigned put_pools(const Svg *s, const DrawNode *n, unsigned x, unsigned 
                 if (pool->total_pages == 0)
                         continue;
                 if (draw) {
-                        (void)snprintf(text, sizeof(text), "Huge pages of %s", format_bytes_short(pool->page_bytes, size));
+                        (void)snprintf(text, sizeof(text), "Huge pages of %s",
+                                       format_bytes_short(pool->page_bytes, size));
                         svg_text(s, x, y + height + 12, 13, SVG_START, SVG_INK, text);
                         (void)snprintf(text, sizeof(text), "%llu of %llu used", (unsigned long long)used,
                                        (unsigned long long)pool->total_pages);
                         svg_text(s, x + w, y + height + 12, 12, SVG_END, SVG_FAINT, text);
                         svg_rect(s, x, y + height + 18, w, 6, 3, SVG_FREE, "");
                         if (used > 0)
-                                svg_rect(s, x, y + height + 18, MAX((unsigned)u64_muldiv(w, used, pool->total_pages), 3U), 6,
-                                         3, "#8795a1", "");
+                                svg_rect(s, x, y + height + 18,
+                                         MAX((unsigned)u64_muldiv(w, used, pool->total_pages), 3U), 6, 3,
+                                         "#8795a1", "");
                 }
                 height += 34;
         }
@@ -114,7 +119,8 @@ static void describe(const DrawGuest *g, char *ret, size_t size) {
                 (void)format_bytes_short(g->memory_bytes, memory);
         if (g->busy_permyriad != UNKNOWN_U64)
                 (void)snprintf(busy, sizeof(busy), ", %u %%", draw_percent(g->busy_permyriad));
-        (void)snprintf(ret, size, "%u vCPU%s%s%s%s", g->vcpus, g->vcpus == 1 ? "" : "s", busy, *memory ? ", " : "", memory);
+        (void)snprintf(ret, size, "%u vCPU%s%s%s%s", g->vcpus, g->vcpus == 1 ? "" : "s", busy, *memory ? ", " : "",
+                       memory);
 }
 
 static void put_swatch(const Svg *s, unsigned x, unsigned y, size_t guest) {

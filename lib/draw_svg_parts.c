@@ -183,7 +183,8 @@ unsigned svg_legend(const Svg *s, unsigned y, bool draw) {
         if (any_owned(s))
                 put_key(&l, SVG_PANEL, "stroke=\"#3f6fa8\" stroke-width=\"2\"", "CPU of one guest, in its colour");
         if (any_mark(s, '+'))
-                put_key(&l, SVG_PANEL, "stroke=\"" SVG_WARN "\" stroke-width=\"2\"", "several guests pinned to one CPU");
+                put_key(&l, SVG_PANEL, "stroke=\"" SVG_WARN "\" stroke-width=\"2\"",
+                        "several guests pinned to one CPU");
         if (any_mark(s, 'r'))
                 put_key(&l, "url(#reserved)", line, "reserved");
         if (any_mark(s, 'i'))

@@ -28,5 +28,6 @@ typedef struct DrawOptions {
  * @state (dedicated CPUs are known from it) and @config (reserved CPUs) may be
  * NULL. Return 0, -ENODATA (@s has no topology) or -ENOMEM.
  */
-int draw_topology_text(const Snapshot *s, const State *state, const Config *config, const DrawOptions *o, char **ret);
+int draw_topology_text(const Snapshot *s, const State *state, const Config *config, const DrawOptions *o,
+                       char **ret);
 int draw_topology_svg(const Snapshot *s, const State *state, const Config *config, char **ret);

@@ -41,8 +41,8 @@ static unsigned nodes(const Svg *s, unsigned y, bool draw) {
                 unsigned height = row_height(s, i);
 
                 for (size_t k = i; draw && k < MIN(i + s->columns, s->d->n_nodes); k++)
-                        (void)svg_node(s, &s->d->nodes[k], MARGIN + (unsigned)(k - i) * (s->panel_width + GAP), y + top,
-                                       height, true);
+                        (void)svg_node(s, &s->d->nodes[k], MARGIN + (unsigned)(k - i) * (s->panel_width + GAP),
+                                       y + top, height, true);
                 top += height + GAP;
         }
         return top;
@@ -101,11 +101,14 @@ static int put_head(const Svg *s) {
 
 static void put_frame(const Svg *s, unsigned height) {
         (void)fprintf(s->f,
-                      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" width=\"%u\" height=\"%u\" role=\"img\"\n"
-                      "     font-family=\"system-ui, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', Helvetica, Arial, sans-serif\">\n"
+                      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" width=\"%u\" "
+                      "height=\"%u\" role=\"img\"\n"
+                      "     font-family=\"system-ui, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', Helvetica, Arial, "
+                      "sans-serif\">\n"
                       "<title>Topology of a KVM host</title>\n"
                       "<defs><pattern id=\"reserved\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" "
-                      "patternTransform=\"rotate(45)\"><rect width=\"1.6\" height=\"5\" fill=\"#7b8794\"/></pattern></defs>\n",
+                      "patternTransform=\"rotate(45)\"><rect width=\"1.6\" height=\"5\" fill=\"#7b8794\"/>"
+                      "</pattern></defs>\n",
                       s->width, height, s->width, height);
         svg_rect(s, 0, 0, s->width, height, 0, "#f6f8f9", "");
 }

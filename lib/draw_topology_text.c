@@ -86,8 +86,9 @@ static void put_memory_line(const DrawText *t, uint64_t guests, uint64_t free_by
         else if (free_bytes == UNKNOWN_U64)
                 (void)fprintf(t->pen.f, " %s, free not known", format_bytes_short(total, a));
         else
-                (void)fprintf(t->pen.f, " %s guests, %s free of %s", guests > 0 ? format_bytes_short(guests, a) : "no",
-                              format_bytes_short(free_bytes, b), format_bytes_short(total, c));
+                (void)fprintf(t->pen.f, " %s guests, %s free of %s",
+                              guests > 0 ? format_bytes_short(guests, a) : "no", format_bytes_short(free_bytes, b),
+                              format_bytes_short(total, c));
         (void)fputc('\n', t->pen.f);
 }
 
@@ -195,7 +196,8 @@ static size_t cells(const DrawText *t, const DrawNode *n, bool draw) {
                 threads = threads_of(n, cpus, i);
                 if (llc || column + core_width(t, threads) > t->pen.width) {
                         if (llc)
-                                (void)snprintf(label, sizeof(label), n->n_llcs == 1 ? "cores" : "LLC %u", cpus[i].llc);
+                                (void)snprintf(label, sizeof(label), n->n_llcs == 1 ? "cores" : "LLC %u",
+                                               cpus[i].llc);
                         if (draw && lines > 0)
                                 (void)fputc('\n', t->pen.f);
                         if (draw)
@@ -295,7 +297,8 @@ static void put_node_title(const DrawText *t, const DrawNode *n) {
                 r = strprintf_to(&text, "node %u, no CPUs ", n->id);
         else if (t->d->n_packages > 1)
                 r = strprintf_to(&text, "node %u, package%s %s, CPU%s %s ", n->id,
-                                 idset_count(&n->packages) == 1 ? "" : "s", packages, n->n_cpus == 1 ? "" : "s", cpus);
+                                 idset_count(&n->packages) == 1 ? "" : "s", packages, n->n_cpus == 1 ? "" : "s",
+                                 cpus);
         else
                 r = strprintf_to(&text, "node %u, CPU%s %s ", n->id, n->n_cpus == 1 ? "" : "s", cpus);
         if (r < 0)
@@ -380,7 +383,8 @@ static void put_all(const DrawText *t) {
         put_legend(t);
 }
 
-int draw_topology_text(const Snapshot *s, const State *state, const Config *config, const DrawOptions *o, char **ret) {
+int draw_topology_text(const Snapshot *s, const State *state, const Config *config, const DrawOptions *o,
+                       char **ret) {
         _cleanup_(drawing_freep) Drawing *d = NULL;
         _cleanup_free_ char *text = NULL;
         DrawText t = { 0 };

@@ -25,7 +25,8 @@ const MetricsFamily metrics_families[] = {
         [FAMILY_CYCLE_SECONDS] = { "kvmtuned_cycle_seconds_total", METRICS_COUNTER,
                                    "Time spent in cycles: observing, deciding, sending off." },
         [FAMILY_CONNECTED] = { "kvmtuned_libvirt_connected", METRICS_GAUGE, "1 while libvirt answers." },
-        [FAMILY_PAUSED] = { "kvmtuned_paused", METRICS_GAUGE, "1 while nothing is decided because somebody asked for it." },
+        [FAMILY_PAUSED] = { "kvmtuned_paused", METRICS_GAUGE,
+                            "1 while nothing is decided because somebody asked for it." },
         [FAMILY_DRY_RUN] = { "kvmtuned_dry_run", METRICS_GAUGE, "1 when nothing is changed." },
         [FAMILY_ACTIONS] = { "kvmtuned_actions_total", METRICS_COUNTER, "Changes, by kind and result." },
         [FAMILY_SKIPS] = { "kvmtuned_skips_total", METRICS_COUNTER,
@@ -35,7 +36,8 @@ const MetricsFamily metrics_families[] = {
         [FAMILY_MOVES] = { "kvmtuned_moves_total", METRICS_COUNTER,
                            "Moves of running guests that were measured afterwards, by cause and result." },
         [FAMILY_RESTORED] = { "kvmtuned_restored_total", METRICS_COUNTER, "Values from before that were put back." },
-        [FAMILY_OWNED] = { "kvmtuned_owned", METRICS_GAUGE, "Values that are changed now and will be put back, by kind." },
+        [FAMILY_OWNED] = { "kvmtuned_owned", METRICS_GAUGE,
+                           "Values that are changed now and will be put back, by kind." },
         [FAMILY_RULE_ACTIVE] = { "kvmtuned_rule_active", METRICS_GAUGE, "1 while a rule holds." },
         [FAMILY_GUESTS] = { "kvmtuned_guests", METRICS_GAUGE, "Guests that libvirt has running or paused." },
         [FAMILY_UNLISTED] = { "kvmtuned_guests_without_series", METRICS_GAUGE,
@@ -55,9 +57,11 @@ const MetricsFamily metrics_families[] = {
         [FAMILY_GUEST_BUSY] = { "kvmtuned_guest_cpu_busy_ratio", METRICS_GAUGE, "Mean load of the vCPUs." },
         [FAMILY_GUEST_WAIT] = { "kvmtuned_guest_cpu_wait_ratio", METRICS_GAUGE,
                                 "Mean part of the time in which a vCPU could run and waited for a CPU." },
-        [FAMILY_GUEST_MEMORY] = { "kvmtuned_guest_memory_bytes", METRICS_GAUGE, "What the balloon leaves to the guest." },
+        [FAMILY_GUEST_MEMORY] = { "kvmtuned_guest_memory_bytes", METRICS_GAUGE,
+                                  "What the balloon leaves to the guest." },
         [FAMILY_GUEST_MAXIMUM] = { "kvmtuned_guest_memory_maximum_bytes", METRICS_GAUGE, "The most it can have." },
-        [FAMILY_GUEST_RESIDENT] = { "kvmtuned_guest_memory_resident_bytes", METRICS_GAUGE, "What it takes on the host." },
+        [FAMILY_GUEST_RESIDENT] = { "kvmtuned_guest_memory_resident_bytes", METRICS_GAUGE,
+                                    "What it takes on the host." },
         [FAMILY_GUEST_USABLE] = { "kvmtuned_guest_memory_usable_bytes", METRICS_GAUGE,
                                   "Usable without swapping, as the guest says." },
         [FAMILY_GUEST_REMOTE] = { "kvmtuned_guest_memory_remote_ratio", METRICS_GAUGE,
@@ -120,7 +124,8 @@ static void put_u64(const Out *o, uint64_t v) {
 
 /* @v in units of 1 / @scale: exact, and the same in every locale. */
 static void put_fraction(const Out *o, uint64_t v, uint64_t scale, int digits) {
-        (void)fprintf(o->f, "%llu.%0*llu\n", (unsigned long long)(v / scale), digits, (unsigned long long)(v % scale));
+        (void)fprintf(o->f, "%llu.%0*llu\n", (unsigned long long)(v / scale), digits,
+                      (unsigned long long)(v % scale));
 }
 
 static void put_ratio(const Out *o, uint64_t permyriad) {
@@ -296,7 +301,8 @@ static void put_guests(const Out *o) {
                         if (v == UNKNOWN_U64)
                                 continue;
                         put_name(o, family, "guest", o->d->guests[o->listed[k]].name, NULL, NULL);
-                        if (family == FAMILY_GUEST_BUSY || family == FAMILY_GUEST_WAIT || family == FAMILY_GUEST_REMOTE)
+                        if (family == FAMILY_GUEST_BUSY || family == FAMILY_GUEST_WAIT ||
+                            family == FAMILY_GUEST_REMOTE)
                                 put_ratio(o, v);
                         else
                                 put_u64(o, v);

@@ -139,7 +139,8 @@ static void read_frequency(int root_fd, HostFacts *facts) {
                         set_word(facts->governor, sizeof(facts->governor), governor);
                 else if (!streq(governor, facts->governor))
                         set_word(facts->governor, sizeof(facts->governor), "mixed");
-                (void)snprintf(path, sizeof(path), CPUFREQ "/policy%llu/scaling_driver", (unsigned long long)policies[i]);
+                (void)snprintf(path, sizeof(path), CPUFREQ "/policy%llu/scaling_driver",
+                               (unsigned long long)policies[i]);
                 if (i == 0)
                         read_word(root_fd, path, facts->cpufreq_driver, sizeof(facts->cpufreq_driver));
         }
