@@ -357,7 +357,7 @@ static int say_stuck(PolicyContext *c) {
                              "KSM went over all memory and merged next to nothing, %" PRIu64
                              " pages count as volatile: %s", h->ksm.pages_volatile,
                              !balancing ? "the guests write to them all the time"
-                             : yields   ? "kernel.numa_balancing is on, and is switched off if this lasts"
+                             : yields   ? "kernel.numa_balancing is on, and is switched off if this lasts, for guests that start later"
                                         : "kernel.numa_balancing is on, and the policy leaves it so");
 }
 
