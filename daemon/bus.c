@@ -168,9 +168,13 @@ static int on_named(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 static gid_t find_readers(void) {
-        const struct group *g = getgrnam(READERS_GROUP); /* the main thread's alone */
+        struct group group, *found = NULL;
+        char members[4096];
 
-        return g ? g->gr_gid : (gid_t)-1;
+        /* A group whose members do not fit counts as none: then polkit alone says who may read. */
+        if (getgrnam_r(READERS_GROUP, &group, members, sizeof(members), &found) != 0 || !found)
+                return (gid_t)-1;
+        return found->gr_gid;
 }
 
 /* Attached, nothing of it blocks: what is sent before the greeting is over waits in its queue. */

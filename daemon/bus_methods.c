@@ -152,8 +152,8 @@ static int list_guests(Bus *b, sd_bus_message *m, uid_t uid, sd_bus_error *error
 
 static int explain_guest(Bus *b, sd_bus_message *m, uid_t uid, sd_bus_error *error) {
         _cleanup_(describe_done) Description d = { 0 };
-        const char *name;
-        const Guest *g;
+        const char *name = NULL;
+        const Guest *g = NULL;
         Value *v;
         int r;
 

@@ -203,12 +203,16 @@ static void count_skipped(Manager *m, const Plan *plan) {
                 m->counters.skipped[plan->skips[i].why]++;
 }
 
+static GuestSlot *slot_of(Manager *m, const Skip *s) {
+        return s->uuid[0] ? manager_slot(m, s->uuid) : &m->host_slot;
+}
+
 void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid) {
         if (!only_uuid)
                 count_skipped(m, plan);
         for (size_t i = 0; i < plan->n_skips; i++) {
                 const Skip *s = &plan->skips[i];
-                GuestSlot *slot = s->uuid[0] ? manager_slot(m, s->uuid) : &m->host_slot;
+                GuestSlot *slot = slot_of(m, s);
 
                 if (!slot || still_boots(m, s, slot))
                         continue;

@@ -32,7 +32,8 @@ static const char *const vcpus_mode_names[] = { "off", "auto", "fixed", NULL };
 #define VCPUS_MAXIMUM 4096
 #define SIZE_MAXIMUM (1024 * (1024 * GIB))
 /* A guest's QEMU needs more than the guest's memory. */
-#define LIMIT_RANGE .minimum = MIB, .maximum = SIZE_MAXIMUM, .percent_maximum = 10 * PERMYRIAD_FULL, .allow_keep = true
+#define LIMIT_RANGE .minimum = MIB, .maximum = SIZE_MAXIMUM, .allow_keep = true, \
+        .percent_maximum = UINT64_C(10) * PERMYRIAD_FULL
 
 const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_DAEMON_URI] = { KEY("daemon", "uri", TYPE_STRING, SCOPE_DAEMON, "qemu:///system"),

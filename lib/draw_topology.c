@@ -326,7 +326,11 @@ char drawing_mark(const Drawing *d, const DrawCpu *cpu) {
                 return '+';
         if (cpu->owner != DRAW_NOBODY)
                 return d->guests[cpu->owner].mark;
-        return cpu->reserved ? 'r' : cpu->isolated ? 'i' : ' ';
+        if (cpu->reserved)
+                return 'r';
+        if (cpu->isolated)
+                return 'i';
+        return ' ';
 }
 
 int drawing_where(const DrawGuest *g, char **ret) {

@@ -145,7 +145,7 @@ static bool is_remote(const DrawGuest *g) {
 
 static int put_row(const DrawText *t, const DrawGuest *g, const Widths *w) {
         _cleanup_free_ char *where = NULL, *memory = NULL;
-        char size[FORMAT_BYTES_MAX] = "-", busy[24] = "-";
+        char size[FORMAT_BYTES_MAX] = "-", busy[24] = "-", mark[2] = " ";
         size_t used = 2 + w->name + 7 + 8 + 11 + 2 + w->where + 2;
         int r;
 
@@ -159,7 +159,9 @@ static int put_row(const DrawText *t, const DrawGuest *g, const Widths *w) {
                 (void)format_bytes_short(g->memory_bytes, size);
         if (g->busy_permyriad != UNKNOWN_U64)
                 (void)snprintf(busy, sizeof(busy), "%u %%", draw_percent(g->busy_permyriad));
-        pen_text(&t->pen, PEN_MARK, (char[]){ g->mark ? g->mark : ' ', 0 });
+        if (g->mark)
+                mark[0] = g->mark;
+        pen_text(&t->pen, PEN_MARK, mark);
         (void)fputc(' ', t->pen.f);
         pen_padded(&t->pen, PEN_PLAIN, g->name, w->name);
         (void)fprintf(t->pen.f, "%7u%8s%11s  ", g->vcpus, busy, size);

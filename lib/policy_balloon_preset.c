@@ -138,12 +138,13 @@ static void means(const BalloonSamples *s, double *ret_first, double *ret_second
 static void decide_mom(BalloonDecision *d, bool due) {
         const HostMemory *m = &d->context->snapshot->host.memory;
         uint64_t now = d->context->snapshot->now_usec;
+        uint64_t total_kib = d->host.total / KIB;
         double mean_free, mean_total;
 
         sample(&d->context->state->free_samples, now,
-               m->free_bytes / KIB + m->buffers_bytes / KIB + m->cached_bytes / KIB, d->host.total / KIB);
+               m->free_bytes / KIB + m->buffers_bytes / KIB + m->cached_bytes / KIB, total_kib);
         means(&d->context->state->free_samples, &mean_free, &mean_total);
-        d->mom_free = mean_free / (double)(d->host.total / KIB);
+        d->mom_free = mean_free / (double)total_kib;
         d->short_of[BALLOON_MOM] = balloon_mom_is_short(d->mom_free);
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];

@@ -179,10 +179,8 @@ static unsigned free_within_limit(const Placement *p, const PlacementGuest *g, c
                 const PlacementCore *core = placement_core(p, (unsigned)cpu);
                 bool whole = core_is_free(core);
 
-                if (threads == THREADS_PREFER && !idset_contains(&p->barred, (unsigned)cpu)) {
-                        own++;
-                        leaving++;
-                } else if (threads == THREADS_REQUIRE && whole && core->n_cpus > 1) {
+                if ((threads == THREADS_PREFER && !idset_contains(&p->barred, (unsigned)cpu)) ||
+                    (threads == THREADS_REQUIRE && whole && core->n_cpus > 1)) {
                         own++;
                         leaving++;
                 } else if (threads == THREADS_ISOLATE && whole && leads_core(p, core, (unsigned)cpu, &cpus)) {
