@@ -154,13 +154,14 @@ static void want(Improve *m, const NodeSet *s, int64_t mib) {
 /* Puts @f on a set, or with @sign -1 takes it off. */
 static void put(Improve *m, const Fresh *f, size_t set, int64_t sign) {
         const NodeSet *s = set_at(m, set);
+        int64_t mib = (int64_t)f->mib;
 
         for (unsigned i = 0; i < s->n; i++) {
                 int64_t milli = share_milli(m, f, s, s->nodes[i]);
 
                 m->commit_milli[s->nodes[i]] += sign < 0 ? -milli : milli;
         }
-        want(m, s, sign * (int64_t)f->mib);
+        want(m, s, sign < 0 ? -mib : mib);
 }
 
 /* Memory without room, of all: with @f on @set, too. */
