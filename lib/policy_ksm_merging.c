@@ -28,13 +28,18 @@
 /* Without settings to go by: what host.reserved_memory is by default. */
 #define RESTORE_RESERVE_PERMYRIAD 500U
 #define RESTORE_RESERVE_MAX (4 * GIB)
+/*
+ * The kernel separates within the write, about a second and a half for each GiB (measured), and until then the
+ * daemon does nothing else: more than this would come near the watchdog's minute (WatchdogSec= of the unit).
+ */
+#define SEPARATE_MAX_BYTES (16 * GIB)
 
 static uint64_t separate_bytes(const KsmStatus *ksm) {
         return u64_muldiv(ksm->pages_sharing, MAX(ksm->page_bytes, UINT64_C(4) * KIB), 1);
 }
 
 static bool fits(const Host *h, uint64_t reserve_bytes) {
-        return h->memory.available_bytes != UNKNOWN_U64 &&
+        return separate_bytes(&h->ksm) <= SEPARATE_MAX_BYTES && h->memory.available_bytes != UNKNOWN_U64 &&
                h->memory.available_bytes >= u64_add(separate_bytes(&h->ksm), reserve_bytes);
 }
 
@@ -48,6 +53,11 @@ static int add_no_room(PolicyContext *c, const char *what) {
         char need[FORMAT_BYTES_MAX], keep[FORMAT_BYTES_MAX], have[FORMAT_BYTES_MAX];
         const Host *h = &c->snapshot->host;
 
+        if (separate_bytes(&h->ksm) > SEPARATE_MAX_BYTES)
+                return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_NO_CAPACITY,
+                                     "%s: %s are merged, and separating more than %s would take too long", what,
+                                     format_bytes_short(separate_bytes(&h->ksm), need),
+                                     format_bytes_short(SEPARATE_MAX_BYTES, keep));
         return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_NO_CAPACITY,
                              "%s: separating what is merged takes %s beside a reserve of %s, and %s are available",
                              what, format_bytes_short(separate_bytes(&h->ksm), need), format_bytes_short(reserve(c), keep),
@@ -182,7 +192,7 @@ int ksm_restore_merging(const Snapshot *snapshot, const State *state, const Owne
         if (ksm->pages_shared > 0 && !fits(&snapshot->host, restore_reserve(&snapshot->host)))
                 return plan_add_skip(plan, ACTION_SET_KSM, NULL, SKIP_NO_CAPACITY,
                                      "merge_across_nodes stays %s: to give back %s, %s of merged memory would have "
-                                     "to be separated, and there is no room for it", owned->ours, owned->original,
+                                     "to be separated: too much at once, or more than there is room for", owned->ours, owned->original,
                                      format_bytes_short(separate_bytes(ksm), need));
         r = ksm_knob_text(ksm, KSM_KNOB_RUN, now);
         if (r < 0)

@@ -108,6 +108,21 @@ START_TEST(what_is_separated_for_the_mode_says_so) {
 }
 END_TEST
 
+/* The write lasts until all is separated, and the watchdog does not wait for ever. */
+START_TEST(too_much_at_once_is_not_separated) {
+        world_set(&world, KEY_KSM_MERGE_ACROSS_NODES, KSM_ACROSS_NO);
+        world_set_host(&world, 256 * GIB, 128 * GIB);
+        ksm()->merge_across_nodes = 1;
+        set_merged(16 * GIB + MIB, 1);
+        cycle();
+        ck_assert_int_eq(world_skip(&world, ACTION_SET_KSM, NULL)->why, SKIP_NO_CAPACITY);
+        ck_assert_ptr_nonnull(strstr(world_skip(&world, ACTION_SET_KSM, NULL)->detail, "would take too long"));
+        set_merged(16 * GIB, 1);
+        cycle();
+        ck_assert_ptr_null(world_skip(&world, ACTION_SET_KSM, NULL));
+}
+END_TEST
+
 START_TEST(room_is_counted_in_the_kernels_pages) {
         world_set(&world, KEY_KSM_MERGE_ACROSS_NODES, KSM_ACROSS_NO);
         set_merged(512 * MIB, 1);
@@ -305,6 +320,7 @@ int main(void) {
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_loop_test(t, merging_is_undone_where_wanted_and_where_it_fits, 0, ELEMENTSOF(rows));
         tcase_add_test(t, what_is_separated_for_the_mode_says_so);
+        tcase_add_test(t, too_much_at_once_is_not_separated);
         tcase_add_test(t, room_is_counted_in_the_kernels_pages);
         tcase_add_loop_test(t, a_kill_in_the_middle_is_put_back_by_restore, 0, ELEMENTSOF(kill_rows));
         tcase_add_loop_test(t, a_kill_in_the_middle_is_gone_on_from, 0, ELEMENTSOF(kill_rows));
