@@ -135,12 +135,14 @@ static int ask(BalloonDecision *d, const BalloonGuest *b) {
         r = balloon_add_action(d, b);
         if (r < 0)
                 return r;
+        count_change(m, now);
+        if (b->stalled && b->new_bytes == m->balloon_target_bytes)
+                return 0;
         if (!still_waits(b))
                 m->balloon_progress_usec = now;
         m->balloon_target_bytes = b->new_bytes;
         m->balloon_seen_bytes = b->current;
         m->balloon_set_usec = now;
-        count_change(m, now);
         if (m->balloon_stuck > 0)
                 m->balloon_stuck_until_usec = 0;
         return 0;

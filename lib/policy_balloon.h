@@ -39,6 +39,7 @@ typedef struct BalloonGuest {
         uint64_t reserve;               /* usable memory that stays */
         uint64_t asked;                 /* where the balloon is going; current when it is at rest */
         bool moving;
+        bool stalled;                   /* set aside in this decision */
 
         bool blocked;                   /* nothing can be done to it, for reason why */
         bool fixed;                     /* it may grow but not shrink, for reason why */

@@ -115,6 +115,24 @@ static bool may_be_helped(const BalloonGuest *b) {
                 (b->mode == BALLOON_AUTO || b->mode == BALLOON_TARGET);
 }
 
+/*
+ * The request may have been lost; made again it costs nothing if not. As before, nothing is kept back for it: the
+ * guest stays set aside.
+ */
+static void ask_again(BalloonDecision *d) {
+        for (size_t i = 0; i < d->n; i++) {
+                BalloonGuest *b = &d->guests[i];
+                uint64_t target = MIN(b->memo->balloon_target_bytes, b->maximum);
+                uint64_t free = u64_sub(d->host.available, u64_add(d->host.reserved, d->host.growing));
+
+                if (!b->stalled || !b->distress || b->blocked || target <= b->current || target - b->current > free ||
+                    (b->mode != BALLOON_AUTO && b->mode != BALLOON_TARGET))
+                        continue;
+                b->purpose = BALLOON_DISTRESS;
+                b->new_bytes = target;
+        }
+}
+
 void balloon_decide_distress(BalloonDecision *d) {
         const BalloonHost *h = &d->host;
 
@@ -136,6 +154,7 @@ void balloon_decide_distress(BalloonDecision *d) {
                 if (b->take > 0)
                         resize(d, b, given_at_most(b, b->take), BALLOON_DISTRESS);
         }
+        ask_again(d);
 }
 
 void balloon_decide_target(BalloonDecision *d, BalloonGuest *b) {

@@ -7,7 +7,10 @@
  *   on its way   every step of 1 MiB towards the target is progress. None for
  *                30 s (preset proportional: 5 s): stuck, set aside for 60 s,
  *                doubling up to 64 min each time in a row. QEMU keeps the
- *                target, so nothing is asked again.
+ *                target, so nothing is asked again, but for a guest in distress
+ *                that does not grow: its request may have been lost on the way
+ *                (a time-out of which nobody knows whether it was done), so it
+ *                is made once more each time it is set aside.
  *   arrived      it stays. When it leaves, and stays elsewhere until the next
  *                look, somebody else set it: theirs now. At the maximum it may
  *                be a guest that reboots (its driver comes back and inflates
@@ -94,6 +97,7 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         }
         if (u64_sub(now, m->balloon_progress_usec) >= patience) {
                 balloon_set_aside(c, b);
+                b->stalled = true;
                 /* The next 30 s count from the end of the pause. */
                 m->balloon_progress_usec = m->balloon_stuck_until_usec;
         }

@@ -153,8 +153,34 @@ START_TEST(a_guest_that_does_not_grow_keeps_nothing_from_others) {
         ck_assert_uint_eq(asked(other), 0);
         world.snapshot->now_usec += 20 * USEC_PER_SEC;
         run();
-        ck_assert_uint_eq(asked(stuck), 0);
         ck_assert_uint_eq(asked(other), 7 * GIB);
+}
+END_TEST
+
+/* It may have been lost: once each time, as long as the guest needs it. */
+START_TEST(a_request_for_more_in_distress_is_made_again) {
+        Guest *g = world_add_guest(&world, "short", 8 * GIB, 4 * GIB);
+
+        g->stats.usable_bytes = g->stats.unused_bytes = 0;
+        world_set_percent(&world, KEY_BALLOON_STEP, 100);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+        world_own_all(&world);
+        for (unsigned pause = 60; pause <= 240; pause *= 2) {
+                world.snapshot->now_usec += 30 * USEC_PER_SEC;
+                run();
+                ck_assert_uint_eq(asked(g), 8 * GIB);
+                world.snapshot->now_usec += pause / 2 * USEC_PER_SEC;
+                run();
+                ck_assert_uint_eq(asked(g), 0);
+                world.snapshot->now_usec += pause / 2 * USEC_PER_SEC;
+                run();
+                ck_assert_uint_eq(asked(g), 0);
+        }
+        g->stats.usable_bytes = g->stats.unused_bytes = 2 * GIB;
+        world.snapshot->now_usec += 10 * USEC_PER_MINUTE;
+        run();
+        ck_assert_uint_eq(asked(g), 0);
 }
 END_TEST
 
@@ -346,6 +372,7 @@ int main(void) {
         tcase_add_test(t, a_guest_that_reboots_is_ours_when_it_comes_back);
         tcase_add_test(t, a_balloon_without_progress_is_set_aside_with_back_off);
         tcase_add_test(t, a_guest_that_does_not_grow_keeps_nothing_from_others);
+        tcase_add_test(t, a_request_for_more_in_distress_is_made_again);
         tcase_add_test(t, slow_progress_is_progress);
         tcase_add_test(t, distress_on_the_way_down_turns_it_around);
         tcase_add_test(t, a_dry_run_asks_again);
