@@ -32,7 +32,7 @@ typedef struct BalloonGuest {
         bool last_grew;                 /* our last change gave memory */
 
         uint64_t current, minimum, maximum;     /* minimum <= maximum */
-        uint64_t floor;                 /* not below this for now, having been in distress; 0: none */
+        uint64_t floor;                 /* it is not taken below this: its minimum, or more after distress */
         uint64_t step;                  /* most that moves in one decision, unless it is urgent */
         uint64_t goal;                  /* mode target */
         uint64_t usable;                /* as reported, at most current; UNKNOWN_U64 */
