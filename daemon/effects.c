@@ -301,8 +301,8 @@ static int move_rate(Manager *m, const Guest *g, uint64_t *ret) {
 
 static int start_move(Manager *m, const Action *a) {
         Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
+        IdSet targets, last;
         uint64_t rate;
-        IdSet targets;
         int r;
 
         if (!g || g->pid <= 0)
@@ -312,7 +312,8 @@ static int start_move(Manager *m, const Action *a) {
                 r = move_rate(m, g, &rate);
         if (r < 0)
                 return r;
-        return mover_start(m->mover, a->uuid, g->pid, &targets, rate);
+        last = topology_memory_only_nodes(m->snapshot->topology);
+        return mover_start(m->mover, a->uuid, g->pid, &targets, &last, rate);
 }
 
 /* The guest's cgroup must allow the new nodes before its pages can go there. */

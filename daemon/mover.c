@@ -8,6 +8,8 @@
  * at most half of a CPU, and ends with the last page that is there.
  *
  * The target of a slice is the node with most free memory; a reserve stays.
+ * Nodes without CPUs (memory beyond a CXL link, say) come after the others: when
+ * those have no room, or seem to have some and the kernel finds none.
  */
 #include "mover.h"
 
@@ -49,7 +51,8 @@ struct Mover {
         /* The move under way; its thread's until it has ended. */
         int32_t pid;
         int proc_fd;
-        IdSet targets;
+        IdSet targets, last;
+        bool others_full;               /* of the targets those that are not in last */
         uint64_t bytes_per_sec;
         MoverReport report;
 
@@ -157,9 +160,20 @@ static int check_process(const Mover *m) {
         return faccessat(m->proc_fd, "stat", F_OK, 0) < 0 ? -ESRCH : 0;
 }
 
+/* false: it has no room. */
+static bool look_at(const Mover *m, const MoverRange *range, int node, MoverTarget *ret) {
+        uint64_t least_bytes = range->huge ? 0 : NODE_RESERVE_BYTES;
+        bool last = idset_contains(&m->last, (unsigned)node);
+        long long free_bytes = 0;
+
+        if (numa_node_size64(node, &free_bytes) < 0 || free_bytes < 0 || (uint64_t)free_bytes < least_bytes)
+                return false;
+        *ret = (MoverTarget){ .node = node, .last = last, .free_bytes = (uint64_t)free_bytes };
+        return last || !m->others_full;
+}
+
 static int choose_target(Mover *m, const MoverRange *range) {
-        uint64_t best_bytes = range->huge ? 0 : NODE_RESERVE_BYTES;
-        int best = -1;
+        MoverTarget best = { .node = -1 }, t;
         int r;
 
         if (m->target >= 0 && m->target_age++ < TARGET_REFRESH &&
@@ -168,20 +182,23 @@ static int choose_target(Mover *m, const MoverRange *range) {
         r = check_process(m);
         if (r < 0)
                 return r;
-        IDSET_FOREACH(node, &range->targets) {
-                long long free_bytes = 0;
-
-                if (numa_node_size64(node, &free_bytes) < 0 || free_bytes < 0)
-                        continue;
-                if (best < 0 ? (uint64_t)free_bytes >= best_bytes : (uint64_t)free_bytes > best_bytes) {
-                        best = node;
-                        best_bytes = (uint64_t)free_bytes;
-                }
-        }
-        if (best < 0)
+        IDSET_FOREACH(node, &range->targets)
+                if (look_at(m, range, node, &t) && (best.node < 0 || mover_target_before(&t, &best)))
+                        best = t;
+        if (best.node < 0)
                 return -ENOMEM;
-        m->target = best;
+        m->target = best.node;
         m->target_age = 0;
+        return 0;
+}
+
+/* Free memory does not show it, but there is no more room there. */
+static int give_up_target(Mover *m) {
+        if (m->others_full || !idset_intersects(&m->last, &m->targets))
+                return -ENOMEM;
+        m->others_full = true;
+        m->target = -1;
+        m->futile = 0;
         return 0;
 }
 
@@ -226,7 +243,7 @@ static int move_misplaced(Mover *m, const MoverRange *range, unsigned long n) {
         m->next_usec = MAX(m->next_usec, now_usec());
         if (m->bytes_per_sec > 0)
                 m->next_usec += u64_muldiv(moved * range->page_bytes, USEC_PER_SEC, m->bytes_per_sec);
-        return m->futile >= FUTILE_MAX ? -ENOMEM : 0;
+        return m->futile >= FUTILE_MAX ? give_up_target(m) : 0;
 }
 
 static uint64_t count_present(const Mover *m, unsigned long n) {
@@ -331,7 +348,8 @@ static int open_process(int root_fd, int32_t pid) {
         return fd;
 }
 
-int mover_start(Mover *m, const char *uuid, int32_t pid, const IdSet *targets, uint64_t bytes_per_sec) {
+int mover_start(Mover *m, const char *uuid, int32_t pid, const IdSet *targets, const IdSet *last,
+                uint64_t bytes_per_sec) {
         int fd, r;
 
         if (mover_busy(m))
@@ -346,6 +364,8 @@ int mover_start(Mover *m, const char *uuid, int32_t pid, const IdSet *targets, u
         m->proc_fd = fd;
         m->pid = pid;
         m->targets = *targets;
+        m->last = *last;
+        m->others_full = false;
         m->bytes_per_sec = bytes_per_sec;
         m->report = (MoverReport){ .result = 0 };
         memcpy(m->report.uuid, uuid, strlen(uuid) + 1);

@@ -32,11 +32,12 @@ DEFINE_CLEANUP(Mover, mover_free)
 /* Readable when a move has ended. */
 int mover_get_fd(Mover *m);
 /*
- * @targets: node numbers, filled in order of free memory. @bytes_per_sec: 0 = no limit. -EBUSY until the
- * report of the last move was taken, -EOPNOTSUPP without NUMA in the kernel, -ESRCH, -EINVAL, -errno of open or
- * thread creation.
+ * @targets: node numbers, filled in order of free memory, but those of @last after the others. @bytes_per_sec: 0 =
+ * no limit. -EBUSY until the report of the last move was taken, -EOPNOTSUPP without NUMA in the kernel, -ESRCH,
+ * -EINVAL, -errno of open or thread creation.
  */
-int mover_start(Mover *m, const char *uuid, int32_t pid, const IdSet *targets, uint64_t bytes_per_sec);
+int mover_start(Mover *m, const char *uuid, int32_t pid, const IdSet *targets, const IdSet *last,
+                uint64_t bytes_per_sec);
 void mover_cancel(Mover *m);
 /* A move runs, or its report was not taken yet. */
 bool mover_busy(const Mover *m);

@@ -172,3 +172,7 @@ int mover_ranges_parse(const char *maps, const char *numa_maps, const IdSet *tar
         *ret_n = n;
         return 0;
 }
+
+bool mover_target_before(const MoverTarget *a, const MoverTarget *b) {
+        return a->last != b->last ? b->last : a->free_bytes > b->free_bytes;
+}

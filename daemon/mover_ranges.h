@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Which parts of a process's address space are worth moving: from the text of its maps and numa_maps. */
+/*
+ * Which parts of a process's address space are worth moving, from the text of
+ * its maps and numa_maps; and which node is filled before which.
+ */
 
 #include "../lib/base.h"
 #include "../lib/idset.h"
@@ -22,3 +25,13 @@ typedef struct MoverRange {
  */
 int mover_ranges_parse(const char *maps, const char *numa_maps, const IdSet *targets, MoverRange **ret,
                        size_t *ret_n);
+
+/* A node to which pages may go, with room for them. */
+typedef struct MoverTarget {
+        int node;
+        bool last;                      /* has to wait until the others have no room */
+        uint64_t free_bytes;
+} MoverTarget;
+
+/* Whether @a is filled before @b. */
+bool mover_target_before(const MoverTarget *a, const MoverTarget *b);

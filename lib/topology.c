@@ -37,6 +37,15 @@ unsigned topology_distance(const Topology *t, size_t i, size_t j) {
         return t->distances[i * t->n_nodes + j];
 }
 
+IdSet topology_memory_only_nodes(const Topology *t) {
+        IdSet nodes = IDSET_EMPTY;
+
+        for (size_t i = 0; i < t->n_nodes; i++)
+                if (idset_is_empty(&t->nodes[i].cpus))
+                        (void)idset_add(&nodes, t->nodes[i].id);
+        return nodes;
+}
+
 IdSet topology_nodes_of_cpus(const Topology *t, const IdSet *cpus) {
         IdSet nodes = IDSET_EMPTY;
 

@@ -66,6 +66,8 @@ const TopologyCpu *topology_cpu(const Topology *t, unsigned id);
 /* Between nodes[i] and nodes[j] (indices). */
 unsigned topology_distance(const Topology *t, size_t i, size_t j);
 
+/* The numbers of the nodes without CPUs. */
+IdSet topology_memory_only_nodes(const Topology *t);
 /* The node numbers of @cpus. */
 IdSet topology_nodes_of_cpus(const Topology *t, const IdSet *cpus);
 /* The online CPUs of the nodes with the numbers in @nodes. */

@@ -97,12 +97,19 @@ void sim_mover_start(Sim *s, size_t guest, const IdSet *targets, double bytes_pe
         s->metrics.moves++;
 }
 
+/* Nodes without CPUs last. */
+static bool is_filled_before(const Sim *s, size_t a, size_t b) {
+        bool last_a = idset_is_empty(&s->machine->nodes[a].cpus), last_b = idset_is_empty(&s->machine->nodes[b].cpus);
+
+        return last_a != last_b ? last_b : room(s, a) > room(s, b);
+}
+
 static size_t emptiest(const Sim *s, const IdSet *ids) {
         size_t best = SIZE_MAX;
 
         for (size_t i = 0; i < s->machine->n_nodes; i++)
                 if (idset_contains(ids, s->machine->nodes[i].id) && room(s, i) > 0 &&
-                    (best == SIZE_MAX || room(s, i) > room(s, best)))
+                    (best == SIZE_MAX || is_filled_before(s, i, best)))
                         best = i;
         return best;
 }

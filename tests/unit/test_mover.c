@@ -16,6 +16,8 @@
 
 #define UUID "00000000-0000-4000-8000-00000000000a"
 
+static const IdSet no_nodes;
+
 static const char maps[] = "55d0c0000000-55d0c0400000 r-xp 00000000 08:01 1 /usr/bin/qemu-system-x86_64\n"
                            "55d0c1000000-55d0c1010000 rw-p 00000000 08:01 1 /usr/bin/qemu-system-x86_64\n"
                            "55d0c2000000-55d0c2200000 rw-p 00000000 00:00 0 [heap]\n"
@@ -150,9 +152,9 @@ static Mover *start(pid_t pid, const IdSet *targets, int *ret_fd) {
 
         *ret_fd = sysfs_open_root("/");
         ck_assert_int_eq(mover_new(*ret_fd, &m), 0);
-        ck_assert_int_eq(mover_start(m, UUID, pid, targets, MIB), 0);
+        ck_assert_int_eq(mover_start(m, UUID, pid, targets, &no_nodes, MIB), 0);
         ck_assert(mover_busy(m));
-        ck_assert_int_eq(mover_start(m, UUID, pid, targets, MIB), -EBUSY);
+        ck_assert_int_eq(mover_start(m, UUID, pid, targets, &no_nodes, MIB), -EBUSY);
         return m;
 }
 
@@ -202,7 +204,7 @@ START_TEST(test_cancel_and_free_end_a_move) {
         m = start(pid, &nowhere, &fd);
         mover_cancel(m);
         ck_assert_int_lt(wait_report(m).result, 0);
-        ck_assert_int_eq(mover_start(m, UUID, pid, &nowhere, 0), 0);
+        ck_assert_int_eq(mover_start(m, UUID, pid, &nowhere, &no_nodes, 0), 0);
         (void)mover_free(m);
         end_child(pid);
 }
@@ -216,11 +218,29 @@ START_TEST(test_start_says_what_is_wrong) {
 
         end_child(pid);
         ck_assert_int_eq(mover_new(fd, &m), 0);
-        ck_assert_int_eq(mover_start(m, UUID, pid, &one, 0), -ESRCH);
-        ck_assert_int_eq(mover_start(m, UUID, 0, &one, 0), -EINVAL);
-        ck_assert_int_eq(mover_start(m, UUID, getpid(), &none, 0), -EINVAL);
-        ck_assert_int_eq(mover_start(m, UUID "0", getpid(), &one, 0), -EINVAL);
+        ck_assert_int_eq(mover_start(m, UUID, pid, &one, &no_nodes, 0), -ESRCH);
+        ck_assert_int_eq(mover_start(m, UUID, 0, &one, &no_nodes, 0), -EINVAL);
+        ck_assert_int_eq(mover_start(m, UUID, getpid(), &none, &no_nodes, 0), -EINVAL);
+        ck_assert_int_eq(mover_start(m, UUID "0", getpid(), &one, &no_nodes, 0), -EINVAL);
         ck_assert(!mover_busy(m));
+}
+END_TEST
+
+static const struct {
+        const char *name;
+        MoverTarget a, b;
+        bool before;
+} target_rows[] = {
+        { "more free memory", { 0, false, 2 * GIB }, { 1, false, GIB }, true },
+        { "less free memory", { 0, false, GIB }, { 1, false, 2 * GIB }, false },
+        { "equal: the first stays", { 1, false, GIB }, { 0, false, GIB }, false },
+        { "a node with CPUs, however little it has", { 0, false, 20 * MIB }, { 2, true, 512 * GIB }, true },
+        { "one without, however much it has", { 2, true, 512 * GIB }, { 0, false, 20 * MIB }, false },
+        { "two without: free memory", { 2, true, 2 * GIB }, { 3, true, GIB }, true },
+};
+
+START_TEST(test_nodes_without_cpus_are_filled_last) {
+        ck_assert_int_eq(mover_target_before(&target_rows[_i].a, &target_rows[_i].b), target_rows[_i].before);
 }
 END_TEST
 
@@ -232,6 +252,7 @@ int main(void) {
 
         tcase_add_test(tc, test_guest_memory_elsewhere_is_moved_and_nothing_else);
         tcase_add_test(tc, test_bound_memory_goes_to_allowed_targets_only);
+        tcase_add_loop_test(tc, test_nodes_without_cpus_are_filled_last, 0, (int)ELEMENTSOF(target_rows));
         tcase_add_loop_test(tc, test_strange_text_does_no_harm, 0, (int)ELEMENTSOF(text_rows));
         suite_add_tcase(s, tc);
         tcase_add_test(life, test_memory_that_is_there_already_stays);
