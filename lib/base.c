@@ -81,3 +81,14 @@ uint64_t u64_muldiv(uint64_t a, uint64_t b, uint64_t c) {
         product /= c;
         return product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
 }
+
+const char *u64_text(uint64_t n, char buf[static U64_TEXT_MAX]) {
+        char *p = buf + U64_TEXT_MAX - 1;
+
+        *p = '\0';
+        do {
+                *--p = (char)('0' + n % 10);
+                n /= 10;
+        } while (n > 0);
+        return p;
+}

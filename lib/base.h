@@ -114,6 +114,10 @@ static inline uint64_t u64_add(uint64_t a, uint64_t b) {
 /* a * b / c in 128 bits, saturated; 0 when @c is 0. */
 uint64_t u64_muldiv(uint64_t a, uint64_t b, uint64_t c);
 
+/* @n in decimal, somewhere in @buf; what printf() would do, at a tenth of its price. */
+#define U64_TEXT_MAX 21
+const char *u64_text(uint64_t n, char buf[static U64_TEXT_MAX]);
+
 /* One ten-thousandth is the engine's unit of every fraction. */
 #define PERMYRIAD_FULL 10000U
 

@@ -4,7 +4,6 @@
 #include "parse.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 int idset_add(IdSet *s, unsigned id) {
         if (id >= IDSET_MAX)
@@ -177,23 +176,22 @@ int idset_parse(const char *text, IdSet *ret) {
 
 int idset_format(const IdSet *s, char **ret) {
         /* "4095," is the longest single entry, and a range is shorter than its members. */
-        size_t size = (size_t)idset_count(s) * 5 + 2, used = 0;
-        char *text = malloc(size);
+        char *text = malloc((size_t)idset_count(s) * 5 + 2), *p = text, digits[U64_TEXT_MAX];
         int end;
 
         if (!text)
                 return -ENOMEM;
-        text[0] = 0;
+        *p = '\0';
         for (int id = idset_next(s, 0); id >= 0; id = idset_next(s, (unsigned)end + 1)) {
-                int n;
-
                 for (end = id; idset_contains(s, (unsigned)end + 1);)
                         end++;
-                if (end > id)
-                        n = snprintf(text + used, size - used, "%s%d-%d", used ? "," : "", id, end);
-                else
-                        n = snprintf(text + used, size - used, "%s%d", used ? "," : "", id);
-                used += (size_t)n;
+                if (p > text)
+                        *p++ = ',';
+                p = stpcpy(p, u64_text((uint64_t)id, digits));
+                if (end == id)
+                        continue;
+                *p++ = '-';
+                p = stpcpy(p, u64_text((uint64_t)end, digits));
         }
         *ret = text;
         return 0;

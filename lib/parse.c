@@ -2,7 +2,6 @@
 #include "parse.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 typedef struct Unit {
         const char *name;
@@ -255,16 +254,19 @@ int format_permyriad(uint64_t permyriad, char **ret) {
 
 const char *format_bytes_short(uint64_t bytes, char buf[static FORMAT_BYTES_MAX]) {
         size_t i = 0;
+        char digits[U64_TEXT_MAX];
         uint64_t tenths;
+        char *p;
 
         while (i < ELEMENTSOF(size_units) - 1 && bytes < size_units[i].factor)
                 i++;
         tenths = u64_muldiv(bytes, 10, size_units[i].factor);
-        if (tenths >= 100 || tenths % 10 == 0)
-                (void)snprintf(buf, FORMAT_BYTES_MAX, "%llu %s", (unsigned long long)(tenths / 10),
-                               size_units[i].name);
-        else
-                (void)snprintf(buf, FORMAT_BYTES_MAX, "%llu.%llu %s", (unsigned long long)(tenths / 10),
-                               (unsigned long long)(tenths % 10), size_units[i].name);
+        p = stpcpy(buf, u64_text(tenths / 10, digits));
+        if (tenths < 100 && tenths % 10 != 0) {
+                *p++ = '.';
+                *p++ = (char)('0' + tenths % 10);
+        }
+        *p++ = ' ';
+        (void)stpcpy(p, size_units[i].name);
         return buf;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
 
-#include <stdio.h>
 
 static const char *const action_kind_table[_ACTION_KIND_MAX] = {
         [ACTION_PIN_VCPU] = "pin-vcpu",
@@ -150,84 +149,66 @@ int action_copy(const Action *a, Action *ret) {
         return 0;
 }
 
-static void skip_done(Skip *s) {
-        free(s->guest);
-        free(s->detail);
-        *s = (Skip){ 0 };
-}
-
-static void verdict_done(Verdict *v) {
-        free(v->guest);
-        free(v->text);
-        *v = (Verdict){ 0 };
-}
-
-static void candidate_done(PlanCandidate *c) {
-        free(c->nodes);
-        free(c->memory_only);
-}
-
-static void placement_done(PlanPlacement *p) {
-        free(p->guest);
-        free(p->nodes);
-        free(p->text);
-        for (size_t i = 0; i < p->n_candidates; i++)
-                candidate_done(&p->candidates[i]);
-        *p = (PlanPlacement){ 0 };
-}
-
 Plan *plan_free(Plan *p) {
         if (!p)
                 return NULL;
-        for (size_t i = 0; i < p->n_verdicts; i++)
-                verdict_done(&p->verdicts[i]);
         free(p->verdicts);
         free(p->cancel_move);
-        for (size_t i = 0; i < p->n_actions; i++)
-                action_done(&p->actions[i]);
         free(p->actions);
-        for (size_t i = 0; i < p->n_skips; i++)
-                skip_done(&p->skips[i]);
         free(p->skips);
-        for (size_t i = 0; i < p->n_wanted_stats; i++)
-                free(p->wanted_names[i]);
         free(p->wanted_names);
         free(p->wanted_stats);
-        for (size_t i = 0; i < p->n_placements; i++)
-                placement_done(&p->placements[i]);
         free(p->placements);
         free(p->active_rules);
+        text_pool_done(&p->texts);
         free(p);
         return NULL;
 }
 
-static int set_guest(const Guest *guest, char uuid[static UUID_TEXT_SIZE], char **name) {
+/* What stands next to each other often says the same: @last has it once then. */
+static int put_text(Plan *p, const char *text, char *last, char **ret) {
+        if (!text || !last || !streq(text, last))
+                return text_pool_add(&p->texts, text, ret);
+        *ret = last;
+        return 0;
+}
+
+static int put_guest(Plan *p, const Guest *guest, char *last, char uuid[static UUID_TEXT_SIZE], char **ret_name) {
         if (!guest)
                 return 0;
         memcpy(uuid, guest->uuid, UUID_TEXT_SIZE);
-        return strdup_to(name, guest->name);
+        return put_text(p, guest->name, last, ret_name);
 }
 
-static int _printf_(6, 0) action_fill(Action *a, const Guest *guest, const char *old_value, const char *new_value,
-                                      const char *source, const char *reason, va_list ap) {
+/* All but the reason. */
+static int action_fill(Plan *p, Action *a, const Guest *guest, const char *old_value, const char *new_value,
+                       const char *source) {
+        const Action last = p->n_actions > 0 ? p->actions[p->n_actions - 1] : (Action){ 0 };
         int r;
 
-        r = set_guest(guest, a->uuid, &a->guest);
+        r = put_guest(p, guest, last.guest, a->uuid, &a->guest);
+        if (r >= 0)
+                r = put_text(p, old_value, last.old_value, &a->old_value);
+        if (r >= 0)
+                r = put_text(p, new_value, last.new_value, &a->new_value);
+        if (r >= 0)
+                r = put_text(p, source, last.source, &a->source);
+        return r;
+}
+
+int plan_add_action_because(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
+                            const char *new_value, const char *source, const char *reason) {
+        Action a = { .kind = kind, .index = index };
+        int r;
+
+        r = GROW_ARRAY(p->actions, p->actions_capacity, p->n_actions);
+        if (r >= 0)
+                r = action_fill(p, &a, guest, old_value, new_value, source);
+        if (r >= 0)
+                r = put_text(p, reason, p->n_actions > 0 ? p->actions[p->n_actions - 1].reason : NULL, &a.reason);
         if (r < 0)
                 return r;
-        r = strdup_to(&a->old_value, old_value);
-        if (r < 0)
-                return r;
-        r = strdup_to(&a->new_value, new_value);
-        if (r < 0)
-                return r;
-        r = strdup_to(&a->source, source);
-        if (r < 0)
-                return r;
-        if (vasprintf(&a->reason, reason, ap) < 0) {
-                a->reason = NULL;
-                return -ENOMEM;
-        }
+        p->actions[p->n_actions++] = a;
         return 0;
 }
 
@@ -238,15 +219,15 @@ int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index
         int r;
 
         r = GROW_ARRAY(p->actions, p->actions_capacity, p->n_actions);
+        if (r >= 0)
+                r = action_fill(p, &a, guest, old_value, new_value, source);
         if (r < 0)
                 return r;
         va_start(ap, reason);
-        r = action_fill(&a, guest, old_value, new_value, source, reason, ap);
+        r = text_pool_vprintf(&p->texts, &a.reason, reason, ap);
         va_end(ap);
-        if (r < 0) {
-                action_done(&a);
+        if (r < 0)
                 return r;
-        }
         p->actions[p->n_actions++] = a;
         return 0;
 }
@@ -257,19 +238,15 @@ int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, 
         int r;
 
         r = GROW_ARRAY(p->skips, p->skips_capacity, p->n_skips);
-        if (r < 0)
-                return r;
-        r = set_guest(guest, s.uuid, &s.guest);
+        if (r >= 0)
+                r = put_guest(p, guest, NULL, s.uuid, &s.guest);
         if (r < 0)
                 return r;
         va_start(ap, detail);
-        r = vasprintf(&s.detail, detail, ap);
+        r = text_pool_vprintf(&p->texts, &s.detail, detail, ap);
         va_end(ap);
-        if (r < 0) {
-                s.detail = NULL;
-                skip_done(&s);
-                return -ENOMEM;
-        }
+        if (r < 0)
+                return r;
         p->skips[p->n_skips++] = s;
         return 0;
 }
@@ -278,13 +255,10 @@ int plan_want_stats(Plan *p, const Guest *guest) {
         int r;
 
         r = GROW_ARRAY(p->wanted_stats, p->wanted_stats_capacity, p->n_wanted_stats);
-        if (r < 0)
-                return r;
-        r = GROW_ARRAY(p->wanted_names, p->wanted_names_capacity, p->n_wanted_stats);
-        if (r < 0)
-                return r;
-        p->wanted_names[p->n_wanted_stats] = NULL;
-        r = strdup_to(&p->wanted_names[p->n_wanted_stats], guest->name);
+        if (r >= 0)
+                r = GROW_ARRAY(p->wanted_names, p->wanted_names_capacity, p->n_wanted_stats);
+        if (r >= 0)
+                r = text_pool_add(&p->texts, guest->name, &p->wanted_names[p->n_wanted_stats]);
         if (r < 0)
                 return r;
         memcpy(p->wanted_stats[p->n_wanted_stats++], guest->uuid, UUID_TEXT_SIZE);
@@ -295,16 +269,14 @@ int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v) {
         Verdict copy = *v;
         int r;
 
-        copy.guest = copy.text = NULL;
+        copy.guest = NULL;
         r = GROW_ARRAY(p->verdicts, p->verdicts_capacity, p->n_verdicts);
         if (r >= 0)
-                r = set_guest(guest, copy.uuid, &copy.guest);
+                r = put_guest(p, guest, NULL, copy.uuid, &copy.guest);
         if (r >= 0)
-                r = strdup_to(&copy.text, v->text);
-        if (r < 0) {
-                verdict_done(&copy);
+                r = text_pool_add(&p->texts, v->text, &copy.text);
+        if (r < 0)
                 return r;
-        }
         p->verdicts[p->n_verdicts++] = copy;
         return 0;
 }
@@ -315,21 +287,19 @@ int plan_add_placement(Plan *p, const Guest *guest, const char *nodes, const cha
 
         r = GROW_ARRAY(p->placements, p->placements_capacity, p->n_placements);
         if (r >= 0)
-                r = set_guest(guest, placement.uuid, &placement.guest);
+                r = put_guest(p, guest, NULL, placement.uuid, &placement.guest);
         if (r >= 0)
-                r = strdup_to(&placement.nodes, nodes);
+                r = text_pool_add(&p->texts, nodes, &placement.nodes);
         if (r >= 0)
-                r = strdup_to(&placement.text, text);
-        if (r < 0) {
-                placement_done(&placement);
+                r = text_pool_add(&p->texts, text, &placement.text);
+        if (r < 0)
                 return r;
-        }
         p->placements[p->n_placements] = placement;
         *ret = &p->placements[p->n_placements++];
         return 0;
 }
 
-int plan_add_candidate(PlanPlacement *p, const PlanCandidate *c) {
+int plan_add_candidate(Plan *plan, PlanPlacement *p, const PlanCandidate *c) {
         PlanCandidate copy = *c;
         int r;
 
@@ -337,14 +307,11 @@ int plan_add_candidate(PlanPlacement *p, const PlanCandidate *c) {
                 p->n_more++;
                 return 0;
         }
-        copy.nodes = copy.memory_only = NULL;
-        r = strdup_to(&copy.nodes, c->nodes);
+        r = text_pool_add(&plan->texts, c->nodes, &copy.nodes);
         if (r >= 0)
-                r = strdup_to(&copy.memory_only, c->memory_only);
-        if (r < 0) {
-                candidate_done(&copy);
+                r = text_pool_add(&plan->texts, c->memory_only, &copy.memory_only);
+        if (r < 0)
                 return r;
-        }
         p->candidates[p->n_candidates++] = copy;
         return 0;
 }
@@ -359,7 +326,6 @@ PlanPlacement *plan_find_placement(const Plan *p, const char *uuid) {
 void plan_remove_placement(Plan *p, PlanPlacement *placement) {
         size_t at = (size_t)(placement - p->placements);
 
-        placement_done(placement);
         p->n_placements--;
         memmove(placement, placement + 1, (p->n_placements - at) * sizeof(*placement));
 }

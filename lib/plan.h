@@ -3,12 +3,14 @@
 
 /*
  * What a decision wants done, and what it does not do and why. A value: every
- * string is its own. Values of a knob have one canonical text each (see
- * ActionKind), the same in the plan, the journal and the state file.
+ * text in it is the plan's own (one that several actions share stands there
+ * once), and is freed with it. Values of a knob have one canonical text each
+ * (see ActionKind), the same in the plan, the journal and the state file.
  */
 
 #include "base.h"
 #include "snapshot.h"
+#include "text_pool.h"
 
 typedef enum ActionKind {
         ACTION_PIN_VCPU,        /* guest, index = vCPU;     values: CPU list */
@@ -140,9 +142,9 @@ typedef struct Action {
         char *source;                   /* the setting's source: "rule ...", "file:line", "default" */
 } Action;
 
-/* Frees what @a holds (not @a itself). Fills *ret with a copy; -ENOMEM. */
-void action_done(Action *a);
+/* Fills *ret with a copy whose texts are its own, whatever becomes of the plan; -ENOMEM. Frees what such a copy holds. */
 int action_copy(const Action *a, Action *ret);
+void action_done(Action *a);
 
 typedef struct Skip {
         ActionKind kind;
@@ -242,6 +244,7 @@ typedef struct Plan {
         Verdict *verdicts;
         size_t n_verdicts, verdicts_capacity;
         char *cancel_move;              /* the memory move under way is to be given up: why; NULL: it goes on */
+        TextPool texts;                 /* all others */
 } Plan;
 
 int plan_new(Plan **ret);
@@ -254,6 +257,9 @@ DEFINE_CLEANUP(Plan, plan_free)
  */
 int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
                     const char *new_value, const char *source, const char *reason, ...) _printf_(8, 9);
+/* The same of a reason that is in words already. */
+int plan_add_action_because(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
+                            const char *new_value, const char *source, const char *reason);
 int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...)
         _printf_(5, 6);
 int plan_want_stats(Plan *p, const Guest *guest);
@@ -265,7 +271,7 @@ int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v);
  * plan_add_candidate() copies @c and its nodes; beyond PLAN_CANDIDATES_MAX it counts one more. 0 or -ENOMEM.
  */
 int plan_add_placement(Plan *p, const Guest *guest, const char *nodes, const char *text, PlanPlacement **ret);
-int plan_add_candidate(PlanPlacement *p, const PlanCandidate *c);
+int plan_add_candidate(Plan *plan, PlanPlacement *p, const PlanCandidate *c);
 /* NULL when there is none. */
 PlanPlacement *plan_find_placement(const Plan *p, const char *uuid);
 void plan_remove_placement(Plan *p, PlanPlacement *placement);

@@ -348,10 +348,9 @@ int placement_new(PolicyContext *c, Placement **ret) {
 Placement *placement_free(Placement *p) {
         if (!p)
                 return NULL;
-        for (size_t i = 0; i < p->n_guests; i++) {
+        for (size_t i = 0; i < p->n_guests; i++)
                 free(p->guests[i].reason);
-                free(p->guests[i].source);
-        }
+        free(p->source_text);
         free(p->old_text.text);
         free(p->new_text.text);
         free(p->guests);

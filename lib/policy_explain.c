@@ -73,7 +73,7 @@ static int add_candidate(PlanPlacement *to, const Search *s, const Candidate *c,
         plan->commit_permyriad = c->commit;
         plan->load_permyriad = s->p->context->snapshot->host.n_cpus > 0 ? c->load : UNKNOWN_U64;
         plan->free_bytes = c->room_bytes;
-        return plan_add_candidate(to, plan);
+        return plan_add_candidate(s->p->context->plan, to, plan);
 }
 
 /* Every candidate but @own, which is listed first. */

@@ -115,23 +115,24 @@ static void wanted_done(Wanted *w) {
         free(w->cell_cpus);
 }
 
-/* false: no setting asks for anything on that thread. */
-static bool wanted_of(const Placement *p, const Guest *g, const Wanted *w, size_t i, const ThreadRef *ref,
-                      IdSet *ret) {
+/* NULL: no setting asks for anything on that thread. The set is one of @w's, or in @buffer. */
+static const IdSet *wanted_of(const Placement *p, const Guest *g, const Wanted *w, size_t i, const ThreadRef *ref,
+                              IdSet *buffer) {
+        const IdSet *set = NULL;
+
         if (ref->kind == ACTION_PIN_VCPU) {
                 bool has_one = w->single && p->picked[i] >= 0;
 
                 if (!ref->thread->online || (w->single && !has_one && !w->dedicated))
-                        return false;
-                *ret = has_one ? idset_of((unsigned)p->picked[i])
-                                 : *placement_vcpu_cpus(g, w->cell_cpus, &w->cpus, ref->index);
+                        return NULL;
+                if (has_one)
+                        *buffer = idset_of((unsigned)p->picked[i]);
+                set = has_one ? buffer : placement_vcpu_cpus(g, w->cell_cpus, &w->cpus, ref->index);
         } else if (ref->kind == ACTION_PIN_EMULATOR && w->emulator)
-                *ret = w->emulator_cpus;
+                set = &w->emulator_cpus;
         else if (ref->kind == ACTION_PIN_IOTHREAD && w->iothreads)
-                *ret = w->iothread_cpus;
-        else
-                return false;
-        return !idset_is_empty(ret);
+                set = &w->iothread_cpus;
+        return set && !idset_is_empty(set) ? set : NULL;
 }
 
 /* *ret belongs to @cache. */
@@ -167,20 +168,36 @@ static int present_value(Placement *p, const Guest *g, const ThreadRef *ref, con
         return format_set(&p->old_text, &set, ret);
 }
 
+/* Of its cpu.policy; *ret is kept for the next one, most guests have it from the same place. */
+static int source_of_policy(Placement *p, const PlacementGuest *g, const char **ret) {
+        const SettingValue *v = &g->settings->values[KEY_CPU_POLICY], *last = p->source_value;
+        char *text;
+        int r;
+
+        if (!last || last->file != v->file || last->line != v->line || last->rule != v->rule ||
+            last->runtime != v->runtime || last->uid != v->uid) {
+                r = setting_source(g->settings, KEY_CPU_POLICY, &text);
+                if (r < 0)
+                        return r;
+                free(p->source_text);
+                p->source_text = text;
+                p->source_value = v;
+        }
+        *ret = p->source_text;
+        return 0;
+}
+
 static int add_pin(Placement *p, PlacementGuest *g, const ThreadRef *ref, const char *new_value, const char *reason) {
-        const char *old_value;
+        const char *old_value, *source;
         int r;
 
         r = present_value(p, g->guest, ref, &old_value);
+        if (r >= 0)
+                r = source_of_policy(p, g, &source);
         if (r < 0)
                 return r;
-        if (!g->source) {
-                r = setting_source(g->settings, KEY_CPU_POLICY, &g->source);
-                if (r < 0)
-                        return r;
-        }
-        return plan_add_action(p->context->plan, ref->kind, g->guest, ref->index, old_value, new_value, g->source,
-                               "%s", reason);
+        return plan_add_action_because(p->context->plan, ref->kind, g->guest, ref->index, old_value, new_value, source,
+                                       reason);
 }
 
 static int default_dedicated_reason(PlacementGuest *g) {
@@ -237,16 +254,17 @@ static int act_on_threads(Placement *p, PlacementGuest *g, const Wanted *w) {
 
         for (size_t i = 0; i < placement_threads(g->guest); i++) {
                 ThreadRef ref = placement_thread(g->guest, i);
+                const IdSet *wanted;
                 const char *text;
-                IdSet wanted;
+                IdSet buffer;
 
-                if (!wanted_of(p, g->guest, w, i, &ref, &wanted) ||
-                    thread_holds(p, g->guest, ref.thread, &wanted))
+                wanted = wanted_of(p, g->guest, w, i, &ref, &buffer);
+                if (!wanted || thread_holds(p, g->guest, ref.thread, wanted))
                         continue;
                 r = placement_default_reason(g);
                 if (r < 0)
                         return r;
-                r = format_set(&p->new_text, &wanted, &text);
+                r = format_set(&p->new_text, wanted, &text);
                 if (r < 0)
                         return r;
                 r = add_pin(p, g, &ref, text, g->reason);
@@ -283,10 +301,11 @@ static int check_threads(Placement *p, PlacementGuest *g, const Wanted *w, bool 
 
         for (size_t i = 0; i < placement_threads(g->guest); i++) {
                 ThreadRef ref = placement_thread(g->guest, i);
-                IdSet wanted;
+                const IdSet *wanted;
+                IdSet buffer;
 
-                if (!wanted_of(p, g->guest, w, i, &ref, &wanted) ||
-                    thread_holds(p, g->guest, ref.thread, &wanted))
+                wanted = wanted_of(p, g->guest, w, i, &ref, &buffer);
+                if (!wanted || thread_holds(p, g->guest, ref.thread, wanted))
                         continue;
                 differs = true;
                 r = placement_check_thread(p, g, &ref);

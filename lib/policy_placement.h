@@ -99,7 +99,6 @@ typedef struct PlacementGuest {
         bool load_known;
         uint64_t resident_bytes;        /* sum over nodes; UNKNOWN_U64 */
         char *reason;                   /* for its actions; NULL: nothing new was decided */
-        char *source;                   /* of its cpu.policy, once somebody asked */
 } PlacementGuest;
 
 /* The text of a set, kept: neighbours often have the same one. */
@@ -144,6 +143,8 @@ typedef struct Placement {
         int *picked;                    /* scratch, one a vCPU: CPU chosen by policy pinned */
         size_t n_picked;
         SetText old_text, new_text;     /* of the last pin action */
+        const SettingValue *source_value;       /* of the last one: where its cpu.policy comes from, */
+        char *source_text;                      /* and that in words */
         uint64_t now_usec;
 } Placement;
 

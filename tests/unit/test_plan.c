@@ -196,7 +196,7 @@ START_TEST(a_copied_action_is_independent) {
 
         ck_assert_int_eq(plan_add_action(p, ACTION_PIN_VCPU, g, 1, NULL, "3", "default", "why"), 0);
         ck_assert_int_eq(action_copy(&p->actions[0], &copy), 0);
-        action_done(&p->actions[0]);
+        p = plan_free(p);
         ck_assert_str_eq(copy.guest, "web");
         ck_assert_str_eq(copy.uuid, g->uuid);
         ck_assert_ptr_null(copy.old_value);
@@ -209,14 +209,14 @@ END_TEST
 
 /* ---- explanations ---- */
 
-static void add_set(PlanPlacement *to, const char *nodes, PlacementTerm decided_by, PlanCandidate c) {
+static void add_set(Plan *p, PlanPlacement *to, const char *nodes, PlacementTerm decided_by, PlanCandidate c) {
         char copy[32];
 
         (void)snprintf(copy, sizeof(copy), "%s", nodes);
         c.nodes = copy;
         c.near_distance = c.near_distance ?: UNKNOWN_U64;
         c.decided_by = decided_by;
-        ck_assert_int_eq(plan_add_candidate(to, &c), 0);
+        ck_assert_int_eq(plan_add_candidate(p, to, &c), 0);
 }
 
 START_TEST(an_explanation_is_a_table_of_the_columns_that_have_values) {
@@ -225,15 +225,15 @@ START_TEST(an_explanation_is_a_table_of_the_columns_that_have_values) {
         PlanPlacement *to;
 
         ck_assert_int_eq(plan_add_placement(p, g, "33", "because", &to), 0);
-        add_set(to, "33", TERM_NONE, (PlanCandidate){
+        add_set(p, to, "33", TERM_NONE, (PlanCandidate){
                 .chosen = true, .cpus_fit = true, .memory_fits = true, .n_nodes = 1, .n_cpus = 4,
                 .remote_permyriad = 2500, .harm_permyriad = 3000, .committed_milli = 1500, .load_permyriad = 1234, .free_bytes = 3 * GIB / 2,
         });
-        add_set(to, "0,2", TERM_LOAD, (PlanCandidate){
+        add_set(p, to, "0,2", TERM_LOAD, (PlanCandidate){
                 .better = true, .cpus_fit = true, .memory_fits = true, .n_nodes = 2, .n_cpus = 128,
                 .remote_permyriad = 10000, .harm_permyriad = 10000, .distance_tenths = 217, .load_permyriad = 0, .free_bytes = UNKNOWN_U64,
         });
-        add_set(to, "1", TERM_FITS, (PlanCandidate){
+        add_set(p, to, "1", TERM_FITS, (PlanCandidate){
                 .n_nodes = 1, .n_cpus = 1, .remote_permyriad = UNKNOWN_U64, .harm_permyriad = UNKNOWN_U64,
                 .load_permyriad = UNKNOWN_U64, .free_bytes = 0,
         });
@@ -256,7 +256,7 @@ START_TEST(what_has_no_alternative_needs_no_table) {
         PlanPlacement *to;
 
         ck_assert_int_eq(plan_add_placement(p, g, "0", "the only node", &to), 0);
-        add_set(to, "0", TERM_NONE, (PlanCandidate){ .chosen = true, .n_nodes = 1, .n_cpus = 1 });
+        add_set(p, to, "0", TERM_NONE, (PlanCandidate){ .chosen = true, .n_nodes = 1, .n_cpus = 1 });
         assert_format(p, false, "Nothing to do.\nPlacement (1):\n  a: the only node\n");
 }
 END_TEST
@@ -269,7 +269,7 @@ START_TEST(an_explanation_is_bounded) {
 
         ck_assert_int_eq(plan_add_placement(p, g, "0", "x", &to), 0);
         for (unsigned i = 0; i < 300; i++)
-                add_set(to, "0", TERM_NUMBER, (PlanCandidate){ .n_nodes = 1, .n_cpus = 1 });
+                add_set(p, to, "0", TERM_NUMBER, (PlanCandidate){ .n_nodes = 1, .n_cpus = 1 });
         ck_assert_uint_eq(to->n_candidates, PLAN_CANDIDATES_MAX);
         ck_assert_int_eq(plan_format(p, false, &text), 0);
         ck_assert(strstr(text, "\n      and 292 more\n"));
@@ -286,7 +286,7 @@ START_TEST(an_explanation_as_json) {
 
         ck_assert_int_eq(plan_add_placement(p, g, "0", "x", &to), 0);
         to->fresh = true;
-        add_set(to, "0", TERM_NONE, (PlanCandidate){
+        add_set(p, to, "0", TERM_NONE, (PlanCandidate){
                 .chosen = true, .cpus_fit = true, .n_nodes = 1, .n_cpus = 4, .remote_permyriad = UNKNOWN_U64,
                 .harm_permyriad = UNKNOWN_U64, .committed_milli = 1500, .commit_permyriad = 6250,
                 .load_permyriad = 1234, .free_bytes = 5,

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy_words.h"
+
+#include "parse.h"
+
+/* Most sentences have less. */
+#define FIRST_CAPACITY 256U
+
+static bool reserve(Words *w, size_t n) {
+        size_t capacity = w->capacity > 0 ? w->capacity : FIRST_CAPACITY;
+        char *text;
+
+        if (w->failed)
+                return false;
+        while (capacity - w->n <= n)
+                capacity *= 2;
+        if (capacity == w->capacity)
+                return true;
+        text = realloc(w->text, capacity);
+        w->failed = !text;
+        if (!text)
+                return false;
+        w->text = text;
+        w->capacity = capacity;
+        return true;
+}
+
+void words_add(Words *w, const char *text) {
+        size_t n = strlen(text);
+
+        if (!reserve(w, n))
+                return;
+        memcpy(w->text + w->n, text, n + 1);
+        w->n += n;
+}
+
+void words_add_number(Words *w, uint64_t n) {
+        char digits[U64_TEXT_MAX];
+
+        words_add(w, u64_text(n, digits));
+}
+
+void words_add_bytes(Words *w, uint64_t bytes) {
+        char text[FORMAT_BYTES_MAX];
+
+        words_add(w, format_bytes_short(bytes, text));
+}
+
+void words_add_set(Words *w, const IdSet *set) {
+        _cleanup_free_ char *text = NULL;
+
+        if (idset_format(set, &text) < 0)
+                w->failed = true;
+        else
+                words_add(w, text);
+}
+
+void words_add_nodes(Words *w, const IdSet *nodes) {
+        words_add(w, idset_count(nodes) == 1 ? "node " : "nodes ");
+        words_add_set(w, nodes);
+}
+
+int words_take(Words *w, char **ret) {
+        bool failed = w->failed || !w->text;
+
+        if (!failed) {
+                free(*ret);
+                *ret = TAKE_PTR(w->text);
+        }
+        free(w->text);
+        *w = (Words){ 0 };
+        return failed ? -ENOMEM : 0;
+}
