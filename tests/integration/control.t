@@ -16,6 +16,7 @@ explained() { ctl explain g1 && grep -q -- "$1" "$HOST_DIR/out"; }
 t_bus_start
 host_guest_start g1 fake=1 vcpus=2 || exit 1
 host_guest_start g2 fake=1 vcpus=1 || exit 1
+host_guest_start mine fake=1 vcpus=1 pin="0:$T_FIRST" || exit 1
 t_daemon_start <<<"host: { reserved_cpus = \"$T_FIRST\"; };"
 t_until "kvmtunectl reaches the daemon" 20 ctl status
 
@@ -25,6 +26,11 @@ t_stays "... for no other" 2 free g2
 t_ok "explain names the setting's source" explained 'cpu.policy *shared *runtime by uid 0'
 t_ok "... what was done, in the journal's words" explained "$(sed -n 's/^kvmtuned: \(g1: vCPU 0 on CPUs .*\) \[.*/\1/p' "$HOST_DIR/kvmtuned.log" | tail -n 1)"
 t_ok "... and what it would put back" explained "pin-vcpu 0: was $T_ALL, set to $rest"
+t_until "... no more and no less than the log" 10 t_explained g1
+t_ok "a setting for a guest that its user has pinned" ctl --guest mine set cpu.policy shared
+t_until "... is not carried out, for the reason that is in the log" 10 t_explained mine
+left_alone() { jq -e 'any(.not_done[]; .why == "user-pin")' "$HOST_DIR/explained" >/dev/null; }
+t_ok "... and that is the user's pin" left_alone
 
 t_ok "pause" ctl pause
 ctl --guest g2 set cpu.policy shared

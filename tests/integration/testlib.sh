@@ -173,6 +173,7 @@ t_bus_start() {
     <allow send_destination="org.freedesktop.DBus"/>
   </policy>
   <policy user="root"><allow own="org.freedesktop.PolicyKit1"/><allow send_destination="org.freedesktop.PolicyKit1"/></policy>
+  <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include>
   <include>$(realpath "$TEST_LIB/../../conf/org.kvmtuned1.conf")</include>
 </busconfig>
 X
@@ -186,6 +187,24 @@ X
 t_bus_stop() {
     [ -z "$T_BUS_PID" ] || { kill "$T_BUS_PID" && wait "$T_BUS_PID"; } 2>/dev/null
     T_BUS_PID=''
+}
+
+# --- explain against the log ------------------------------------------------------
+
+# What explain and the log may differ in: what was measured since.
+T_SAME='def same: gsub("[0-9][0-9.,]*( [KMGT]iB)?"; "#");'
+
+# t_explained GUEST: for the last entry about it, and for each thing that is not done to it, explain has the log's words
+t_explained() {
+    local ctl last
+    ctl=$(realpath -m "${KVMTUNECTL:-$TEST_LIB/../../build/kvmtunectl}")
+    last=$(sed -n "s/^kvmtuned: \($1: .*\)/\1/p" "$HOST_DIR/kvmtuned.log" | tail -n 1)
+    sed -n "s/^kvmtuned: $1: no //p" "$HOST_DIR/kvmtuned.log" >"$HOST_DIR/skips"
+    timeout 60 "$ctl" explain "$1" --json >"$HOST_DIR/explained" &&
+        jq -e --arg last "$last" --rawfile skips "$HOST_DIR/skips" "$T_SAME"'
+            ($skips | split("\n") | map(same)) as $logged
+            | ($last != "" and .log[-1].message == $last)
+              and all(.not_done[]; "\(.kind) (\(.why)): \(.detail)" | same | IN($logged[]))' "$HOST_DIR/explained" >/dev/null
 }
 
 # --- what the tests share -----------------------------------------------------------

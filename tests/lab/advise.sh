@@ -79,6 +79,7 @@ lab_check '... which is that of the one that went' on_different_nodes q1 q2 q4 n
 sleep 20
 lab_check '... and stays there' is_where_advised next
 lab_check 'no memory was moved' test "$(count_entries MESSAGE_ID=$memory_moved)" = 0
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
 lab_check 'no errors in the journal' no_errors
 lab_check 'no AppArmor denial for the front' sh -c '! journalctl -b -k | grep -E "apparmor=.DENIED.*(numad|kvmtuned)"'
 keep_journal

@@ -80,6 +80,7 @@ sleep 30
 lab_check 'nobody is moved again' no_repeats MESSAGE_ID=$memory_moved
 keep_journal
 lab_void rest c d hot
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
 lab_check 'no errors in the journal' no_errors
 systemctl stop kvmtuned
 lab_check 'a stop gives the CPUs back' unpinned rest c d hot

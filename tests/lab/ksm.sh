@@ -66,6 +66,7 @@ fi
 lab_check '90 % of the equal pages are merged' follow 700 merged
 read -r own _ < <(daemon_cpu)
 note "CPU of the daemon: $own/100 s"
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
 keep_journal
 lab_void "${guests[@]}"
 systemctl stop kvmtuned

@@ -79,6 +79,29 @@ no_repeats() { [ -z "$(entries "$@" | jq -r .KVMTUNED_GUEST | sort | uniq -d)" ]
 no_errors() { # no_errors [MESSAGE_ID that may be there]
         ! entries -p err | grep -v "${1:-no such id}" | grep -q .
 }
+# What explain and the journal may differ in is what was measured since. Some reasons are not in the journal at
+# its level, and that a guest which boots has no driver yet is not either.
+same_reason='
+        def same: gsub("[0-9][0-9.,]*( [KMGT]iB)?"; "#");
+        def quiet: IN("cooldown", "no-gain", "at-minimum", "at-maximum", "host-busy", "stale-stats", "unknown", "not-running",
+                      "unreachable", "no-driver");
+        ([$journal[] | select(.KVMTUNED_ACTION)] | last) as $last
+        | ([.log[] | select(.action)] | last) as $told
+        | ($last == null or $last.MESSAGE == $told.message)
+          and all(.not_done[] | select(.why | quiet | not); . as $s
+                  | [$journal[] | select(.KVMTUNED_ACTION == $s.kind and .KVMTUNED_SKIP)] | last
+                  | .KVMTUNED_SKIP == $s.why and (.KVMTUNED_REASON | same) == ($s.detail | same))'
+# explained GUEST: explain gives for what was last done to it, and for what is not done, the reasons of the journal
+explained() {
+        kvmtunectl explain "$1" --json >"$LAB_OUT/explain-$1.json" || return
+        entries KVMTUNED_GUEST="$1" >"$LAB_OUT/journal-$1.json"
+        jq -e --slurpfile journal "$LAB_OUT/journal-$1.json" "$same_reason" "$LAB_OUT/explain-$1.json" >/dev/null
+}
+all_explained() {
+        local g guests
+        guests=$(kvmtunectl guests --json | jq -r '.[].name') && [ -n "$guests" ] || return
+        for g in $guests; do explained "$g" || return; done
+}
 keep_journal() {
         entries >"$LAB_OUT/kvmtuned.json"
         journalctl -b --since="$since" --no-pager -x -u kvmtuned.service >"$LAB_OUT/kvmtuned.txt"

@@ -164,6 +164,7 @@ lab_check 'the bytes moved are at most 1.2 times what had to move' test $((moved
 lab_check "the daemon's own CPU is below 2 s" test "$real" -lt 200
 lab_check 'the guests together do not get less done than untuned' test "$(per_mille_of_before all)" -ge 950
 lab_check 'and none of them does' test "$(per_mille_of_before '')" -ge 900
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
 systemctl stop kvmtuned
 lab_check 'a stop gives the CPUs back' unpinned "${guests[@]}"
 lab_check 'no errors in the journal' no_errors
