@@ -3,59 +3,9 @@
 # org.kvmtuned1 on a bus of its own: who may ask and who may change what; what
 # happens without a bus; hostile input. The guest is that of libvirt's test driver.
 set -u
-reason=
-[ "$(id -u)" = 0 ] || reason='needs root'
-for p in dbus-daemon busctl setpriv unshare cc pkg-config; do
-    [ -n "$reason" ] || command -v $p >/dev/null || reason="$p is not installed (make deps)"
-done
-[ -n "$reason" ] || [ -n "${HOST_DIR:-}" ] || unshare --mount --propagation private true 2>/dev/null || reason='no permission for a mount namespace'
-[ -z "$reason" ] || { echo "1..0 # SKIP $reason"; exit 0; }
-# A namespace of its own, for a group that may not be there.
-[ -n "${HOST_DIR:-}" ] || exec unshare --mount --propagation private env HOST_DIR="$(mktemp -d "${TMPDIR:-/tmp}/kvmtuned-bus.XXXXXX")" "$BASH" "$0"
-export HOST_DIR
-. "$(dirname "$0")/testlib.sh"
-. "$TEST_LIB/hostlib.sh"
+. "$(dirname "$0")/buslib.sh"
+b_enter "$0"
 CTL=$(realpath -m "${KVMTUNECTL:-$TEST_LIB/../../build/kvmtunectl}")
-chmod 755 "$HOST_DIR"
-POLKIT_PID=''
-end_process() { [ -z "$1" ] || { kill "$1" && wait "$1"; } 2>/dev/null; }
-t_cleanup() {
-    end_process "$POLKIT_PID"
-    rm -rf --one-file-system "$HOST_DIR"
-}
-trap t_finish EXIT
-trap 'exit 143' TERM INT HUP
-
-# Somebody, and somebody in libvirt's group. Where there is no such group, here is one.
-getent group libvirt >/dev/null || {
-    { cat /etc/group; echo 'libvirt:x:64056:'; } >"$HOST_DIR/group"
-    mount --bind "$HOST_DIR/group" /etc/group
-}
-readers=$(getent group libvirt | cut -d: -f3)
-nobody=65534
-as() { # as root|nobody|reader COMMAND...
-    local who=$1
-    shift
-    case $who in
-        root) "$@" ;;
-        nobody) setpriv --reuid "$nobody" --regid "$nobody" --clear-groups "$@" ;;
-        reader) setpriv --reuid "$nobody" --regid "$nobody" --groups "$readers" "$@" ;;
-    esac
-}
-
-export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$HOST_DIR/bus
-call() { # call WHO METHOD [ARGS...]
-    local who=$1
-    shift
-    as "$who" busctl --system --no-pager --timeout=20 --allow-interactive-authorization=no call org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager "$@" >"$HOST_DIR/out" 2>"$HOST_DIR/err"
-}
-property() { busctl --system get-property org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager "$1" 2>/dev/null; }
-refused() { ! call "$@" && grep -qiE 'access denied|only root' "$HOST_DIR/err" && [ ! -s "$HOST_DIR/out" ]; }
-fails_with() { # fails_with TEXT WHO METHOD...
-    local text=$1
-    shift
-    ! call "$@" && grep -qi -- "$text" "$HOST_DIR/err"
-}
 ctl() { timeout 60 "$CTL" "$@" >"$HOST_DIR/out" 2>"$HOST_DIR/err"; }
 ctl_is() { # ctl_is STATUS ARGS...
     local want=$1
@@ -82,15 +32,13 @@ t_ok "it said only once that there was no bus" t_is 1 t_log_count 'No system bus
 
 introspected() { busctl --system introspect org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager | grep -q "^.ExplainGuest *method *s *a{sv}"; }
 t_ok "the interface can be introspected" introspected
-reads=("GetStatus" "ListGuests" "ExplainGuest s test" "GetSettings s test" "ListRules" "GetPlan b false" "GetSnapshot" "GetLog su test 5")
-changes=("Set sss test balloon.mode auto" "Unset ss test balloon.mode" "Pause" "Resume" "Reload" "Restore")
-for m in "${reads[@]}"; do
+for m in "${B_READS[@]}"; do
     read -ra words <<<"$m"
     t_ok "root: ${words[0]}" call root "${words[@]}"
     t_ok "a member of libvirt's group: ${words[0]}" call reader "${words[@]}"
     t_ok "anybody else is refused: ${words[0]}" refused nobody "${words[@]}"
 done
-for m in "${changes[@]}"; do
+for m in "${B_CHANGES[@]}"; do
     read -ra words <<<"$m"
     t_ok "a member of libvirt's group is refused: ${words[0]}" refused reader "${words[@]}"
     t_ok "anybody else is refused: ${words[0]}" refused nobody "${words[@]}"
@@ -99,7 +47,7 @@ untouched() { [ "$(property State)" = 's "running"' ] && ! t_log_has "by uid"; }
 t_ok "nothing of that came to pass" untouched
 takes_name() { as nobody busctl --system call org.freedesktop.DBus / org.freedesktop.DBus RequestName su org.kvmtuned1 4 >/dev/null 2>&1; }
 t_ok "nobody but root can be org.kvmtuned1" t_not takes_name
-for m in "${changes[@]}"; do
+for m in "${B_CHANGES[@]}"; do
     read -ra words <<<"$m"
     t_ok "root: ${words[0]}" call root "${words[@]}"
 done
@@ -112,8 +60,7 @@ read -ra flags <<<"$(pkg-config --cflags --libs libsystemd)"
 t_ok "the mock of polkit compiles" cc -o "$HOST_DIR/polkit" "$TEST_LIB/mock-polkit.c" "${flags[@]}"
 : >"$HOST_DIR/answers"
 "$HOST_DIR/polkit" "$HOST_DIR/answers" "$HOST_DIR/asked" &
-POLKIT_PID=$!
-polkit_is_there() { busctl --system list 2>/dev/null | grep -q org.freedesktop.PolicyKit1; }
+B_POLKIT_PID=$!
 host_until 10 polkit_is_there
 asked() { tail -n 1 "$HOST_DIR/asked" 2>/dev/null | cut -d' ' -f1,3; }
 answer() { printf '%s\n' "$@" >"$HOST_DIR/answers"; }
@@ -127,7 +74,7 @@ t_ok "... which was another question" t_is 'org.kvmtuned1.manage 0' asked
 answer 'org.kvmtuned1.manage yes'
 t_ok "whom polkit allows to manage can" call nobody Resume
 t_ok "... it is done" t_is 's "running"' property State
-t_ok "... and told with the user's number" t_log_has "Resumed, by uid $nobody"
+t_ok "... and told with the user's number" t_log_has "Resumed, by uid $B_NOBODY"
 answer 'org.kvmtuned1.manage challenge'
 t_ok "who would have to give a password is told" fails_with 'authentication' nobody Pause
 as nobody busctl --system --allow-interactive-authorization=yes call org.kvmtuned1 /org/kvmtuned1 org.kvmtuned1.Manager Pause >/dev/null 2>&1
@@ -144,8 +91,8 @@ t_until "one user's many questions find an end" 15 grep -q 'Too many requests' "
 t_ok "... while others are answered" call reader ListGuests
 kill "${waiting[@]}" 2>/dev/null
 wait "${waiting[@]}" 2>/dev/null
-end_process "$POLKIT_PID"
-POLKIT_PID=''
+b_end "$B_POLKIT_PID"
+B_POLKIT_PID=''
 t_ok "without polkit again, refused" refused nobody ListGuests
 
 # --- hostile input -----------------------------------------------------------------------------
