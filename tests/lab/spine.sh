@@ -84,6 +84,8 @@ lab_check 'the service goes on' systemctl -q is-active kvmtuned
 lab_check 'with the old settings' test "$(cat $ksm/run)" = 1
 cp /root/good.conf $config
 systemctl reload kvmtuned
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
+lab_check 'memory pressure of the host wakes the daemon' eval '! entries | grep -q "no notice of memory pressure"'
 
 read -r own copying < <(daemon_cpu)
 note "CPU of the daemon: $own/100 s, of the kernel's copying of pages in its name: $copying/100 s"

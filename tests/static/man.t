@@ -42,8 +42,8 @@ done
 
 make -s BUILD="$BUILD" "$BUILD/kvmtuned.service" || echo "Bail out! no unit file"
 if command -v systemd-analyze >/dev/null; then
-        report 'the unit is not more exposed than 2.0' \
-                "$(systemd-analyze security --offline=yes --threshold=20 "$BUILD/kvmtuned.service" 2>&1 >/dev/null ||
+        report 'the unit is not more exposed than 1.6' \
+                "$(systemd-analyze security --offline=yes --threshold=16 "$BUILD/kvmtuned.service" 2>&1 >/dev/null ||
                         systemd-analyze security --offline=yes "$BUILD/kvmtuned.service" | tail -n 1)"
 else
         n=$((n + 1))
