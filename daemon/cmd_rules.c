@@ -228,7 +228,7 @@ static int print_all(const Config *config, const Snapshot *snapshot, const State
         }
         for (size_t i = 0; r >= 0 && i < snapshot->n_guests; i++) {
                 (void)printf("\nguest %s\n", snapshot->guests[i]->name);
-                r = print_settings(&settings->guests[i], true, all);
+                r = print_settings(settings->guests[i], true, all);
         }
         return r;
 }

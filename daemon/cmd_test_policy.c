@@ -36,7 +36,7 @@ static const Settings *settings_of(const RuleStep *step, const PolicySettings *s
                 return &settings->host;
         for (size_t i = 0; i < step->snapshot->n_guests; i++)
                 if (streq(step->snapshot->guests[i]->name, guest))
-                        return &settings->guests[i];
+                        return settings->guests[i];
         return NULL;
 }
 

@@ -134,6 +134,12 @@ static bool rule_is_active(ActiveRules rules, size_t i) {
         return rules.active && rules.active[i];
 }
 
+static bool rule_applies(const Config *c, ActiveRules rules, size_t i, const Guest *g) {
+        const Rule *rule = &c->rules[i];
+
+        return rule_is_active(rules, i) && (!rule->has_guests || guest_selector_matches(&rule->guests, g));
+}
+
 void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret) {
         *ret = c->base;
         for (size_t i = 0; i < c->n_rules; i++)
@@ -147,13 +153,17 @@ void config_resolve_guest(const Config *c, ActiveRules rules, const Guest *g, Se
         for (size_t i = 0; i < c->n_guests; i++)
                 if (guest_selector_matches(&c->guests[i].match, g))
                         settings_apply(ret, &c->guests[i].set);
-        for (size_t i = 0; i < c->n_rules; i++) {
-                const Rule *rule = &c->rules[i];
-
-                if (rule_is_active(rules, i) && (!rule->has_guests || guest_selector_matches(&rule->guests, g)))
-                        settings_apply(ret, &rule->set);
-        }
+        for (size_t i = 0; i < c->n_rules; i++)
+                if (rule_applies(c, rules, i, g))
+                        settings_apply(ret, &c->rules[i].set);
         config_apply_runtime(c, g->uuid, ret);
+}
+
+void config_layers_of_guest(const Config *c, ActiveRules rules, const Guest *g, bool *ret) {
+        for (size_t i = 0; i < c->n_guests; i++)
+                ret[i] = guest_selector_matches(&c->guests[i].match, g);
+        for (size_t i = 0; i < c->n_rules; i++)
+                ret[c->n_guests + i] = rule_applies(c, rules, i, g);
 }
 
 static bool glob_matches(const char *pattern, const char *text) {

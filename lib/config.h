@@ -360,6 +360,12 @@ void config_apply_runtime(const Config *c, const char *uuid, Settings *s);
 void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret);
 /* A guest's settings: base, guests entries that match, active rules that select it. */
 void config_resolve_guest(const Config *c, ActiveRules rules, const Guest *g, Settings *ret);
+/*
+ * Which of them that are: for each guests entry, then each rule, in @ret (room for all). Guests with the same ones have
+ * the same settings, but for what was set for one of them while the daemon runs (config_has_runtime()).
+ */
+void config_layers_of_guest(const Config *c, ActiveRules rules, const Guest *g, bool *ret);
+bool config_has_runtime(const Config *c, const char *uuid);
 
 bool guest_selector_matches(const GuestSelector *s, const Guest *g);
 

@@ -21,6 +21,13 @@ void config_apply_runtime(const Config *c, const char *uuid, Settings *s) {
                         s->values[c->runtime[i].key] = c->runtime[i].value;
 }
 
+bool config_has_runtime(const Config *c, const char *uuid) {
+        for (size_t i = 0; i < c->n_runtime; i++)
+                if (streq(c->runtime[i].uuid, uuid))
+                        return true;
+        return false;
+}
+
 /* Makes room where the order wants it. The setting for that key and guest is not there yet. */
 static int insert(Config *c, const char *uuid, RuntimeSetting **ret) {
         size_t i = uuid[0] ? c->n_runtime : 0;

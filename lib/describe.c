@@ -119,7 +119,7 @@ Value *describe_settings(const Description *d, const Guest *g) {
 
         for (size_t i = 0; g && i < d->snapshot->n_guests; i++)
                 if (d->snapshot->guests[i] == g)
-                        s = &d->settings.guests[i];
+                        s = d->settings.guests[i];
         for (int key = 0; list && key < _KEY_MAX; key++)
                 if (!g || config_keys[key].scope == SCOPE_GUEST)
                         put_setting(list, s, (Key)key);

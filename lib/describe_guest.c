@@ -49,7 +49,7 @@ static void put_memory_nodes(Value *v, const Guest *g) {
 /* What both the list of guests and the explanation of one begin with. */
 static void put_summary(Value *v, const Description *d, size_t i, size_t held) {
         const Guest *g = d->snapshot->guests[i];
-        const Settings *settings = &d->settings.guests[i];
+        const Settings *settings = d->settings.guests[i];
         const GuestMemo *memo = state_find_guest(d->state, g->uuid);
         _cleanup_free_ char *policy = NULL, *balloon = NULL;
 

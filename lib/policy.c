@@ -56,15 +56,24 @@ static void forget_gone_guests(const Snapshot *snapshot, State *state) {
         }
 }
 
-static int remember_guests(const Snapshot *snapshot, State *state) {
-        GuestMemo *memo;
+int policy_remember_guests(const Snapshot *snapshot, State *state, GuestMemo ***ret) {
+        _cleanup_free_ GuestMemo **memos = calloc(MAX(snapshot->n_guests, (size_t)1), sizeof(GuestMemo *));
+        size_t at = 0;
         int r;
 
-        for (size_t i = 0; i < snapshot->n_guests; i++) {
-                r = state_guest(state, snapshot->guests[i]->uuid, &memo);
-                if (r < 0)
-                        return r;
-        }
+        if (!memos)
+                return -ENOMEM;
+        r = state_reserve_guests(state, snapshot->n_guests);
+        for (size_t i = 0; r >= 0 && i < snapshot->n_guests; i++)
+                if (!state_find_next_guest(state, &at, snapshot->guests[i]->uuid))
+                        r = state_guest(state, snapshot->guests[i]->uuid, &memos[i]);
+        if (r < 0)
+                return r;
+        /* Only now none of them moves any more. */
+        at = 0;
+        for (size_t i = 0; i < snapshot->n_guests; i++)
+                memos[i] = state_find_next_guest(state, &at, snapshot->guests[i]->uuid);
+        *ret = TAKE_PTR(memos);
         return 0;
 }
 
@@ -85,6 +94,7 @@ static int run_controllers(PolicyContext *c) {
 int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
         _cleanup_(policy_settings_done) PolicySettings settings = { 0 };
         _cleanup_(plan_freep) Plan *plan = NULL;
+        _cleanup_free_ GuestMemo **memos = NULL;
         int r;
 
         r = plan_new(&plan);
@@ -95,7 +105,7 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
         r = policy_settings(in, state, &settings);
         if (r < 0)
                 return r;
-        r = remember_guests(in->snapshot, state);
+        r = policy_remember_guests(in->snapshot, state, &memos);
         if (r < 0)
                 return r;
 
@@ -107,6 +117,7 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
                 .active_rules = settings.active,
                 .host = settings.host,
                 .guests = settings.guests,
+                .memos = memos,
                 .only_uuid = in->only_uuid,
                 .mover_busy = in->mover_busy,
                 .moving_uuid = in->moving_uuid,

@@ -52,7 +52,9 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret);
 typedef struct PolicySettings {
         bool *active;                   /* config->n_rules; a rule on guests' metrics: holds for any */
         Settings host;
-        Settings *guests;               /* parallel to snapshot->guests */
+        const Settings **guests;        /* parallel to snapshot->guests; each is one of these: */
+        struct SettingsKind **kinds;    /* most guests have the same settings */
+        size_t n_kinds, kinds_capacity;
 } PolicySettings;
 
 /*
@@ -62,6 +64,9 @@ typedef struct PolicySettings {
 int policy_settings(const PolicyInput *in, State *state, PolicySettings *ret);
 void policy_settings_done(PolicySettings *s);
 
+/* A memo for each guest, in @state; *ret is parallel to @snapshot's guests, valid until one more is made. -ENOMEM. */
+int policy_remember_guests(const Snapshot *snapshot, State *state, GuestMemo ***ret);
+
 /* Everything one controller needs; the settings are resolved once. */
 typedef struct PolicyContext {
         const Config *config;
@@ -70,7 +75,8 @@ typedef struct PolicyContext {
         Plan *plan;
         const bool *active_rules;
         Settings host;
-        Settings *guests;               /* parallel to snapshot->guests */
+        const Settings *const *guests;  /* parallel to snapshot->guests */
+        GuestMemo *const *memos;        /* the same; each guest has one */
         const char *only_uuid;
         bool mover_busy;
         const char *moving_uuid;

@@ -126,19 +126,11 @@ static int choose(PolicyContext *c, IdSet *ret_nodes, char **ret_reason) {
         return 0;
 }
 
-static int remember_guests(const Snapshot *snapshot, State *state) {
-        GuestMemo *memo;
-        int r = 0;
-
-        for (size_t i = 0; i < snapshot->n_guests && r >= 0; i++)
-                r = state_guest(state, snapshot->guests[i]->uuid, &memo);
-        return r;
-}
-
 /* @in->snapshot has the guest to come as its last. */
 static int decide(const PolicyInput *in, const State *state, IdSet *ret_nodes, char **ret_reason) {
         _cleanup_(policy_settings_done) PolicySettings settings = { 0 };
         _cleanup_(state_freep) State *scratch = NULL;
+        _cleanup_free_ GuestMemo **memos = NULL;
         int r;
 
         r = state_copy(state, &scratch);
@@ -147,7 +139,7 @@ static int decide(const PolicyInput *in, const State *state, IdSet *ret_nodes, c
         r = policy_settings(in, scratch, &settings);
         if (r < 0)
                 return r;
-        r = remember_guests(in->snapshot, scratch);
+        r = policy_remember_guests(in->snapshot, scratch, &memos);
         if (r < 0)
                 return r;
 
@@ -158,6 +150,7 @@ static int decide(const PolicyInput *in, const State *state, IdSet *ret_nodes, c
                 .active_rules = settings.active,
                 .host = settings.host,
                 .guests = settings.guests,
+                .memos = memos,
         };
         return choose(&c, ret_nodes, ret_reason);
 }

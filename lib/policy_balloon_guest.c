@@ -70,9 +70,9 @@ void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret) {
 
         *ret = (BalloonGuest){
                 .guest = g,
-                .settings = &c->guests[i],
-                .memo = state_find_guest(c->state, g->uuid),
-                .mode = (BalloonMode)setting(&c->guests[i], KEY_BALLOON_MODE),
+                .settings = c->guests[i],
+                .memo = c->memos[i],
+                .mode = (BalloonMode)setting(c->guests[i], KEY_BALLOON_MODE),
                 .usable = UNKNOWN_U64,
         };
         if (size_is_known(g->max_bytes) && size_is_known(g->current_bytes)) {

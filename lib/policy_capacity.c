@@ -299,10 +299,10 @@ static int guests_init(Placement *p) {
                 PlacementGuest *g = &p->guests[i];
 
                 g->guest = c->snapshot->guests[i];
-                g->settings = &c->guests[i];
+                g->settings = c->guests[i];
                 g->in_scope = !c->only_uuid || streq(c->only_uuid, g->guest->uuid);
                 guest_measure(g);
-                g->memo = state_find_guest(c->state, g->guest->uuid);
+                g->memo = c->memos[i];
                 p->n_picked = MAX(p->n_picked, g->guest->n_vcpus);
         }
         p->picked = calloc(MAX(p->n_picked, (size_t)1), sizeof(*p->picked));

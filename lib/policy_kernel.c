@@ -104,8 +104,8 @@ static void measure(Kernel *k) {
 
         for (size_t i = 0; i < s->n_guests; i++) {
                 const Guest *g = s->guests[i];
-                const GuestMemo *m = state_find_guest(k->c->state, g->uuid);
-                bool placed = is_placed(&k->c->guests[i], m);
+                const GuestMemo *m = k->c->memos[i];
+                bool placed = is_placed(k->c->guests[i], m);
                 uint64_t demand = demand_of(g, m), at_hand, largest;
 
                 if (g->state != GUEST_RUNNING)

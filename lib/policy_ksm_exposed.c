@@ -28,7 +28,7 @@ int ksm_check_exposed(PolicyContext *c, KsmMode mode, const Guest **ret_forbidde
                 const Guest *g = c->snapshot->guests[i];
                 bool forbids = policy == KSM_EXPOSED_FORBID && mode != KSM_KEEP;
 
-                if (!is_exposed(g, &c->guests[i]) || mode == KSM_OFF)
+                if (!is_exposed(g, c->guests[i]) || mode == KSM_OFF)
                         continue;
                 /* What the host has switched on itself is its own; nothing is exposed where it has not. */
                 if (mode == KSM_KEEP && c->snapshot->host.ksm.run != 1)

@@ -69,8 +69,8 @@ static bool guests_are_placed(const PolicyContext *c) {
         if (c->snapshot->host.n_nodes < 2)
                 return false;
         for (size_t i = 0; i < c->snapshot->n_guests; i++)
-                if (setting(&c->guests[i], KEY_CPU_POLICY) != CPU_NONE &&
-                    setting(&c->guests[i], KEY_NUMA_POLICY) == NUMA_AUTO)
+                if (setting(c->guests[i], KEY_CPU_POLICY) != CPU_NONE &&
+                    setting(c->guests[i], KEY_NUMA_POLICY) == NUMA_AUTO)
                         return true;
         return false;
 }

@@ -328,7 +328,7 @@ static int decide(Memtune *m) {
 
 /* Most guests have no limits, neither wanted nor ours. */
 static int decide_guest(PolicyContext *c, size_t i) {
-        Memtune m = { .c = c, .g = c->snapshot->guests[i], .settings = &c->guests[i] };
+        Memtune m = { .c = c, .g = c->snapshot->guests[i], .settings = c->guests[i] };
         bool concerned = false;
         int r = 0;
 
@@ -337,9 +337,7 @@ static int decide_guest(PolicyContext *c, size_t i) {
                 concerned = concerned || m.limits[knob].wanted ||
                             state_find_owned(c->state, ACTION_SET_MEMTUNE, m.g->uuid, (unsigned)knob);
         }
-        m.memo = state_find_guest(c->state, m.g->uuid);
-        if (!m.memo)
-                return 0;
+        m.memo = c->memos[i];
         m.memo->memtune_watched = concerned;
         if (concerned)
                 r = decide(&m);

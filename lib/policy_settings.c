@@ -16,47 +16,106 @@ static bool has_rules_of_guests(const Config *config) {
         return false;
 }
 
-/* @of_guest is scratch, @any is added to; both have room for every rule. */
-static int resolve_guest(const PolicyInput *in, size_t i, State *state, PolicySettings *s, bool *of_guest,
-                         bool *any) {
+/* The settings of guests to which the same layers apply. */
+typedef struct SettingsKind {
+        Settings settings;
+        bool own;                       /* of one guest alone */
+        bool layers[];
+} SettingsKind;
+
+/* A guest is compared with so many kinds: of many, most have one guest each. */
+#define KINDS_LOOKED_AT 16U
+
+static const SettingsKind *find_kind(const PolicySettings *s, const bool *layers, size_t n) {
+        size_t last = s->n_kinds > KINDS_LOOKED_AT ? s->n_kinds - KINDS_LOOKED_AT : 0;
+
+        for (size_t i = s->n_kinds; i > last; i--)
+                if (!s->kinds[i - 1]->own && memcmp(s->kinds[i - 1]->layers, layers, n * sizeof(*layers)) == 0)
+                        return s->kinds[i - 1];
+        return NULL;
+}
+
+/* @layers is scratch, with room for all of them. */
+static int resolve_as(const Config *config, const Guest *g, const bool *active, bool *layers, PolicySettings *s,
+                      const Settings **ret) {
+        size_t n = config->n_guests + config->n_rules;
+        bool own = config_has_runtime(config, g->uuid);
+        const SettingsKind *found;
+        SettingsKind *kind;
+        int r;
+
+        config_layers_of_guest(config, (ActiveRules){ .active = active }, g, layers);
+        found = own ? NULL : find_kind(s, layers, n);
+        if (found) {
+                *ret = &found->settings;
+                return 0;
+        }
+        r = GROW_ARRAY(s->kinds, s->kinds_capacity, s->n_kinds);
+        if (r < 0)
+                return r;
+        kind = malloc(sizeof(*kind) + n * sizeof(*layers));
+        if (!kind)
+                return -ENOMEM;
+        config_resolve_guest(config, (ActiveRules){ .active = active }, g, &kind->settings);
+        kind->own = own;
+        memcpy(kind->layers, layers, n * sizeof(*layers));
+        s->kinds[s->n_kinds++] = kind;
+        *ret = &kind->settings;
+        return 0;
+}
+
+/* Room for what is looked at for each guest. */
+typedef struct Scratch {
+        bool *layers;
+        bool *of_guest;                 /* active rules */
+        bool *any;                      /* rules on metrics of a guest that hold for any */
+} Scratch;
+
+static void scratch_done(Scratch *x) {
+        free(x->layers);
+        free(x->of_guest);
+        free(x->any);
+}
+
+static int resolve_guest(const PolicyInput *in, size_t i, State *state, PolicySettings *s, Scratch *x) {
         const Guest *g = in->snapshot->guests[i];
         int r;
 
-        memcpy(of_guest, s->active, in->config->n_rules * sizeof(*of_guest));
-        r = rules_evaluate_guest(in->config, in->snapshot, g, !in->only_uuid, state, of_guest);
+        memcpy(x->of_guest, s->active, in->config->n_rules * sizeof(*x->of_guest));
+        r = rules_evaluate_guest(in->config, in->snapshot, g, !in->only_uuid, state, x->of_guest);
+        if (r >= 0)
+                r = resolve_as(in->config, g, x->of_guest, x->layers, s, &s->guests[i]);
         if (r < 0)
                 return r;
-        config_resolve_guest(in->config, (ActiveRules){ .active = of_guest }, g, &s->guests[i]);
         for (size_t j = 0; j < in->config->n_rules; j++)
-                any[j] = any[j] || (in->config->rules[j].of_guest && of_guest[j]);
+                x->any[j] = x->any[j] || (in->config->rules[j].of_guest && x->of_guest[j]);
         return 0;
 }
 
 static int resolve_guests(const PolicyInput *in, State *state, PolicySettings *s) {
-        _cleanup_free_ bool *any = NULL, *of_guest = NULL;
-        int r;
+        bool of_guests = has_rules_of_guests(in->config);
+        size_t n = in->config->n_rules;
+        _cleanup_(scratch_done) Scratch x = {
+                .layers = calloc(MAX(n + in->config->n_guests, (size_t)1), sizeof(bool)),
+                .of_guest = calloc(MAX(n, (size_t)1), sizeof(bool)),
+                .any = calloc(MAX(n, (size_t)1), sizeof(bool)),
+        };
+        int r = 0;
 
-        if (!has_rules_of_guests(in->config)) {
-                for (size_t i = 0; i < in->snapshot->n_guests; i++)
-                        config_resolve_guest(in->config, (ActiveRules){ .active = s->active },
-                                             in->snapshot->guests[i], &s->guests[i]);
-                return 0;
-        }
-        any = calloc(in->config->n_rules, sizeof(*any));
-        of_guest = calloc(in->config->n_rules, sizeof(*of_guest));
-        if (!any || !of_guest)
+        if (!x.layers || !x.of_guest || !x.any)
                 return -ENOMEM;
-        for (size_t i = 0; i < in->snapshot->n_guests; i++) {
-                r = resolve_guest(in, i, state, s, of_guest, any);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t j = 0; j < in->config->n_rules; j++)
-                s->active[j] = s->active[j] || any[j];
-        return 0;
+        for (size_t i = 0; r >= 0 && i < in->snapshot->n_guests; i++)
+                r = of_guests ? resolve_guest(in, i, state, s, &x)
+                              : resolve_as(in->config, in->snapshot->guests[i], s->active, x.layers, s, &s->guests[i]);
+        for (size_t j = 0; r >= 0 && j < n; j++)
+                s->active[j] = s->active[j] || x.any[j];
+        return r;
 }
 
 void policy_settings_done(PolicySettings *s) {
+        for (size_t i = 0; i < s->n_kinds; i++)
+                free(s->kinds[i]);
+        free(s->kinds);
         free(s->active);
         free(s->guests);
         *s = (PolicySettings){ 0 };

@@ -56,9 +56,9 @@ static void init(const PolicyContext *c, size_t i, GuestMemo *memo, VcpuGuest *r
 
         *ret = (VcpuGuest){
                 .guest = g,
-                .settings = &c->guests[i],
+                .settings = c->guests[i],
                 .memo = memo,
-                .mode = (VcpusMode)setting(&c->guests[i], KEY_VCPUS_MODE),
+                .mode = (VcpusMode)setting(c->guests[i], KEY_VCPUS_MODE),
                 .maximum = (unsigned)g->n_vcpus,
                 .group = 1,
         };
@@ -217,11 +217,11 @@ static bool any_removing(const PolicyContext *c) {
 
 static int decide_guest(VcpuDecision *d, size_t i) {
         const PolicyContext *c = d->context;
-        GuestMemo *memo = state_find_guest(c->state, c->snapshot->guests[i]->uuid);
+        GuestMemo *memo = c->memos[i];
         VcpuGuest v;
         int r;
 
-        if (is_idle(memo, (VcpusMode)setting(&c->guests[i], KEY_VCPUS_MODE)))
+        if (is_idle(memo, (VcpusMode)setting(c->guests[i], KEY_VCPUS_MODE)))
                 return 0;
         init(c, i, memo, &v);
         if (v.mode != VCPUS_AUTO)

@@ -258,6 +258,9 @@ void state_disown(State *s, ActionKind kind, const char *uuid, unsigned index) {
 static size_t guest_position(const State *s, const char *uuid, bool *ret_found) {
         size_t low = 0, high = s->n_guests;
 
+        /* Most new ones come in order. */
+        if (high > 0 && strcmp(s->guests[high - 1].uuid, uuid) < 0)
+                low = high;
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 
@@ -349,6 +352,27 @@ GuestMemo *state_find_guest(const State *s, const char *uuid) {
         size_t at = guest_position(s, uuid, &found);
 
         return found ? &s->guests[at] : NULL;
+}
+
+GuestMemo *state_find_next_guest(const State *s, size_t *at, const char *uuid) {
+        if (*at > s->n_guests || (*at > 0 && strcmp(s->guests[*at - 1].uuid, uuid) >= 0))
+                *at = 0;
+        while (*at < s->n_guests && strcmp(s->guests[*at].uuid, uuid) < 0)
+                (*at)++;
+        return *at < s->n_guests && streq(s->guests[*at].uuid, uuid) ? &s->guests[*at] : NULL;
+}
+
+int state_reserve_guests(State *s, size_t n) {
+        GuestMemo *p;
+
+        if (n <= s->guests_capacity)
+                return 0;
+        p = reallocarray(s->guests, n, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        s->guests = p;
+        s->guests_capacity = n;
+        return 0;
 }
 
 int state_guest(State *s, const char *uuid, GuestMemo **ret) {

@@ -206,6 +206,10 @@ void state_disown(State *s, ActionKind kind, const char *uuid, unsigned index);
 void state_forget_guest(State *s, const char *uuid);
 
 GuestMemo *state_find_guest(const State *s, const char *uuid);
+/* The same at a walk: asked for uuids in ascending order. *@at, 0 before the first, is where the last one was looked for. */
+GuestMemo *state_find_next_guest(const State *s, size_t *at, const char *uuid);
+/* Room for @n guests in all. -ENOMEM. */
+int state_reserve_guests(State *s, size_t n);
 /* Finds or makes. -ENOMEM, or -EINVAL: @uuid is longer than a UUID. */
 int state_guest(State *s, const char *uuid, GuestMemo **ret);
 

@@ -69,27 +69,27 @@ static inline _unused_ Guest *world_add_guest(World *w, const char *name, uint64
 
 /* One controller alone, in the surroundings that policy_decide() gives it. */
 static inline _unused_ void world_run(World *w, int (*controller)(PolicyContext *c), const char *only_uuid) {
-        Settings *guests = calloc(w->snapshot->n_guests + 1, sizeof(*guests));
-        GuestMemo *memo;
+        PolicyInput in = { .config = w->config, .snapshot = w->snapshot, .only_uuid = only_uuid };
+        PolicySettings settings;
+        GuestMemo **memos;
 
-        ck_assert_ptr_nonnull(guests);
         w->plan = plan_free(w->plan);
         ck_assert_int_eq(plan_new(&w->plan), 0);
+        ck_assert_int_eq(policy_settings(&in, w->state, &settings), 0);
+        ck_assert_int_eq(policy_remember_guests(w->snapshot, w->state, &memos), 0);
         PolicyContext c = {
                 .config = w->config,
                 .snapshot = w->snapshot,
                 .state = w->state,
                 .plan = w->plan,
-                .guests = guests,
+                .host = settings.host,
+                .guests = settings.guests,
+                .memos = memos,
                 .only_uuid = only_uuid,
         };
-        config_resolve_host(w->config, (ActiveRules){ 0 }, &c.host);
-        for (size_t i = 0; i < w->snapshot->n_guests; i++) {
-                ck_assert_int_eq(state_guest(w->state, w->snapshot->guests[i]->uuid, &memo), 0);
-                config_resolve_guest(w->config, (ActiveRules){ 0 }, w->snapshot->guests[i], &guests[i]);
-        }
         ck_assert_int_eq(controller(&c), 0);
-        free(guests);
+        policy_settings_done(&settings);
+        free(memos);
 }
 
 /* What the daemon does before it acts. */
