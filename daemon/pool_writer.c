@@ -173,7 +173,9 @@ static int start_thread(PoolWriter *w) {
         w->running = true;
         r = pthread_create(&w->thread, NULL, writer_main, w);
         w->has_thread = r == 0;
-        w->running = w->has_thread;
+        /* The thread itself says when it has ended: that may be before it is heard of here. */
+        if (r != 0)
+                w->running = false;
         return -r;
 }
 
