@@ -74,6 +74,22 @@ static bool is_on_record(const Owned *o, const Action *a) {
         return streq(o->ours, a->new_value) || (a->kind != ACTION_SET_BALLOON && streq(o->original, a->new_value));
 }
 
+/*
+ * Giving back asks for a size that no decision has noted. Should this process end between recording and asking, the
+ * next one must not take a balloon that never left for one that somebody else has moved.
+ */
+static void note_request(Manager *m, const Action *a) {
+        GuestMemo *memo = state_find_guest(m->state, a->uuid);
+        uint64_t from, to;
+
+        if (a->kind != ACTION_SET_BALLOON || !memo || parse_u64(a->old_value, &from) < 0 ||
+            parse_u64(a->new_value, &to) < 0 || memo->balloon_target_bytes == to)
+                return;
+        memo->balloon_target_bytes = to;
+        memo->balloon_seen_bytes = from;
+        memo->balloon_set_usec = memo->balloon_progress_usec = manager_now(m);
+}
+
 /* 1: the record was changed. */
 static int own(Manager *m, const Action *a) {
         const Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
@@ -84,7 +100,10 @@ static int own(Manager *m, const Action *a) {
         if (o && is_on_record(o, a))
                 return 0;
         r = state_own(m->state, a);
-        return r < 0 ? r : 1;
+        if (r < 0)
+                return r;
+        note_request(m, a);
+        return 1;
 }
 
 int effects_make_folder(const char *path) {
