@@ -64,6 +64,8 @@ SIM_SRC := $(sort $(wildcard tests/sim/*.c))
 SIM_BIN := $(BUILD)/tests/sim/sim
 MEMSIM_SRC := $(sort $(wildcard tests/sim-memory/*.c)) tests/sim/jobs.c tests/sim/random.c tests/sim/record.c
 MEMSIM_BIN := $(BUILD)/tests/sim-memory/sim-memory
+FAULT_SRC := $(sort $(wildcard tests/faults/*.c))
+FAULT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/faults/test_*.c)))
 SIM_BINS := $(SIM_BIN) $(MEMSIM_BIN)
 
 LIB := $(BUILD)/lib/libkvmtuned.a
@@ -102,8 +104,23 @@ $(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(LIB)
 $(MEMSIM_BIN): $(MEMSIM_SRC:%.c=$(BUILD)/%.o) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 
+# What stands between the daemon and the outside is loaded into it; the tests themselves are not in its way.
+$(BUILD)/tests/faults/preload.so: $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/faults/preload_*.c)))
+	$(call say,LINK)$(CC) -shared $(LDFLAGS) -o $@ $^ -ldl
+
+$(BUILD)/tests/faults/test_%: $(BUILD)/tests/faults/test_%.o $(BUILD)/tests/faults/host.o $(BUILD)/tests/faults/knobs.o \
+		$(LIB) | $(BUILD)/tests/faults/preload.so
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
+
+# It is loaded into programs that are built with sanitizers, and is not itself.
+$(BUILD)/tests/faults/preload_%.o: SANITIZE :=
+$(BUILD)/tests/faults/preload_%.o: ALL_CFLAGS += -fPIC
+
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS) $(SIM_BINS)
+
+.PHONY: fault-tests
+fault-tests: $(FAULT_TESTS)
 
 $(BUILD)/%.service: systemd/%.service.in
 	@mkdir -p $(@D)
@@ -137,11 +154,11 @@ export KVMTUNECTL ?= $(abspath $(CTL))
 export BUILD
 
 LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
-CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BINS) $(GOLDEN_TESTS) tests/fuzz/replay.t -- $(STATIC_TESTS) $(INTEGRATION_TESTS)
+CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(FAULT_TESTS) $(SIM_BINS) $(GOLDEN_TESTS) tests/fuzz/replay.t -- $(STATIC_TESTS) $(INTEGRATION_TESTS)
 
 .PHONY: check
 check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests fault-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
 	@tests/run -j$$(nproc) $(CHECKS)
 
@@ -149,7 +166,7 @@ check: deps ## install what is missing, build with -Werror, run every test (as r
 .PHONY: ci
 ci: deps ## check and lab ($LAB_SCENES) as one result (as root, up to $LAB_DEADLINE)
 	-@tools/deps lab
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests fault-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
 	@tests/run -j$$(nproc) $(CHECKS) $(LAB_TESTS)
 
@@ -309,4 +326,4 @@ help: ## this list
 
 -include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CTL_SRC:%.c=$(BUILD)/%.d) $(TEST_SRC:%.c=$(BUILD)/%.d) $(SIM_SRC:%.c=$(BUILD)/%.d) \
 	$(MEMSIM_SRC:%.c=$(BUILD)/%.d) \
-	$(BENCH_SRC:%.c=$(BUILD)/%.d)
+	$(BENCH_SRC:%.c=$(BUILD)/%.d) $(FAULT_SRC:%.c=$(BUILD)/%.d)

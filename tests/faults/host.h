@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The driver's side of a world (world.h): builds the host, runs the daemon on
+ * it, and reads every knob where the daemon would have changed it.
+ *
+ * The host: two nodes of four CPUs and 8 GiB, KSM, THP, a pool of huge pages on
+ * each node. Of guests "web" and "db" one has a balloon driver that reports.
+ */
+
+#include <sys/types.h>
+
+#include "../../lib/base.h"
+#include "../../lib/plan.h"
+#include "../../lib/state.h"
+#include "world.h"
+
+#define HOST_CPUS 8U
+
+typedef struct TestHost {
+        char dir[64];
+        World *world;
+        int events_fd;
+        pid_t daemon;                   /* 0: none */
+} TestHost;
+
+/* One thing the daemon may change, and what it holds; as in a State. */
+typedef struct Knob {
+        ActionKind kind;
+        char uuid[UUID_TEXT_SIZE];
+        unsigned index;
+        char value[64];
+} Knob;
+
+typedef struct Knobs {
+        Knob *knobs;
+        size_t n, capacity;
+} Knobs;
+
+/* A policy that has something to do for each lever. */
+extern const char host_all_levers[];
+
+void host_init(TestHost *h);
+void host_done(TestHost *h);
+#define _cleanup_host_ _cleanup_(host_done)
+
+void host_policy(TestHost *h, const char *text);
+/* A file below the host's /. */
+void host_write(TestHost *h, const char *path, const char *text);
+void host_remove(TestHost *h, const char *path);
+char *host_read(TestHost *h, const char *path);
+
+/* With its process and threads. It runs; nobody is told. */
+WorldGuest *host_guest_add(TestHost *h, const char *name, unsigned number);
+void host_guest_remove(TestHost *h, WorldGuest *g);
+WorldGuest *host_guest(TestHost *h, const char *name);
+
+/* The next rule: a point of this name fails. */
+WorldRule *host_fail(TestHost *h, const char *pattern, int error, unsigned skip, unsigned times);
+/* No faults, no counts. */
+void host_calm(TestHost *h);
+void host_event(TestHost *h, WorldEventType type, const char *uuid, int what, int detail);
+
+/* Starts it with the policy; @mode: "--once", "--restore", NULL for the daemon. */
+void host_start(TestHost *h, const char *mode);
+/* Its status: as of exit(), or 256 + the signal that ended it. Fails the test after 30 s. */
+int host_wait(TestHost *h);
+int host_run(TestHost *h, const char *mode);
+int host_stop(TestHost *h, int signal_number);
+bool host_alive(TestHost *h);
+/* Its messages; the end of them, for those of a test. */
+char *host_log(TestHost *h);
+const char *host_log_end(TestHost *h);
+bool host_log_has(TestHost *h, const char *text);
+
+/* Waits, but not for ever: the test fails. */
+#define HOST_UNTIL(condition)                                                           \
+        do {                                                                            \
+                unsigned _left = 3000;                                                  \
+                while (!(condition) && --_left > 0)                                     \
+                        (void)usleep(10000);                                            \
+                ck_assert_msg(_left > 0, "waited in vain: %s\n%s", #condition, host_log_end(h)); \
+        } while (0)
+
+void host_knobs(TestHost *h, Knobs *ret);
+void knobs_done(Knobs *k);
+/* "": they are equal. What differs first. */
+const char *knobs_difference(const Knobs *a, const Knobs *b);
+
+/* NULL: there is none. Fails the test when it is damaged. */
+State *host_state(TestHost *h);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A host to break things on. The daemon under test is the one that is shipped;
+ * preload*.c stand between it and the outside:
+ *
+ *   /proc, /sys, /run   a tree of files (what is opened below "/" is opened in
+ *                       DIR/root); writes do to it what the kernel would do
+ *   libvirt             guests in this structure, in a mapped file: they outlive
+ *                       the daemon as those of libvirtd do
+ *   libnuma, clocks     answer for this host; time may run faster, and jump
+ *
+ * Each of these calls is a point, with a name: "write sys/kernel/mm/ksm/run",
+ * "fsync state/state.new", "call virDomainPinVcpuFlags web". A point that changes
+ * something outside of the process is an effect. Rules make points fail; the
+ * process can be killed before its N-th effect.
+ *
+ * The driver (host.h) and the daemon share the structure.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WORLD_GUESTS_MAX 64U
+#define WORLD_VCPUS_MAX 8U
+#define WORLD_RULES_MAX 32U
+#define WORLD_EFFECTS_MAX 512U
+#define WORLD_NAME_MAX 112U
+#define WORLD_LIMITS 3U
+
+/* Where the daemon finds DIR. */
+#define WORLD_ENV "KVMTUNED_FAULTS"
+
+typedef struct WorldRule {
+        char pattern[WORLD_NAME_MAX];   /* fnmatch(3), of the name of the point; "": none */
+        int error;                      /* errno, or of "call": virErrorNumber */
+        unsigned skip;                  /* so many pass before the first that fails */
+        unsigned times;                 /* so many fail; 0: all that come */
+        unsigned seen, hits;
+} WorldRule;
+
+/* Sets of CPUs and nodes are masks; 0: none was set. */
+typedef struct WorldGuest {
+        char uuid[37], name[32];
+        bool running;
+        bool hung;                      /* its monitor does not answer */
+        bool bad_xml;
+        bool paused;
+        bool migrating;
+        int id, pid;
+        unsigned vcpus, online, iothreads;
+        uint64_t max_kib, current_kib;
+        uint64_t limits_kib[WORLD_LIMITS];      /* hard, swap, soft; 0: none */
+        uint64_t vcpu_pins[WORLD_VCPUS_MAX], emulator_pin, iothread_pins[WORLD_VCPUS_MAX];
+        uint64_t nodeset;               /* numatune, mode restrictive */
+        unsigned stats_period;
+        uint64_t usable_kib;
+} WorldGuest;
+
+typedef struct WorldReport {
+        unsigned done;                  /* how many were made */
+        uint64_t heap_bytes;
+} WorldReport;
+
+typedef struct World {
+        /* What is to go wrong. */
+        unsigned kill_at;               /* SIGKILL before the effect of this number; 0: never */
+        unsigned alloc_fail_at;         /* this allocation of the daemon's own code fails, and those after it... */
+        unsigned alloc_fail_times;      /* ... so many in all; 0: none fails */
+        WorldRule rules[WORLD_RULES_MAX];
+        bool down;                      /* no connection is accepted */
+        bool accepts_only;              /* connecting hangs */
+        unsigned call_delay_usec;
+        int64_t realtime_offset_usec;   /* of the wall clock */
+        unsigned speed;                 /* time runs so many times as fast; 0: as it does */
+
+        /* What happened. */
+        unsigned n_effects, n_allocs, n_points;
+        char effects[WORLD_EFFECTS_MAX][WORLD_NAME_MAX];
+        unsigned n_connections, n_opened;
+        WorldReport report;
+
+        bool pages_moved;
+        int pages_node;                 /* where a guest's pages are since they were moved */
+        WorldGuest guests[WORLD_GUESTS_MAX];
+} World;
+
+/* What goes through DIR/events to the callbacks of the daemon. */
+typedef enum WorldEventType {
+        WORLD_LIFECYCLE,                /* what, detail: virDomainEventType and what belongs to it */
+        WORLD_BALLOON,
+        WORLD_TUNABLE,                  /* field, value */
+        WORLD_METADATA,
+        WORLD_REBOOT,
+        WORLD_DEVICE_ADDED,
+        WORLD_DEVICE_REMOVED,
+        WORLD_MIGRATION,
+        WORLD_JOB_COMPLETED,
+        WORLD_CLOSE,                    /* the connection; what: virConnectCloseReason */
+        WORLD_REPORT,                   /* World.report is to be filled in */
+} WorldEventType;
+
+typedef struct WorldEvent {
+        WorldEventType type;
+        int what, detail;
+        char uuid[37];
+        char field[32], value[32];
+} WorldEvent;
