@@ -17,6 +17,7 @@
 #include "log.h"
 #include "messages.h"
 #include "reload.h"
+#include "takeover.h"
 
 /*
  * "some 150 ms of the last 2 s": what systemd-oomd and earlyoom consider a host
@@ -294,6 +295,9 @@ static int start_bus(Manager *m) {
         if (r < 0)
                 return r;
         log_set_listener(history_note, m->history);
+        r = takeover_new(m, &m->takeover);
+        if (r < 0)
+                return r;
         return bus_new(m, &m->bus);
 }
 
@@ -360,6 +364,7 @@ Manager *manager_free(Manager *m) {
         log_set_listener(NULL, NULL);
         history_free(m->history);
         mover_free(m->mover);
+        takeover_free(m->takeover);
         kernel_knob_free(m->kernel_knob);
         pool_writer_free(m->pool_writer);
         virt_free(m->virt);
@@ -394,7 +399,8 @@ int manager_run(Manager *m) {
         if (m->options.mode == RUN_DAEMON) {
                 log_message(LOG_INFO, "Started with %s%s", m->options.config_path,
                             manager_dry_run(m) ? " (dry run: nothing is changed)" : "");
-                competitors_log(m->root_fd);
+                competitors_log(m->root_fd, m->config);
+                takeover_look(m->takeover);
                 (void)sd_notify(false, "READY=1\nSTATUS=Connecting to libvirt");
         }
         if (m->options.mode != RUN_DAEMON && manager_arm_deadline(m) < 0)

@@ -80,6 +80,7 @@ typedef struct Pending {
 } Pending;
 
 struct Bus;
+struct Takeover;
 
 typedef struct Manager {
         Options options;
@@ -93,6 +94,7 @@ typedef struct Manager {
         HostShape shape;                /* what the topology was read for; no CPUs: at the start */
         Virt *virt;
         Mover *mover;
+        struct Takeover *takeover;      /* RUN_DAEMON */
         KernelKnobWriter *kernel_knob;
         PoolWriter *pool_writer;
         History *history;

@@ -4,11 +4,13 @@
 
 #include "../lib/rules.h"
 #include "bus.h"
+#include "competitors.h"
 #include "footprint.h"
 #include "log.h"
 #include "manager.h"
 #include "messages.h"
 #include "metrics.h"
+#include "takeover.h"
 
 /* Statistics that did not come in this time are not waited for. */
 #define STATS_DEADLINE_USEC (2 * USEC_PER_SEC)
@@ -22,6 +24,8 @@
 #define GUEST_ROTATION 6U
 /* How the host is set up is looked at again after so many cycles. */
 #define FACTS_CYCLES 60U
+/* Who else is at work, where that matters for the decision. */
+#define MANAGERS_CYCLES 6U
 /* By then everything ran once. */
 #define FOOTPRINT_CYCLE 3U
 
@@ -105,6 +109,10 @@ void manager_observe(Manager *m) {
         read_local_time(&s->local_time);
         if (m->cycle % FACTS_CYCLES <= 1)
                 host_facts_observe(m->root_fd, &s->host.facts);
+        else if (m->cycle % MANAGERS_CYCLES == 0 && competitors_matter(m->config))
+                host_managers_observe(m->root_fd, &s->host.facts);
+        if (m->takeover && m->cycle % MANAGERS_CYCLES == 0)
+                takeover_look(m->takeover);
         r = host_observe(m->host, now, &s->host, &area);
         note_observation(m, r, area);
         if (r >= 0)

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "manager.h"
 #include "metrics.h"
+#include "takeover.h"
 
 /* systemd sends SIGKILL after TimeoutStopSec= (90 s by default): be done well before. */
 #define STOP_PATIENCE_USEC (20 * USEC_PER_SEC)
@@ -127,6 +128,8 @@ static void leave(Manager *m) {
 
         m->left = true;
         metrics_remove(m);
+        if (wanted && !manager_dry_run(m))
+                takeover_give_back(m);
         if (m->options.mode != RUN_RECORD && !manager_dry_run(m) && effects_save_state(m) < 0)
                 m->exit_code = 1;
         if (wanted && !manager_dry_run(m) && m->state->n_owned > 0) {
@@ -139,8 +142,8 @@ static void leave(Manager *m) {
 
 static void end_restoring(Manager *m) {
         m->restoring = false;
-        if (m->state_dirty)
-                (void)effects_save_state(m);
+        takeover_give_back(m);
+        (void)effects_save_state(m);
         (void)sd_notify(false, "STATUS=Paused; what was changed is put back");
         bus_restored(m->bus);
 }

@@ -5,9 +5,11 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "../lib/observe.h"
 #include "competitors.h"
 #include "log.h"
 #include "messages.h"
+#include "takeover.h"
 
 void reload_log_errors(const char *message_id, const char *errors) {
         for (const char *line = errors; *line;) {
@@ -93,7 +95,10 @@ int manager_reload(Manager *m, char **ret_errors) {
                 swap_config(m, config);
                 log_struct(LOG_INFO, MESSAGE_RELOADED, NULL, 0, "Loaded %s: %zu guests entries, %zu rules",
                            m->options.config_path, config->n_guests, config->n_rules);
-                competitors_log(m->root_fd);
+                competitors_log(m->root_fd, m->config);
+                host_managers_observe(m->root_fd, &m->snapshot->host.facts);
+                takeover_forget(m->takeover);
+                takeover_look(m->takeover);
                 manager_start_cycle(m, "reload");
         }
         (void)sd_notify(false, "READY=1");

@@ -225,7 +225,9 @@ uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64
 }
 
 bool setting_is_default(const Settings *s, Key key) {
-        return !s->values[key].file && !s->values[key].runtime;
+        const SettingValue *v = &s->values[key];
+
+        return !v->file && !v->runtime && !v->yielded_to;
 }
 
 int setting_source(const Settings *s, Key key, char **ret) {
@@ -235,6 +237,8 @@ int setting_source(const Settings *s, Key key, char **ret) {
 
         if (v->runtime)
                 r = strprintf_to(&text, "runtime by uid %u", v->uid);
+        else if (v->yielded_to)
+                r = strprintf_to(&text, "yielded to %s", v->yielded_to);
         else if (!v->file)
                 r = strdup_to(&text, "default");
         else if (v->rule)

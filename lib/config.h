@@ -22,6 +22,7 @@ typedef enum Key {
         KEY_DAEMON_ON_STOP,             /* OnStop */
         KEY_DAEMON_METRICS_FILE,        /* string; "": no metrics */
         KEY_DAEMON_METRICS_GUESTS,      /* number */
+        KEY_DAEMON_COMPETITORS,         /* Competitors */
         KEY_HOST_RESERVED_CPUS,         /* cpu set */
         KEY_HOST_RESERVED_MEMORY,       /* bytes or permyriad of total, or auto */
         KEY_CPU_POLICY,                 /* CpuPolicy */
@@ -84,6 +85,12 @@ typedef enum Key {
 } Key;
 
 typedef enum OnStop { ON_STOP_RESTORE, ON_STOP_KEEP, _ON_STOP_MAX } OnStop;
+typedef enum Competitors {
+        COMPETITORS_REPORT,
+        COMPETITORS_YIELD,
+        COMPETITORS_TAKEOVER,
+        _COMPETITORS_MAX,
+} Competitors;
 typedef enum CpuPolicy { CPU_NONE, CPU_SHARED, CPU_PINNED, CPU_DEDICATED, _CPU_POLICY_MAX } CpuPolicy;
 typedef enum CpuThreads { THREADS_PREFER, THREADS_ISOLATE, THREADS_REQUIRE, _CPU_THREADS_MAX } CpuThreads;
 typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, FOLLOW_ISOLATE, _FOLLOW_MAX } Follow;
@@ -163,6 +170,7 @@ typedef struct SettingValue {
         const char *rule;               /* name of the rule that set it; NULL: none */
         bool runtime;                   /* set while the daemon runs, by @uid */
         uint32_t uid;
+        const char *yielded_to;         /* in place of what the policy says, while this runs; NULL: no */
 } SettingValue;
 
 /* Effective values, of the host or of one guest. Borrows from the Config. */
@@ -377,7 +385,8 @@ bool setting_keeps(const Settings *s, Key key);
 uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64_t automatic_bytes);
 /* In no file, no rule, and not set while the daemon runs. */
 bool setting_is_default(const Settings *s, Key key);
-/* "rule "night" (kvmtuned.conf:12)", "kvmtuned.conf:3", "runtime by uid 0" or "default": for reasons. -ENOMEM. */
+/* "rule "night" (kvmtuned.conf:12)", "kvmtuned.conf:3", "runtime by uid 0",
+ * "yielded to numad" or "default": for reasons. -ENOMEM. */
 int setting_source(const Settings *s, Key key, char **ret);
 /* The value as it would stand in the file, without quotes. -ENOMEM. */
 int setting_format(const Settings *s, Key key, char **ret);

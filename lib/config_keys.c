@@ -8,6 +8,7 @@
 #include "config.h"
 
 static const char *const on_stop_names[] = { "restore", "keep", NULL };
+static const char *const competitors_names[] = { "report", "yield", "takeover", NULL };
 static const char *const cpu_policy_names[] = { "none", "shared", "pinned", "dedicated", NULL };
 static const char *const cpu_threads_names[] = { "prefer", "isolate", "require", NULL };
 static const char *const helper_names[] = { "none", "follow", "isolate", NULL };
@@ -46,6 +47,7 @@ const KeyInfo config_keys[_KEY_MAX] = {
                                       .absolute_path = true },
         [KEY_DAEMON_METRICS_GUESTS] = { KEY("daemon", "metrics_guests", TYPE_UINT, SCOPE_DAEMON, "100"),
                                         .maximum = 10000 },
+        [KEY_DAEMON_COMPETITORS] = { ENUM_KEY("daemon", "competitors", SCOPE_DAEMON, "report", competitors_names) },
 
         [KEY_HOST_RESERVED_CPUS] = { KEY("host", "reserved_cpus", TYPE_CPUSET, SCOPE_HOST, "") },
         [KEY_HOST_RESERVED_MEMORY] = { KEY("host", "reserved_memory", TYPE_AMOUNT, SCOPE_HOST, "auto"),

@@ -14,6 +14,7 @@
  */
 
 #include "base.h"
+#include "competitor.h"
 #include "snapshot.h"
 #include "topology.h"
 
@@ -103,14 +104,10 @@ int host_observer_renew(HostObserver *o, const Topology *topology, Host *host);
  */
 void host_facts_observe(int root_fd, HostFacts *ret);
 
-/* Programs that change what kvmtuned changes, and what they do. */
-typedef struct Competitor {
-        const char *comm;               /* as in /proc/PID/comm: 15 characters at most */
-        const char *does;
-} Competitor;
-extern const Competitor competitors[];
-extern const size_t n_competitors;
-/* Calls @found for each that runs. */
+/* Only facts->managers: who else is at work. */
+void host_managers_observe(int root_fd, HostFacts *facts);
+
+/* Calls @found for each of the competitors that runs. */
 void competitors_observe(int root_fd, void (*found)(const Competitor *c, uint64_t pid, void *userdata), void *userdata);
 
 /* ---- one guest's QEMU process -------------------------------------------- */

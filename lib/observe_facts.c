@@ -10,15 +10,6 @@
 
 /* ---- who else is at work --------------------------------------------------- */
 
-const Competitor competitors[] = {
-        { "numad", "pins QEMU processes and moves their memory, over vcpupin" },
-        { "ksmtuned", "switches KSM on and off and sets its speed" },
-        { "momd", "drives KSM and balloons" },
-        { "tuned", "may set CPU and memory switches of the host, by profile" },
-        { "qemu-balloond", "drives balloons" },
-};
-const size_t n_competitors = ELEMENTSOF(competitors);
-
 void competitors_observe(int root_fd, void (*found)(const Competitor *c, uint64_t pid, void *userdata),
                          void *userdata) {
         _cleanup_free_ uint64_t *pids = NULL;
@@ -47,6 +38,13 @@ static void add_manager(const Competitor *c, uint64_t pid, void *userdata) {
         (void)pid;
         if (!strstr(facts->managers, c->comm))
                 (void)snprintf(facts->managers + n, sizeof(facts->managers) - n, "%s%s", n > 0 ? " " : "", c->comm);
+}
+
+void host_managers_observe(int root_fd, HostFacts *facts) {
+        facts->managers[0] = '\0';
+        competitors_observe(root_fd, add_manager, facts);
+        if (!*facts->managers)
+                (void)snprintf(facts->managers, sizeof(facts->managers), "none");
 }
 
 /* ---- words ----------------------------------------------------------------- */
@@ -159,8 +157,6 @@ void host_facts_observe(int root_fd, HostFacts *ret) {
         read_frequency(root_fd, &facts);
         read_word(root_fd, "sys/devices/system/clocksource/clocksource0/current_clocksource", facts.clocksource,
                   sizeof(facts.clocksource));
-        competitors_observe(root_fd, add_manager, &facts);
-        if (!*facts.managers)
-                set_word(facts.managers, sizeof(facts.managers), "none");
+        host_managers_observe(root_fd, &facts);
         *ret = facts;
 }

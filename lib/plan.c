@@ -58,6 +58,7 @@ static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
         [SKIP_USER_PIN] = "user-pin",
         [SKIP_USER_NUMATUNE] = "user-numatune",
         [SKIP_TAKEN_OVER] = "taken-over",
+        [SKIP_YIELDED] = "yielded",
         [SKIP_NO_BALLOON] = "no-balloon",
         [SKIP_NO_DRIVER] = "no-driver",
         [SKIP_STALE_STATS] = "stale-stats",

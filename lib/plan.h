@@ -91,6 +91,7 @@ typedef enum SkipReason {
         SKIP_USER_PIN,          /* pinned by somebody else */
         SKIP_USER_NUMATUNE,     /* numatune strict (or another mode) with a nodeset of the user's */
         SKIP_TAKEN_OVER,        /* our value was changed by somebody else */
+        SKIP_YIELDED,           /* another manager runs, and the policy leaves this to it */
         SKIP_NO_BALLOON,        /* no balloon device */
         SKIP_NO_DRIVER,         /* the guest's driver never reported */
         SKIP_STALE_STATS,

@@ -58,6 +58,12 @@ typedef struct PolicySettings {
 } PolicySettings;
 
 /*
+ * daemon.competitors = "yield": of @s those that drive what a competitor drives become such that change nothing, so
+ * that what was changed before goes back.
+ */
+void policy_yield(const PolicyInput *in, Settings *s);
+
+/*
  * The part of a decision that needs no controller: which rules hold, and the
  * settings that follow. Updates the thresholds of @state. 0 or -ENOMEM.
  */
@@ -88,6 +94,9 @@ uint64_t policy_host_reserve(const PolicyContext *c);
 
 /* Asks for the statistics that rules look at, beside those that controllers want already. -ENOMEM. */
 int policy_want_stats(PolicyContext *c);
+
+/* A Skip for each guest, or for the host, to which the policy would do something but for policy_yield(). 0 or -ENOMEM. */
+int policy_say_yielded(PolicyContext *c);
 
 /* One controller each. Return 0 or -ENOMEM. */
 int policy_placement(PolicyContext *c);         /* vCPU, emulator, iothread pins and memory: one decision */

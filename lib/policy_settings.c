@@ -36,8 +36,9 @@ static const SettingsKind *find_kind(const PolicySettings *s, const bool *layers
 }
 
 /* @layers is scratch, with room for all of them. */
-static int resolve_as(const Config *config, const Guest *g, const bool *active, bool *layers, PolicySettings *s,
+static int resolve_as(const PolicyInput *in, const Guest *g, const bool *active, bool *layers, PolicySettings *s,
                       const Settings **ret) {
+        const Config *config = in->config;
         size_t n = config->n_guests + config->n_rules;
         bool own = config_has_runtime(config, g->uuid);
         const SettingsKind *found;
@@ -57,6 +58,7 @@ static int resolve_as(const Config *config, const Guest *g, const bool *active, 
         if (!kind)
                 return -ENOMEM;
         config_resolve_guest(config, (ActiveRules){ .active = active }, g, &kind->settings);
+        policy_yield(in, &kind->settings);
         kind->own = own;
         memcpy(kind->layers, layers, n * sizeof(*layers));
         s->kinds[s->n_kinds++] = kind;
@@ -84,7 +86,7 @@ static int resolve_guest(const PolicyInput *in, size_t i, State *state, PolicySe
         memcpy(x->of_guest, s->active, in->config->n_rules * sizeof(*x->of_guest));
         r = rules_evaluate_guest(in->config, in->snapshot, g, !in->only_uuid, state, x->of_guest);
         if (r >= 0)
-                r = resolve_as(in->config, g, x->of_guest, x->layers, s, &s->guests[i]);
+                r = resolve_as(in, g, x->of_guest, x->layers, s, &s->guests[i]);
         if (r < 0)
                 return r;
         for (size_t j = 0; j < in->config->n_rules; j++)
@@ -106,7 +108,7 @@ static int resolve_guests(const PolicyInput *in, State *state, PolicySettings *s
                 return -ENOMEM;
         for (size_t i = 0; r >= 0 && i < in->snapshot->n_guests; i++)
                 r = of_guests ? resolve_guest(in, i, state, s, &x)
-                              : resolve_as(in->config, in->snapshot->guests[i], s->active, x.layers, s, &s->guests[i]);
+                              : resolve_as(in, in->snapshot->guests[i], s->active, x.layers, s, &s->guests[i]);
         for (size_t j = 0; r >= 0 && j < n; j++)
                 s->active[j] = s->active[j] || x.any[j];
         return r;
@@ -133,6 +135,7 @@ int policy_settings(const PolicyInput *in, State *state, PolicySettings *ret) {
         if (r < 0)
                 return r;
         config_resolve_host(in->config, (ActiveRules){ .active = s.active }, &s.host);
+        policy_yield(in, &s.host);
         r = resolve_guests(in, state, &s);
         if (r < 0)
                 return r;

@@ -28,6 +28,7 @@ State *state_free(State *s) {
         free(s->thresholds);
         free(s->guest_thresholds);
         free(s->pools);
+        free(s->stopped);
         free(s);
         return NULL;
 }
@@ -98,6 +99,10 @@ static int copy_arrays(const State *from, State *to) {
         if (r < 0)
                 return r;
         to->n_pools = to->pools_capacity = from->n_pools;
+        r = copy_array(from->stopped, from->n_stopped, sizeof(*from->stopped), (void **)&to->stopped);
+        if (r < 0)
+                return r;
+        to->n_stopped = to->stopped_capacity = from->n_stopped;
         return 0;
 }
 

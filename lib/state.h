@@ -13,6 +13,7 @@
  *   guest UUID key=value...
  *   threshold NUMBER key=value...
  *   guest-threshold UUID NUMBER key=value...
+ *   stopped UNIT
  *   host key=value...
  *   end
  * Values with white space, '%' or control characters are %XX-escaped. Unknown
@@ -144,6 +145,9 @@ typedef struct PoolMemo {
         uint64_t retry_usec;            /* not tried again before */
 } PoolMemo;
 
+/* systemd allows no longer name of a unit. */
+#define UNIT_NAME_SIZE 256U
+
 typedef struct State {
         char *boot_id;                  /* owned values of another boot are worthless for the host */
         Owned *owned;                   /* sorted by kind, uuid, index */
@@ -154,6 +158,8 @@ typedef struct State {
         size_t n_thresholds;
         GuestThreshold *guest_thresholds;       /* sorted by uuid, index */
         size_t n_guest_thresholds, guest_thresholds_capacity;
+        char (*stopped)[UNIT_NAME_SIZE];        /* units of competitors that kvmtuned has stopped, in that order */
+        size_t n_stopped, stopped_capacity;
         bool ksm_on;                    /* switched on, by auto or a preset */
         unsigned ksm_stepped_mode;      /* KsmMode: the preset that took a step last, and what it decided then */
         uint64_t ksm_stepped_usec;
@@ -215,6 +221,11 @@ int state_guest(State *s, const char *uuid, GuestMemo **ret);
 
 /* Finds or makes. Valid until the next one is made. -ENOMEM. */
 int state_pool(State *s, unsigned index, PoolMemo **ret);
+
+bool state_has_stopped(const State *s, const char *unit);
+/* -EINVAL: @unit is no name of a unit; -EEXIST: it is on record already; -ENOMEM. */
+int state_add_stopped(State *s, const char *unit);
+void state_remove_stopped(State *s, const char *unit);
 
 /* Grows thresholds to @n. -ENOMEM. */
 int state_set_thresholds(State *s, size_t n);

@@ -288,6 +288,21 @@ static int read_guest_threshold(Reader *reader) {
         return read_fields(reader, &state_threshold_fields, memo);
 }
 
+static int read_stopped(Reader *reader) {
+        char *unit = NULL;
+        int r;
+
+        r = need_word(reader, "the unit's name", &unit);
+        if (r < 0)
+                return r;
+        r = state_add_stopped(reader->state, unit);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return fault(reader, r == -EEXIST ? "this unit is recorded twice" : "the unit's name is too long");
+        return 0;
+}
+
 static int read_host(Reader *reader) {
         return read_fields(reader, &state_host_fields, reader->state);
 }
@@ -303,7 +318,7 @@ static int read_record(Reader *reader) {
         static const struct { const char *name; int (*read)(Reader *); } records[] = {
                 { "boot", read_boot },           { "own", read_owned }, { "guest", read_guest },
                 { "threshold", read_threshold }, { "guest-threshold", read_guest_threshold },
-                { "host", read_host },           { "end", read_end },
+                { "stopped", read_stopped },     { "host", read_host }, { "end", read_end },
         };
         const char *name;
 

@@ -106,6 +106,11 @@ static int put_state(FILE *f, const State *s) {
                 (void)fprintf(f, " %u", s->guest_thresholds[i].index);
                 put_fields(f, &state_threshold_fields, &s->guest_thresholds[i].memo);
         }
+        for (size_t i = 0; i < s->n_stopped; i++) {
+                (void)fputs("stopped ", f);
+                put_escaped(f, s->stopped[i]);
+                (void)fputc('\n', f);
+        }
         (void)fputs("host", f);
         put_fields(f, &state_host_fields, s);
         (void)fputs("end\n", f);

@@ -173,6 +173,7 @@ t_bus_start() {
     <allow send_destination="org.freedesktop.DBus"/>
   </policy>
   <policy user="root"><allow own="org.freedesktop.PolicyKit1"/><allow send_destination="org.freedesktop.PolicyKit1"/></policy>
+  <policy user="root"><allow own="org.freedesktop.systemd1"/><allow send_destination="org.freedesktop.systemd1"/></policy>
   <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include>
   <include>$(realpath "$TEST_LIB/../../conf/org.kvmtuned1.conf")</include>
 </busconfig>

@@ -15,6 +15,7 @@ thp=/sys/kernel/mm/transparent_hugepage
 thp_is() { [ "$(cat $thp/enabled)" = "$1" ]; }
 pools() { cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages | paste -sd ' '; }
 pools_are() { [ "$(pools)" = "$1" ]; }
+given_back() { thp_is "$thp_before" && pools_are "$pools_before"; }
 
 install_kvmtuned
 thp_before=$(cat $thp/enabled) pools_before=$(pools)
@@ -31,7 +32,7 @@ lab_check 'the pools of huge pages of each node' lab_until 60 pools_are '4 4 4 4
 echo 'kernel: { numa_balancing = "off"; };' >$config
 systemctl reload kvmtuned
 lab_check 'a reload turns it off' lab_until 60 balancing_is 0
-lab_check 'and gives the others back' lab_until 60 eval 'thp_is "$thp_before" && pools_are "$pools_before"'
+lab_check 'and gives the others back' lab_until 60 given_back
 echo 'kernel: { numa_balancing = "on"; };' >$config
 systemctl reload kvmtuned
 lab_check 'another one on' lab_until 60 balancing_is 1

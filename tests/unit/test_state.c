@@ -164,6 +164,8 @@ static State *full_state(void) {
         memo->major_faults = 0;
         ck_assert_int_eq(state_set_thresholds(s, 2), 0);
         s->thresholds[1] = (ThresholdMemo){ .raw = true, .raw_since_usec = 7, .active = true };
+        ck_assert_int_eq(state_add_stopped(s, "mom vdsm.service"), 0);
+        ck_assert_int_eq(state_add_stopped(s, "numad.service"), 0);
         s->ksm_on = s->reclaiming = true;
         s->ksm_pages = 1250;
         return s;
@@ -179,6 +181,8 @@ static const char full_text[] =
         " user_pinned=1 vcpus_target=3 vcpus_from=4 vcpus_asked_usec=88 vcpus_late=2 major_faults=0\n"
         "threshold 0\n"
         "threshold 1 raw=1 raw_since_usec=7 active=1\n"
+        "stopped mom%20vdsm.service\n"
+        "stopped numad.service\n"
         "host ksm_on=1 ksm_pages=1250 reclaiming=1\n"
         "end\n";
 
@@ -205,6 +209,7 @@ START_TEST(text_reads_back_to_the_same_state) {
         ck_assert_uint_eq(memo->placed_usec, UINT64_MAX - 1);
         ck_assert_uint_eq(memo->swap_in_bytes, UNKNOWN_U64);
         ck_assert(s->ksm_on && s->reclaiming && !s->ksm_taken);
+        ck_assert(state_has_stopped(s, "mom vdsm.service") && !state_has_stopped(s, "mom"));
         ck_assert(memo->adopted && s->ksm_adopted);
         ck_assert_int_eq(state_copy(s, &copy), 0);
         ck_assert(copy->guests[0].adopted && copy->ksm_adopted);
@@ -220,6 +225,8 @@ START_TEST(a_copy_is_independent) {
         ck_assert_int_eq(state_copy(s, &copy), 0);
         state_forget_guest(s, UUID_A);
         s->thresholds[1].active = false;
+        state_remove_stopped(s, "mom vdsm.service");
+        ck_assert(state_has_stopped(s, "numad.service") && s->n_stopped == 1);
         (void)strdup_to(&s->boot_id, "other");
         text = format(copy);
         ck_assert_str_eq(text, full_text);
@@ -294,6 +301,9 @@ static const struct {
         { "kvmtuned-state 1\nguest a placed_usec=18446744073709551616\nend\n", -EBADMSG,
           "line 2: placed_usec is not a number in its range: \"18446744073709551616\"", 0 },
         { "kvmtuned-state 1\nthreshold 65536\nend\n", -EBADMSG, "line 2: the threshold's number is above 65535", 0 },
+        { "kvmtuned-state 1\nstopped\nend\n", -EBADMSG, "line 2: the unit's name is missing", 0 },
+        { "kvmtuned-state 1\nstopped a.service\nstopped a.service\nend\n", -EBADMSG,
+          "line 3: this unit is recorded twice", 0 },
         { "kvmtuned-state 1\nhost ksm_on=yes\nend\n", -EBADMSG,
           "line 2: ksm_on is not a number in its range: \"yes\"", 0 },
 };
