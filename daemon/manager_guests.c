@@ -234,10 +234,12 @@ static void take_stats(Manager *m, const VirtMessage *message) {
 
                 if (!g || !slot)
                         continue;
-                g->stats = message->stats[i].stats;
-                slot->reported_usec = u64_sub(manager_now(m), g->stats.age_usec);
                 if (message->stats[i].current_bytes != UNKNOWN_U64)
                         g->current_bytes = message->stats[i].current_bytes;
+                if (!message->stats[i].asked)
+                        continue;
+                g->stats = message->stats[i].stats;
+                slot->reported_usec = u64_sub(manager_now(m), g->stats.age_usec);
         }
 }
 

@@ -73,6 +73,7 @@ typedef enum VirtMessageType {
 typedef struct VirtStats {
         char uuid[UUID_TEXT_SIZE];
         uint64_t current_bytes;
+        bool asked;                     /* false: stats says nothing (others held the guest) */
         BalloonStats stats;             /* age computed by wall clock against last-update; the guest's
                                          * own clock plays no part (QEMU stamps it) */
 } VirtStats;

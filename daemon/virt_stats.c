@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Balloon statistics of some guests in one call. NOWAIT: a guest whose job is
- * taken (migrating, hung) comes without its statistics instead of delaying the rest.
+ * taken (migrating, hung, or somebody else asks it something just now) comes
+ * without its statistics instead of delaying the rest.
  */
 #include "virt_internal.h"
 
@@ -53,7 +54,8 @@ static void read_record(const virDomainStatsRecord *record, uint64_t now_usec, V
         };
         for (int i = 0; i < record->nparams; i++)
                 read_field(&record->params[i], stats);
-        /* So far it holds the time of the last report; 0 means there was none. */
+        /* So far it holds the time of the last report; 0 means there was none, nothing that the guest was not asked. */
+        stats->asked = b->age_usec != UNKNOWN_U64;
         if (b->age_usec == 0)
                 b->age_usec = UNKNOWN_U64;
         else if (b->age_usec != UNKNOWN_U64)
