@@ -8,7 +8,8 @@
  *
  * Command line words (all optional, MB = MiB):
  *   load=N               N busy threads; thread i is pinned to vCPU i % nproc
- *   fill=MB              MB of identical pages (the same in every guest)
+ *   fill=MB              MB of pages that are the same in every guest, and each of
+ *                        them only once in each
  *   grow=MB/STEP/SEC[/HOLD]  take STEP MB of unique pages every SEC seconds
  *                        until MB are held; with HOLD, give all of it back
  *                        HOLD seconds later
@@ -16,10 +17,15 @@
  * Orders, one a line on ttyS1:
  *   hold MB              hold MB of unique pages from now on, in steps of 4 MB
  *   busy N               N busy threads from now on, free to run on every CPU
+ *   take MB RATE         a process of its own takes MB, RATE of them a second (0: as
+ *                        fast as it goes), and waits for nobody: what it does not
+ *                        get, the kernel swaps out or kills for
+ *
+ * A disk /dev/vda with a swap area on it is swapped to.
  *
  * CPUs that are plugged in are brought online, as a distribution's udev rule does.
  *
- * Taking memory waits whenever the guest has less than MARGIN left: without
+ * Holding memory waits whenever the guest has less than MARGIN left: without
  * swap and with this as the only process the kernel would panic. So a guest
  * that wants memory keeps its usable memory at MARGIN until it gets more.
  *
@@ -27,8 +33,11 @@
  *   GUEST-UP vcpus=2 total_kb=157852
  *   GUEST-READY t=3.1                     fill is populated
  *   GUEST-HOLDS t=20.5 mb=100             an order or grow= was carried out
+ *   GUEST-SWAP kb=65532                   there is swap
+ *   GUEST-TAKEN t=20.5 mb=100             that process has all it wanted
+ *   GUEST-KILLED t=20.5 signal=9          or it was killed
  *   GUEST-CPUS t=31.0 online=0-1          at the start, and when CPUs came or went
- *   GUEST t=12.3 fill=64 hold=0 avail_kb=.. free_kb=.. total_kb=..
+ *   GUEST t=12.3 fill=64 hold=0 avail_kb=.. free_kb=.. total_kb=.. swap_in=.. swap_out=.. oom=..
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,7 +51,9 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +75,7 @@ typedef struct Guest {
         volatile long busy;             /* threads that are asked for */
         unsigned char *memory;          /* HOLD_MAX_MB of address space */
         volatile long target, step, pause, held;        /* MB, MB, seconds, MB */
+        long take_mb, take_rate;
 } Guest;
 
 static double now(void) {
@@ -79,18 +91,27 @@ static void nap(double sec) {
         (void)nanosleep(&ts, NULL);
 }
 
-static long meminfo(const char *key) {
+/* The number behind "key:" or "key " in a file of /proc; -1. */
+static long number_in(const char *path, const char *key) {
         char line[128];
         size_t n = strlen(key);
         long v = -1;
-        FILE *f = fopen("/proc/meminfo", "re");
+        FILE *f = fopen(path, "re");
 
         while (f && fgets(line, sizeof(line), f))
-                if (strncmp(line, key, n) == 0 && line[n] == ':')
+                if (strncmp(line, key, n) == 0 && (line[n] == ':' || line[n] == ' '))
                         v = atol(line + n + 1);
         if (f)
                 (void)fclose(f);
         return v;
+}
+
+static long meminfo(const char *key) {
+        return number_in("/proc/meminfo", key);
+}
+
+static long vmstat(const char *key) {
+        return number_in("/proc/vmstat", key);
 }
 
 static void *map(long mb) {
@@ -117,6 +138,13 @@ static void fill_unique(void *memory, long bytes) {
                 x ^= x << 17;
                 *p++ = x;
         }
+}
+
+static void fill_equal(void *memory, long mb) {
+        uint64_t *p = memory;
+
+        for (size_t i = 0; i < (size_t)(mb * MIB) / sizeof(*p); i++)
+                p[i] = i / (4096 / sizeof(*p)) + 1;
 }
 
 /* Takes or gives back what is needed to hold the target; the only thread that touches the memory. */
@@ -165,7 +193,42 @@ static void *grow_thread(void *arg) {
         return NULL;
 }
 
+/* Of the child; the parent has threads, so nothing here may allocate or lock. */
+static void take(unsigned char *memory, long mb, long rate) {
+        for (long i = 0; i < mb; i++) {
+                fill_unique(memory + i * MIB, MIB);
+                if (rate > 0)
+                        nap(1.0 / (double)rate);
+        }
+        (void)dprintf(STDOUT_FILENO, "GUEST-TAKEN t=%.1f mb=%ld\n", now(), mb);
+        for (;;)
+                nap(3600);
+}
+
+static void *take_thread(void *arg) {
+        const Guest *g = arg;
+        long mb = g->take_mb, rate = g->take_rate;
+        unsigned char *memory = map(mb);
+        pid_t pid = memory ? fork() : -1;
+        int status;
+
+        if (pid == 0)
+                take(memory, mb, rate);
+        if (pid > 0 && waitpid(pid, &status, 0) == pid)
+                printf("GUEST-KILLED t=%.1f signal=%d\n", now(), WTERMSIG(status));
+        return NULL;
+}
+
+static void spawn(void *(*function)(void *), void *arg);
 static void busy_order(Guest *g, long n);
+
+static void take_order(Guest *g, long mb, long rate) {
+        if (mb <= 0 || mb > HOLD_MAX_MB || rate < 0)
+                return;
+        g->take_mb = mb;
+        g->take_rate = rate;
+        spawn(take_thread, g);
+}
 
 static void *order_thread(void *arg) {
         Guest *g = arg;
@@ -185,6 +248,8 @@ static void *order_thread(void *arg) {
                         order(g, mb, 4, 0);
                 if (sscanf(line, "busy %ld", &n) == 1)
                         busy_order(g, n);
+                if (sscanf(line, "take %ld %ld", &mb, &n) == 2)
+                        take_order(g, mb, n);
         }
         (void)fclose(f);
         return NULL;
@@ -297,14 +362,23 @@ static void insmod(const char *name) {
         (void)close(fd);
 }
 
-static void load_balloon_driver(void) {
+static void load_drivers(int balloon) {
         static const char *const modules[] = {
                 "virtio_ring", "virtio", "virtio_pci_modern_dev",
-                "virtio_pci_legacy_dev", "virtio_pci", "virtio_balloon",
+                "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk",
         };
 
         for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
                 insmod(modules[i]);
+        if (balloon)
+                insmod("virtio_balloon");
+}
+
+static void use_swap(void) {
+        if (swapon("/dev/vda", 0) == 0)
+                printf("GUEST-SWAP kb=%ld\n", meminfo("SwapTotal"));
+        else if (errno != ENOENT)
+                printf("GUEST-ERROR cannot swap to /dev/vda: %s\n", strerror(errno));
 }
 
 /* Returns whether the balloon driver is wanted. */
@@ -357,15 +431,15 @@ int main(void) {
         g.cpus = sysconf(_SC_NPROCESSORS_ONLN);
         if (g.cpus < 1)
                 g.cpus = 1;
-        if (parse_command_line(text, &g.options))
-                load_balloon_driver();
+        load_drivers(parse_command_line(text, &g.options));
         printf("GUEST-UP vcpus=%ld total_kb=%ld t=%.1f\n", g.cpus, meminfo("MemTotal"), now());
+        use_swap();
 
         if (g.options.fill > 0) {
                 void *p = map(g.options.fill);
 
                 if (p)
-                        memset(p, 0x5a, (size_t)(g.options.fill * MIB));
+                        fill_equal(p, g.options.fill);
         }
         g.memory = map(HOLD_MAX_MB);
         printf("GUEST-READY t=%.1f\n", now());
@@ -380,7 +454,8 @@ int main(void) {
 
         for (;;) {
                 nap((double)g.options.every);
-                printf("GUEST t=%.1f fill=%ld hold=%ld avail_kb=%ld free_kb=%ld total_kb=%ld\n", now(),
-                       g.options.fill, g.held, meminfo("MemAvailable"), meminfo("MemFree"), meminfo("MemTotal"));
+                printf("GUEST t=%.1f fill=%ld hold=%ld avail_kb=%ld free_kb=%ld total_kb=%ld", now(), g.options.fill,
+                       g.held, meminfo("MemAvailable"), meminfo("MemFree"), meminfo("MemTotal"));
+                printf(" swap_in=%ld swap_out=%ld oom=%ld\n", vmstat("pswpin"), vmstat("pswpout"), vmstat("oom_kill"));
         }
 }
