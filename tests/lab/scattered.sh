@@ -104,7 +104,6 @@ tuner_seconds() { # CPU of the whole service
 
 install_kvmtuned
 cat >$config <<X
-daemon: { interval = "5 s"; };
 cpu: { policy = "shared"; };
 numa: { policy = "auto"; };
 X
