@@ -11,6 +11,7 @@
 typedef struct GuestCgroupObserver {
         SysfsFile cpus, mems;           /* what the guest may use */
         SysfsFile usage;                /* CPU time of the emulator's cgroup */
+        SysfsFile pressure;             /* of the guest's own */
         bool v1;
         bool primed;
         uint64_t at_usec;
@@ -27,6 +28,9 @@ void guest_cgroup_done(GuestCgroupObserver *o);
 
 /* Fills in g->emulator_busy_permyriad; unknown when it cannot be read, and at the first look. */
 void guest_cgroup_usage(GuestCgroupObserver *o, int root_fd, uint64_t now_usec, Guest *g);
+
+/* Fills in g->psi_memory; unknown on cgroup v1, which has none. */
+void guest_cgroup_pressure(GuestCgroupObserver *o, int root_fd, Guest *g);
 
 /*
  * Fills in g->cgroup_cpus and g->cgroup_mems. Empty, no limit, when the cgroup

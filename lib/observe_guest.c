@@ -395,6 +395,7 @@ int guest_observe(GuestObserver *o, int root_fd, uint64_t now_usec, bool per_nod
         r = observe_rss(o, root_fd, g);
         if (r < 0)
                 return r;
+        guest_cgroup_pressure(&o->cgroup, root_fd, g);
         return per_node ? guest_memory_observe(&o->memory, root_fd, g) : 0;
 }
 
@@ -436,6 +437,7 @@ int guest_inherit_observations(Guest *to, const Guest *from) {
         to->pid = from->pid;
         to->rss_bytes = from->rss_bytes;
         to->virtual_bytes = from->virtual_bytes;
+        to->psi_memory = from->psi_memory;
         to->emulator_busy_permyriad = from->emulator_busy_permyriad;
         to->cgroup_cpus = from->cgroup_cpus;
         to->cgroup_mems = from->cgroup_mems;

@@ -17,11 +17,15 @@
  * iothreads, and the vhost threads: those of the process itself (since Linux
  * 6.4), and before that the kernel's, which join the cgroups of their owner
  * (cgroup_attach_task_all()). So one file counts them all, however many.
+ *
+ * How much the guest's threads wait for memory of the host, cgroup v2 tells in
+ * each cgroup, also where it is mounted beside v1.
  */
 
 #include "guest_cgroup.h"
 
 #include "parse.h"
+#include "psi.h"
 #include "task_time.h"
 
 #include <fcntl.h>
@@ -156,6 +160,24 @@ static int find_usage(GuestCgroupObserver *o, int root_fd, const char *text) {
         return 0;
 }
 
+static int find_pressure(GuestCgroupObserver *o, int root_fd, const char *text) {
+        static const char *const mounts[] = { "sys/fs/cgroup/unified", "sys/fs/cgroup" };
+        _cleanup_free_ char *group = NULL, *path = NULL;
+        int r;
+
+        r = guest_cgroup_find(text, NULL, &group);
+        if (r < 0)
+                return r == -ENODATA ? 0 : r;
+        for (size_t i = 0; i < ELEMENTSOF(mounts); i++) {
+                r = strprintf_to(&path, "%s/%s/memory.pressure", mounts[i], group);
+                if (r < 0)
+                        return r;
+                if (faccessat(root_fd, path, F_OK, 0) >= 0)
+                        return sysfs_file_init(&o->pressure, path);
+        }
+        return 0;
+}
+
 int guest_cgroup_init(GuestCgroupObserver *o, int root_fd, int32_t pid) {
         _cleanup_free_ char *text = NULL;
         char path[64];
@@ -169,13 +191,23 @@ int guest_cgroup_init(GuestCgroupObserver *o, int root_fd, int32_t pid) {
         r = find_limits(o, root_fd, text);
         if (r < 0)
                 return r;
-        return find_usage(o, root_fd, text);
+        r = find_usage(o, root_fd, text);
+        if (r < 0)
+                return r;
+        return find_pressure(o, root_fd, text);
 }
 
 void guest_cgroup_done(GuestCgroupObserver *o) {
         sysfs_file_done(&o->cpus);
         sysfs_file_done(&o->mems);
         sysfs_file_done(&o->usage);
+        sysfs_file_done(&o->pressure);
+}
+
+/* ---- pressure ------------------------------------------------------------- */
+
+void guest_cgroup_pressure(GuestCgroupObserver *o, int root_fd, Guest *g) {
+        g->psi_memory = o->pressure.path ? psi_read(&o->pressure, root_fd) : PSI_UNKNOWN;
 }
 
 /* ---- CPU time ------------------------------------------------------------- */

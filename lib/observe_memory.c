@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "observe.h"
 
-#include "parse.h"
+#include "psi.h"
 #include "sysfs.h"
 
 struct MemoryObserver {
@@ -66,36 +66,13 @@ static int parse_meminfo(const char *text, HostMemory *ret) {
         return 0;
 }
 
-/* "some avg10=1.23 ..." -> 123; a percentage with two decimals is a number of ten-thousandths. */
-static uint32_t parse_avg10(const char *text, const char *kind) {
-        const char *p = strstr(text, kind);
-        unsigned whole, rest;
-
-        if (!p)
-                return UNKNOWN_PERMYRIAD;
-        p += strlen(kind);
-        if (parse_unsigned_prefix(&p, &whole) < 0 || *p++ != '.' || parse_unsigned_prefix(&p, &rest) < 0)
-                return UNKNOWN_PERMYRIAD;
-        if (whole > 100 || rest > 99)
-                return UNKNOWN_PERMYRIAD;
-        return MIN(whole * 100 + rest, PERMYRIAD_FULL);
-}
-
-static Psi read_psi(SysfsFile *f, int root_fd) {
-        const char *text;
-
-        if (sysfs_file_read_optional(f, root_fd, &text) < 0)
-                return (Psi){ UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD };
-        return (Psi){ parse_avg10(text, "some avg10="), parse_avg10(text, "full avg10=") };
-}
-
 int memory_observe(MemoryObserver *o, int root_fd, Host *host) {
         const char *text;
         int r;
 
-        host->psi_memory = read_psi(&o->psi_memory, root_fd);
-        host->psi_cpu = read_psi(&o->psi_cpu, root_fd);
-        host->psi_io = read_psi(&o->psi_io, root_fd);
+        host->psi_memory = psi_read(&o->psi_memory, root_fd);
+        host->psi_cpu = psi_read(&o->psi_cpu, root_fd);
+        host->psi_io = psi_read(&o->psi_io, root_fd);
         r = sysfs_file_read(&o->meminfo, root_fd, &text);
         if (r < 0)
                 return r;

@@ -69,7 +69,7 @@ static int look_at_guests(BalloonDecision *d) {
 }
 
 /* Unknown is none. */
-static bool is_strained(const Host *h) {
+bool balloon_host_is_strained(const Host *h) {
         uint64_t in = h->swap_in_bytes_per_sec == UNKNOWN_U64 ? 0 : h->swap_in_bytes_per_sec;
         uint64_t out = h->swap_out_bytes_per_sec == UNKNOWN_U64 ? 0 : h->swap_out_bytes_per_sec;
 
@@ -92,7 +92,7 @@ static void look_at_host(BalloonDecision *d) {
         h->stop = permyriad_of(h->total, setting(&c->host, KEY_BALLOON_STOP));
         h->reserved = policy_host_reserve(c);
         h->ignored = MAX(permyriad_of(h->total, IGNORED_PERMYRIAD), IGNORED_BYTES);
-        h->strained = is_strained(&c->snapshot->host);
+        h->strained = balloon_host_is_strained(&c->snapshot->host);
 }
 
 /* A guest that just started is not a reason to balance all of them. */

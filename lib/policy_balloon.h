@@ -47,6 +47,7 @@ typedef struct BalloonGuest {
         const char *detail;             /* static; NULL: made from why */
         bool left_out;                  /* takes no part in its preset, for reason why */
         bool distress;
+        bool waits;                     /* by the pressure of its cgroup: a kind of distress */
         bool said;                      /* its skip is in the plan already */
 
         BalloonWhy purpose;             /* BALLOON_NOTHING: it keeps its size */
@@ -75,6 +76,9 @@ typedef struct BalloonDecision {
         double mom_free;                /* share of the host's memory that is free */
         double share;                   /* of proportional: how far from minimum to maximum, 0..1 */
 } BalloonDecision;
+
+/* policy_balloon.c: it swaps, or its tasks wait for memory. */
+bool balloon_host_is_strained(const Host *h);
 
 /* policy_balloon_guest.c: sizes, and what can be done to the guest. */
 void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret);

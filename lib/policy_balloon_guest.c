@@ -8,7 +8,11 @@
  * available, counters that run backwards) permit no shrinking at all.
  *
  * Distress, any of: usable below 5 % of its memory or 32 MiB; 1 MiB swapped in
- * since the last look; 100 major faults a second.
+ * since the last look; 100 major faults a second; by the pressure of its cgroup
+ * its threads wait for memory 10 % of the time. The last is the host's word,
+ * and says nothing of the guest where the host is strained (then all wait, and
+ * nothing could be taken from anybody) or where its cgroup has a limit (which
+ * it may wait for, and a larger balloon makes worse).
  */
 
 #include "policy_balloon.h"
@@ -20,6 +24,7 @@
 #define DISTRESS_FLOOR_BYTES (32 * MIB)
 #define DISTRESS_SWAP_IN_BYTES MIB
 #define DISTRESS_FAULTS_PER_SEC 100U
+#define DISTRESS_PSI_PERMYRIAD 1000U
 /* After memory was given: before any is taken again. */
 #define COOLDOWN_USEC (60 * USEC_PER_SEC)
 #define COOLDOWN_INTERVALS 5U
@@ -150,6 +155,13 @@ static bool is_in_distress(const PolicyContext *c, const BalloonGuest *b) {
                             u64_muldiv(DISTRESS_FAULTS_PER_SEC, interval, USEC_PER_SEC));
 }
 
+static bool waits_for_memory(const PolicyContext *c, const Guest *g) {
+        uint32_t some = g->psi_memory.some_permyriad;
+
+        return some != UNKNOWN_PERMYRIAD && some >= DISTRESS_PSI_PERMYRIAD && g->hard_limit_bytes == 0 &&
+                g->soft_limit_bytes == 0 && !balloon_host_is_strained(&c->snapshot->host);
+}
+
 static bool is_stale(const PolicyContext *c, const BalloonGuest *b) {
         bool ours = state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
         uint64_t period = ours ? setting(b->settings, KEY_BALLOON_STATS_PERIOD)
@@ -249,6 +261,8 @@ void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {
                 return;
 
         believe(c, b);
+        b->waits = waits_for_memory(c, b->guest);
+        b->distress |= b->waits;
         if (counters_went_back(b))
                 fix(b, SKIP_IMPLAUSIBLE_STATS, NULL);
         judge_shrinking(c, b);

@@ -1,14 +1,50 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the balloon controller says: each change, and each change it does not make, with the figures behind it. */
-
-#include <inttypes.h>
-#include <stdio.h>
+/*
+ * What the balloon controller says: each change, and each change it does not
+ * make, with the figures behind it. Most of what a decision about many guests
+ * costs is this text, so it is put together without printf.
+ */
 
 #include "parse.h"
 #include "policy_balloon.h"
 
-#define TEXT_MAX 224
+#define TEXT_MAX 512
+
+/* Cut where it does not fit. */
+typedef struct Text {
+        char text[TEXT_MAX];
+        size_t n;
+} Text;
+
+static void put(Text *t, const char *s) {
+        size_t n = strlen(s);
+
+        n = MIN(n, TEXT_MAX - 1 - t->n);
+        memcpy(t->text + t->n, s, n);
+        t->n += n;
+        t->text[t->n] = '\0';
+}
+
+static void put_number(Text *t, uint64_t number) {
+        char text[U64_TEXT_MAX];
+
+        put(t, u64_text(number, text));
+}
+
+static void put_bytes(Text *t, uint64_t bytes) {
+        char text[FORMAT_BYTES_MAX];
+
+        put(t, format_bytes_short(bytes, text));
+}
+
+/* A share with one decimal: "12.3 %". */
+static void put_tenths(Text *t, uint64_t tenths) {
+        put_number(t, tenths / 10);
+        put(t, ".");
+        put_number(t, tenths % 10);
+        put(t, " %");
+}
 
 static Key leading_key(BalloonWhy why) {
         switch (why) {
@@ -25,93 +61,106 @@ static Key leading_key(BalloonWhy why) {
         }
 }
 
-/* A share with one decimal: "12.3". */
-static unsigned tenths(uint64_t part, uint64_t whole) {
-        return (unsigned)MIN(u64_muldiv(part, 1000, whole), (uint64_t)99999);
-}
-
-static void print_host(const BalloonDecision *d, char text[static TEXT_MAX]) {
+static void put_host(const BalloonDecision *d, Text *t) {
         const Settings *s = &d->context->host;
-        unsigned available = tenths(d->host.available, d->host.total);
 
-        (void)snprintf(text, TEXT_MAX,
-                       "host has %u.%u %% available%s (starts at %" PRIu64 " %%, stops at %" PRIu64 " %%)",
-                       available / 10, available % 10, d->host.strained ? " and swaps or waits for memory" : "",
-                       setting(s, KEY_BALLOON_START) / 100,
-                       setting(s, KEY_BALLOON_STOP) / 100);
+        put(t, "host has ");
+        put_tenths(t, MIN(u64_muldiv(d->host.available, 1000, d->host.total), (uint64_t)99999));
+        put(t, d->host.strained ? " available and swaps or waits for memory (starts at " : " available (starts at ");
+        put_number(t, setting(s, KEY_BALLOON_START) / 100);
+        put(t, " %, stops at ");
+        put_number(t, setting(s, KEY_BALLOON_STOP) / 100);
+        put(t, " %)");
 }
 
-static void print_guest(const BalloonGuest *b, char text[static TEXT_MAX]) {
-        char current[FORMAT_BYTES_MAX], usable[FORMAT_BYTES_MAX], reserve[FORMAT_BYTES_MAX];
-
-        if (b->usable == UNKNOWN_U64)
-                (void)snprintf(text, TEXT_MAX, "%s has %s", b->guest->name, format_bytes_short(b->current, current));
-        else if (balloon_is_preset(b))
-                (void)snprintf(text, TEXT_MAX, "%s has %s usable of %s", b->guest->name,
-                               format_bytes_short(b->usable, usable), format_bytes_short(b->current, current));
-        else
-                (void)snprintf(text, TEXT_MAX, "%s has %s usable of %s (keeps %s)", b->guest->name,
-                               format_bytes_short(b->usable, usable), format_bytes_short(b->current, current),
-                               format_bytes_short(b->reserve, reserve));
-}
-
-static void print_preset(const BalloonDecision *d, const BalloonGuest *b, char text[static 2 * TEXT_MAX + 64]) {
-        char guest[TEXT_MAX], goal[FORMAT_BYTES_MAX], minimum[FORMAT_BYTES_MAX], maximum[FORMAT_BYTES_MAX];
-        uint64_t size = (uint64_t)(d->pve_goal < 0 ? -d->pve_goal : d->pve_goal);
-
-        print_guest(b, guest);
-        switch (b->mode) {
-        case BALLOON_PVE:
-                (void)snprintf(text, 2 * TEXT_MAX + 64, "pve: the host %s %s; shares %" PRIu64 ": %s",
-                               d->pve_goal < 0 ? "uses too much by" : "may use more by",
-                               format_bytes_short(size, goal), setting(b->settings, KEY_BALLOON_SHARES), guest);
-                return;
-        case BALLOON_MOM:
-                (void)snprintf(text, 2 * TEXT_MAX + 64, "mom: the host has %.1f %% free: %s", d->mom_free * 100,
-                               guest);
-                return;
-        default:
-                (void)snprintf(text, 2 * TEXT_MAX + 64, "proportional: %.1f %% of the way from its minimum of %s to "
-                               "its maximum of %s: %s", d->share * 100, format_bytes_short(b->minimum, minimum),
-                               format_bytes_short(b->maximum, maximum), guest);
+static void put_guest(const BalloonGuest *b, Text *t) {
+        put(t, b->guest->name);
+        put(t, " has ");
+        if (b->usable != UNKNOWN_U64) {
+                put_bytes(t, b->usable);
+                put(t, " usable of ");
+        }
+        put_bytes(t, b->current);
+        if (b->usable != UNKNOWN_U64 && !balloon_is_preset(b)) {
+                put(t, " (keeps ");
+                put_bytes(t, b->reserve);
+                put(t, ")");
+        }
+        if (b->waits) {
+                put(t, ", and waits for memory ");
+                put_tenths(t, b->guest->psi_memory.some_permyriad / 10);
+                put(t, " of its time");
         }
 }
 
-static void print_reason(const BalloonDecision *d, const BalloonGuest *b, char text[static 2 * TEXT_MAX + 64]) {
-        char host[TEXT_MAX], guest[TEXT_MAX], goal[FORMAT_BYTES_MAX], spare[FORMAT_BYTES_MAX];
-        size_t size = 2 * TEXT_MAX + 64;
+static void put_preset(const BalloonDecision *d, const BalloonGuest *b, Text *t) {
+        if (b->mode == BALLOON_PVE) {
+                put(t, d->pve_goal < 0 ? "pve: the host uses too much by " : "pve: the host may use more by ");
+                put_bytes(t, (uint64_t)(d->pve_goal < 0 ? -d->pve_goal : d->pve_goal));
+                put(t, "; shares ");
+                put_number(t, setting(b->settings, KEY_BALLOON_SHARES));
+        } else if (b->mode == BALLOON_MOM) {
+                put(t, "mom: the host has ");
+                put_tenths(t, (uint64_t)(d->mom_free * 1000 + 0.5));
+                put(t, " free");
+        } else {
+                put(t, "proportional: ");
+                put_tenths(t, (uint64_t)(d->share * 1000 + 0.5));
+                put(t, " of the way from its minimum of ");
+                put_bytes(t, b->minimum);
+                put(t, " to its maximum of ");
+                put_bytes(t, b->maximum);
+        }
+        put(t, ": ");
+        put_guest(b, t);
+}
 
-        print_host(d, host);
-        print_guest(b, guest);
+static void put_spare(const BalloonGuest *b, Text *t) {
+        put(t, "; can spare ");
+        put_bytes(t, balloon_spare(b));
+        put(t, ": ");
+        put_guest(b, t);
+}
+
+static void put_reason(const BalloonDecision *d, const BalloonGuest *b, Text *t) {
         switch (b->purpose) {
         case BALLOON_DISTRESS:
-                (void)snprintf(text, size, "the guest is short of memory: %s; %s", guest, host);
+                put(t, "the guest is short of memory: ");
+                put_guest(b, t);
+                put(t, "; ");
+                put_host(d, t);
                 return;
         case BALLOON_TO_TARGET:
-                (void)snprintf(text, size, "towards its target of %s: %s", format_bytes_short(b->goal, goal), guest);
+                put(t, "towards its target of ");
+                put_bytes(t, b->goal);
+                put(t, ": ");
+                put_guest(b, t);
                 return;
         case BALLOON_RECLAIMED:
-                (void)snprintf(text, size, "balloon.reclaim is on; can spare %s: %s",
-                               format_bytes_short(balloon_spare(b), spare), guest);
+                put(t, "balloon.reclaim is on");
+                put_spare(b, t);
                 return;
         case BALLOON_HOST_SHORT:
-                (void)snprintf(text, size, "%s; can spare %s: %s", host, format_bytes_short(balloon_spare(b), spare),
-                               guest);
+                put_host(d, t);
+                put_spare(b, t);
                 return;
         case BALLOON_PRESET:
-                print_preset(d, b, text);
+                put_preset(d, b, t);
                 return;
         case BALLOON_BACK:
-                (void)snprintf(text, size, "balloon.mode is off: giving back the size from before");
+                put(t, "balloon.mode is off: giving back the size from before");
                 return;
         default:
-                (void)snprintf(text, size, "%s: giving memory back; %s", host, guest);
+                put_host(d, t);
+                put(t, ": giving memory back; ");
+                put_guest(b, t);
         }
 }
 
 int balloon_add_action(BalloonDecision *d, const BalloonGuest *b) {
         _cleanup_free_ char *source = NULL;
-        char reason[2 * TEXT_MAX + 64], old[24], new[24];
+        char old[U64_TEXT_MAX], new[FORMAT_U64_MAX];
+        Text reason = { .n = 0 };
         int r;
 
         r = setting_source(b->purpose == BALLOON_HOST_SHORT || b->purpose == BALLOON_GIVEN ? &d->context->host
@@ -119,74 +168,82 @@ int balloon_add_action(BalloonDecision *d, const BalloonGuest *b) {
                            leading_key(b->purpose), &source);
         if (r < 0)
                 return r;
-        print_reason(d, b, reason);
-        (void)snprintf(old, sizeof(old), "%" PRIu64, b->current);
-        (void)snprintf(new, sizeof(new), "%" PRIu64, b->new_bytes);
-        return plan_add_action(d->context->plan, ACTION_SET_BALLOON, b->guest, 0, old, new, source, "%s", reason);
+        put_reason(d, b, &reason);
+        return plan_add_action(d->context->plan, ACTION_SET_BALLOON, b->guest, 0, u64_text(b->current, old),
+                               u64_text(b->new_bytes, new), source, "%s", reason.text);
 }
 
-static void print_stuck(const BalloonDecision *d, const BalloonGuest *b, char text[static TEXT_MAX]) {
-        char current[FORMAT_BYTES_MAX], target[FORMAT_BYTES_MAX], resident[FORMAT_BYTES_MAX];
+static void put_stuck(const BalloonDecision *d, const BalloonGuest *b, Text *t) {
+        const GuestMemo *m = b->memo;
 
-        if (b->memo->balloon_target_bytes == 0) {
-                (void)snprintf(text, TEXT_MAX, "it says it has %s left, but %s are resident: it gave nothing back",
-                               format_bytes_short(b->current, current),
-                               format_bytes_short(b->guest->rss_bytes, resident));
+        if (m->balloon_target_bytes == 0) {
+                put(t, "it says it has ");
+                put_bytes(t, b->current);
+                put(t, " left, but ");
+                put_bytes(t, b->guest->rss_bytes);
+                put(t, " are resident: it gave nothing back");
                 return;
         }
-
-        (void)snprintf(text, TEXT_MAX, "stuck at %s on the way to %s (time %u in a row); set aside for %" PRIu64 " s",
-                       format_bytes_short(b->current, current),
-                       format_bytes_short(b->memo->balloon_target_bytes, target), b->memo->balloon_stuck,
-                       u64_sub(b->memo->balloon_stuck_until_usec, d->context->snapshot->now_usec) / USEC_PER_SEC);
+        put(t, "stuck at ");
+        put_bytes(t, b->current);
+        put(t, " on the way to ");
+        put_bytes(t, m->balloon_target_bytes);
+        put(t, " (time ");
+        put_number(t, m->balloon_stuck);
+        put(t, " in a row); set aside for ");
+        put_number(t, u64_sub(m->balloon_stuck_until_usec, d->context->snapshot->now_usec) / USEC_PER_SEC);
+        put(t, " s");
 }
 
-static void print_implausible(const BalloonGuest *b, char text[static TEXT_MAX]) {
+static void put_implausible(const BalloonGuest *b, Text *t) {
         const BalloonStats *s = &b->guest->stats;
-        char maximum[FORMAT_BYTES_MAX];
 
-        (void)snprintf(text, TEXT_MAX,
-                       "it reports usable %" PRIu64 ", unused %" PRIu64 ", available %" PRIu64
-                       " of a maximum of %s, or counters that ran backwards",
-                       s->usable_bytes, s->unused_bytes, s->available_bytes, format_bytes_short(b->maximum, maximum));
+        if (b->detail)
+                return put(t, b->detail);
+        put(t, "it reports usable ");
+        put_number(t, s->usable_bytes);
+        put(t, ", unused ");
+        put_number(t, s->unused_bytes);
+        put(t, ", available ");
+        put_number(t, s->available_bytes);
+        put(t, " of a maximum of ");
+        put_bytes(t, b->maximum);
+        put(t, ", or counters that ran backwards");
+}
+
+static void put_at_minimum(const BalloonGuest *b, Text *t) {
+        bool learned = b->current > u64_add(b->minimum, BALLOON_TOLERANCE_BYTES);
+
+        put(t, learned ? "it was short of memory with less than " : "it has its minimum of ");
+        put_bytes(t, learned ? b->floor : b->minimum);
+}
+
+static void put_skip(const BalloonDecision *d, const BalloonGuest *b, SkipReason why, Text *t) {
+        switch (why) {
+        case SKIP_STUCK:
+                return put_stuck(d, b, t);
+        case SKIP_IMPLAUSIBLE_STATS:
+                return put_implausible(b, t);
+        case SKIP_STALE_STATS:
+                put(t, "its last statistics are ");
+                put_number(t, b->guest->stats.age_usec / USEC_PER_SEC);
+                return put(t, " s old");
+        case SKIP_DISTRESS:
+                return put_guest(b, t);
+        case SKIP_AT_MINIMUM:
+                return put_at_minimum(b, t);
+        case SKIP_NO_GAIN:
+                put(t, "it gives free pages back by itself (free page reporting), and has ");
+                put_bytes(t, b->guest->rss_bytes);
+                return put(t, " resident: a balloon would free nothing");
+        default:
+                return put(t, b->detail ? b->detail : "");
+        }
 }
 
 int balloon_add_skip(BalloonDecision *d, const BalloonGuest *b, SkipReason why) {
-        char detail[TEXT_MAX], bytes[FORMAT_BYTES_MAX];
+        Text detail = { .n = 0 };
 
-        switch (why) {
-        case SKIP_STUCK:
-                print_stuck(d, b, detail);
-                break;
-        case SKIP_IMPLAUSIBLE_STATS:
-                if (b->detail)
-                        (void)snprintf(detail, sizeof(detail), "%s", b->detail);
-                else
-                        print_implausible(b, detail);
-                break;
-        case SKIP_STALE_STATS:
-                (void)snprintf(detail, sizeof(detail), "its last statistics are %" PRIu64 " s old",
-                               b->guest->stats.age_usec / USEC_PER_SEC);
-                break;
-        case SKIP_DISTRESS:
-                print_guest(b, detail);
-                break;
-        case SKIP_AT_MINIMUM:
-                if (b->current > u64_add(b->minimum, BALLOON_TOLERANCE_BYTES))
-                        (void)snprintf(detail, sizeof(detail), "it was short of memory with less than %s",
-                                       format_bytes_short(b->floor, bytes));
-                else
-                        (void)snprintf(detail, sizeof(detail), "it has its minimum of %s",
-                                       format_bytes_short(b->minimum, bytes));
-                break;
-        case SKIP_NO_GAIN:
-                (void)snprintf(detail, sizeof(detail), "it gives free pages back by itself (free page reporting), and "
-                               "has %s resident: a balloon would free nothing",
-                               format_bytes_short(b->guest->rss_bytes, bytes));
-                break;
-        default:
-                return plan_add_skip(d->context->plan, ACTION_SET_BALLOON, b->guest, why, "%s",
-                                     b->detail ? b->detail : "");
-        }
-        return plan_add_skip(d->context->plan, ACTION_SET_BALLOON, b->guest, why, "%s", detail);
+        put_skip(d, b, why, &detail);
+        return plan_add_skip(d->context->plan, ACTION_SET_BALLOON, b->guest, why, "%s", detail.text);
 }

@@ -66,6 +66,7 @@ int guest_new(const char *name, const char *uuid, Guest **ret) {
                 guest_uuid_from_name(name, g->uuid);
         thread_init(&g->emulator, 0);
         g->emulator_busy_permyriad = UNKNOWN_PERMYRIAD;
+        g->psi_memory = (Psi){ UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD };
         g->vcpu_group = 1;
         g->rss_bytes = g->virtual_bytes = UNKNOWN_U64;
         g->stats = (BalloonStats){

@@ -236,6 +236,7 @@ typedef struct Guest {
         uint64_t soft_limit_bytes;
         uint64_t rss_bytes;             /* UNKNOWN_U64 */
         uint64_t virtual_bytes;         /* size of its process; UNKNOWN_U64 */
+        Psi psi_memory;                 /* of its cgroup: how much its threads wait for memory of the host */
         GuestNodeMemory *node_memory;   /* resident memory per node; empty: not known */
         size_t n_node_memory;
         NumatuneMode numatune_mode;

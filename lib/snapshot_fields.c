@@ -142,6 +142,8 @@ static const SnapField guest_fields[] = {
         FIELD("emulator_busy", SNAP_SHARE, Guest, emulator_busy_permyriad, UNKNOWN_SHARE),
         FIELD("min_guarantee", SNAP_SIZE, Guest, min_guarantee_bytes),
         FIELD("virtual", SNAP_SIZE, Guest, virtual_bytes, UNKNOWN_SIZE),
+        FIELD("memory_pressure_some", SNAP_SHARE, Guest, psi_memory.some_permyriad, UNKNOWN_SHARE),
+        FIELD("memory_pressure_full", SNAP_SHARE, Guest, psi_memory.full_permyriad, UNKNOWN_SHARE),
         FIELD("hard_limit", SNAP_SIZE, Guest, hard_limit_bytes),
         FIELD("swap_hard_limit", SNAP_SIZE, Guest, swap_hard_limit_bytes),
         FIELD("soft_limit", SNAP_SIZE, Guest, soft_limit_bytes),

@@ -464,6 +464,7 @@ START_TEST(observations_are_inherited_and_settings_are_not) {
         from->pid = 7;
         from->rss_bytes = 1234;
         from->virtual_bytes = 5678;
+        from->psi_memory = (Psi){ 12, 13 };
         from->state = GUEST_PAUSED;
         from->current_bytes = 55;
         from->stats.unused_bytes = 99;
@@ -478,6 +479,8 @@ START_TEST(observations_are_inherited_and_settings_are_not) {
         ck_assert_int_eq(to->pid, 7);
         ck_assert_uint_eq(to->rss_bytes, 1234);
         ck_assert_uint_eq(to->virtual_bytes, 5678);
+        ck_assert_uint_eq(to->psi_memory.some_permyriad, 12);
+        ck_assert_uint_eq(to->psi_memory.full_permyriad, 13);
         ck_assert_uint_eq(to->stats.unused_bytes, 99);
         ck_assert_int_eq(to->vcpus[1].tid, 8);
         ck_assert_uint_eq(to->vcpus[1].busy_permyriad, 42);

@@ -189,6 +189,78 @@ START_TEST(emulator_and_vhost_threads_are_counted_together) {
 }
 END_TEST
 
+/* ---- pressure ------------------------------------------------------------- */
+
+#define PRESSURE(some, full) \
+        "some avg10=" some " avg60=0.00 avg300=0.00 total=1\nfull avg10=" full " avg60=0.00 avg300=0.00 total=1\n"
+
+static const struct {
+        const char *name, *group, *file, *text;
+        uint32_t some, full;
+} pressure_rows[] = {
+        { "v2", V2_GROUP, V2 SCOPE "/memory.pressure", PRESSURE("12.34", "3.05"), 1234, 305 },
+        { "no systemd", "0::/" V1 "/libvirt/emulator\n", V2 V1 "/memory.pressure", PRESSURE("0.00", "0.00"), 0, 0 },
+        { "v2 beside v1", "4:memory:/" V1 "\n0::/" V1 "/emulator\n", "sys/fs/cgroup/unified/" V1 "/memory.pressure",
+          PRESSURE("100.00", "99.99"), 10000, 9999 },
+        { "the emulator's own is not the guest's", V2_GROUP, V2 SCOPE "/libvirt/emulator/memory.pressure",
+          PRESSURE("12.34", "3.05"), UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD },
+        { "all guests' is not one guest's", V2_GROUP, V2 "machine.slice/memory.pressure", PRESSURE("12.34", "3.05"),
+          UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD },
+        { "v1", "4:memory:/" V1 "\n", "sys/fs/cgroup/memory/" V1 "/memory.pressure", PRESSURE("12.34", "3.05"),
+          UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD },
+        { "not libvirt's", "0::/user.slice\n", V2 "user.slice/memory.pressure", PRESSURE("12.34", "3.05"),
+          UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD },
+        { "more than all", V2_GROUP, V2 SCOPE "/memory.pressure", PRESSURE("100.01", "4294967297.00"), 10000,
+          UNKNOWN_PERMYRIAD },
+        { "garbage", V2_GROUP, V2 SCOPE "/memory.pressure", "some avg10=-1.00\nfull avg10=1.", UNKNOWN_PERMYRIAD,
+          UNKNOWN_PERMYRIAD },
+        { "empty: psi=0", V2_GROUP, V2 SCOPE "/memory.pressure", "", UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD },
+};
+
+START_TEST(pressure_is_that_of_the_guests_own_cgroup) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+        _cleanup_tree_ Tree t = tree_new();
+        GuestCgroupObserver o;
+
+        tree_write(&t, "proc/5/cgroup", pressure_rows[_i].group);
+        tree_write(&t, pressure_rows[_i].file, pressure_rows[_i].text);
+        ck_assert_int_eq(guest_new("g", NULL, &g), 0);
+        ck_assert_uint_eq(g->psi_memory.some_permyriad, UNKNOWN_PERMYRIAD);
+        g->psi_memory = (Psi){ 7, 7 };
+        ck_assert_int_eq(guest_cgroup_init(&o, t.fd, 5), 0);
+        guest_cgroup_pressure(&o, t.fd, g);
+        ck_assert_msg(g->psi_memory.some_permyriad == pressure_rows[_i].some, "%s: %u", pressure_rows[_i].name,
+                      g->psi_memory.some_permyriad);
+        ck_assert_msg(g->psi_memory.full_permyriad == pressure_rows[_i].full, "%s: %u", pressure_rows[_i].name,
+                      g->psi_memory.full_permyriad);
+        guest_cgroup_done(&o);
+}
+END_TEST
+
+/* Each look, not only those in turn: who is in distress is helped in the next decision. */
+START_TEST(pressure_is_read_each_time_from_the_kept_file) {
+        _cleanup_(guest_observer_freep) GuestObserver *o = NULL;
+        _cleanup_(guest_freep) Guest *g = NULL;
+        _cleanup_tree_ Tree t = tree_new();
+        size_t files;
+
+        tree_write(&t, "proc/5/cgroup", V2_GROUP);
+        tree_write(&t, "proc/5/statm", "100 50 0 0\n");
+        tree_write(&t, "proc/5/task/5/comm", "qemu\n");
+        tree_write(&t, "proc/5/task/5/schedstat", "0 0 0\n");
+        tree_write(&t, V2 SCOPE "/memory.pressure", PRESSURE("1.00", "0.00"));
+        ck_assert_int_eq(guest_new("g", NULL, &g), 0);
+        ck_assert_int_eq(guest_observer_new(t.fd, 5, g, &o), 0);
+        ck_assert_int_eq(guest_observe(o, t.fd, USEC_PER_SEC, false, g), 0);
+        ck_assert_uint_eq(g->psi_memory.some_permyriad, 100);
+        files = count_open_files();
+        tree_write(&t, V2 SCOPE "/memory.pressure", PRESSURE("50.00", "0.00"));
+        ck_assert_int_eq(guest_observe(o, t.fd, 2 * USEC_PER_SEC, false, g), 0);
+        ck_assert_uint_eq(g->psi_memory.some_permyriad, 5000);
+        ck_assert_uint_eq(count_open_files(), files);
+}
+END_TEST
+
 START_TEST(a_process_that_is_gone_has_no_cgroup) {
         _cleanup_(guest_freep) Guest *g = NULL;
         _cleanup_tree_ Tree t = tree_new();
@@ -215,6 +287,8 @@ int main(void) {
         tcase_add_loop_test(tc, limits_are_the_administrators, 0, (int)ELEMENTSOF(limit_rows));
         tcase_add_test(tc, a_limit_that_changes_is_followed_without_open);
         tcase_add_loop_test(tc, emulator_and_vhost_threads_are_counted_together, 0, (int)ELEMENTSOF(usage_rows));
+        tcase_add_loop_test(tc, pressure_is_that_of_the_guests_own_cgroup, 0, (int)ELEMENTSOF(pressure_rows));
+        tcase_add_test(tc, pressure_is_read_each_time_from_the_kept_file);
         tcase_add_test(tc, a_process_that_is_gone_has_no_cgroup);
         suite_add_tcase(s, tc);
         runner = srunner_create(s);

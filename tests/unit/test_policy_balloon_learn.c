@@ -176,6 +176,52 @@ START_TEST(with_free_page_reporting_only_what_is_resident_is_taken) {
 }
 END_TEST
 
+/* ---- the pressure of its cgroup ---------------------------------------------------------- */
+
+static const struct {
+        const char *name;
+        uint32_t some, host_some;
+        uint64_t hard, soft, swap_in;
+        bool distress;
+} pressure_rows[] = {
+        { "not known", UNKNOWN_PERMYRIAD, 0, 0, 0, 0, false },
+        { "none", 0, 0, 0, 0, 0, false },
+        { "a little", 999, 0, 0, 0, 0, false },
+        { "a tenth of its time", 1000, 0, 0, 0, 0, true },
+        { "nothing is known of the host", 1000, UNKNOWN_PERMYRIAD, 0, 0, UNKNOWN_U64, true },
+        { "all its time", 10000, 999, 0, 0, 0, true },
+        { "the whole host waits", 5000, 5000, 0, 0, 0, false },
+        { "the host swaps", 5000, 0, 0, 0, 9 * MIB, false },
+        { "it has a limit of its own", 5000, 0, 7 * GIB, 0, 0, false },
+        { "it is throttled", 5000, 0, 0, 7 * GIB, 0, false },
+};
+
+/* The host wants memory from it; and the next time it has some to give. */
+START_TEST(who_waits_for_memory_is_in_distress) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 6 * GIB);
+        Host *h = &world.snapshot->host;
+        bool distress = pressure_rows[_i].distress;
+
+        g->psi_memory.some_permyriad = pressure_rows[_i].some;
+        g->hard_limit_bytes = pressure_rows[_i].hard;
+        g->soft_limit_bytes = pressure_rows[_i].soft;
+        h->psi_memory.some_permyriad = pressure_rows[_i].host_some;
+        h->swap_in_bytes_per_sec = h->swap_out_bytes_per_sec = pressure_rows[_i].swap_in;
+        world_set_host(&world, 64 * GIB, 9 * GIB);
+        run();
+        ck_assert_msg((asked(g) > 6 * GIB) == distress, "%s", pressure_rows[_i].name);
+        ck_assert_msg((asked(g) != 0 && asked(g) < 6 * GIB) == !distress, "%s", pressure_rows[_i].name);
+        if (distress)
+                ck_assert_ptr_nonnull(strstr(find_guest_action(&world, g, ACTION_SET_BALLOON)->reason,
+                                             "waits for memory"));
+        world_set_host(&world, 64 * GIB, GIB);
+        state_find_guest(world.state, g->uuid)->balloon_target_bytes = 0;
+        run();
+        ck_assert_msg((asked(g) == 0) == distress, "%s: the host has nothing to give", pressure_rows[_i].name);
+        ck_assert_int_eq(why_not(g), distress ? SKIP_DISTRESS : -1);
+}
+END_TEST
+
 /* ---- the host ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -290,6 +336,7 @@ int main(void) {
         tcase_add_loop_test(t, a_claim_to_use_untouched_memory_is_not_believed, 0, ELEMENTSOF(claim_rows));
         tcase_add_test(t, a_balloon_that_freed_nothing_is_set_aside);
         tcase_add_loop_test(t, with_free_page_reporting_only_what_is_resident_is_taken, 0, 2);
+        tcase_add_loop_test(t, who_waits_for_memory_is_in_distress, 0, ELEMENTSOF(pressure_rows));
         tcase_add_loop_test(t, a_strained_host_takes_early_and_gives_nothing, 0, ELEMENTSOF(strain_rows));
         tcase_add_loop_test(t, a_small_need_or_surplus_is_none, 0, 4);
         tcase_add_test(t, what_a_guest_has_not_touched_is_promised);

@@ -189,6 +189,7 @@ static void random_memory(uint64_t *state, const Topology *t, Guest *g) {
         g->soft_limit_bytes = random_u64(state, false);
         g->rss_bytes = random_u64(state, true);
         g->virtual_bytes = random_u64(state, true);
+        g->psi_memory = (Psi){ random_share(state), random_share(state) };
         g->n_node_memory = pick(state, t->n_nodes + 1);
         g->node_memory = calloc(g->n_node_memory + 1, sizeof(*g->node_memory));
         for (size_t i = 0; i < g->n_node_memory; i++) {
