@@ -33,6 +33,14 @@ static bool is_idle(const PolicyContext *c, const BalloonGuest *b) {
                 !state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
 }
 
+/* What it has and has not touched yet, it may touch: a balloon gave it that, or may take it. */
+static bool is_promise(const BalloonGuest *b) {
+        if (b->mode == BALLOON_OFF || b->guest->rss_bytes == UNKNOWN_U64)
+                return false;
+        return !b->blocked || (b->why != SKIP_NO_BALLOON && b->why != SKIP_NO_DRIVER && b->why != SKIP_HUGEPAGES &&
+                               b->why != SKIP_LOCKED && b->why != SKIP_VFIO && b->why != SKIP_UNKNOWN);
+}
+
 static int look(BalloonDecision *d, size_t i) {
         PolicyContext *c = d->context;
         BalloonGuest *b = &d->guests[d->n];
@@ -48,7 +56,7 @@ static int look(BalloonDecision *d, size_t i) {
                 return 0;
         balloon_guest_judge(c, b);
         balloon_promise(&d->host, b, b->current, b->asked);
-        if (b->guest->rss_bytes != UNKNOWN_U64 && b->mode != BALLOON_OFF && !b->blocked)
+        if (is_promise(b))
                 d->host.untouched = u64_add(d->host.untouched, u64_sub(b->current, b->guest->rss_bytes));
         d->n++;
         return 0;
