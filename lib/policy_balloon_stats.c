@@ -16,7 +16,6 @@
  */
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "parse.h"
 #include "policy_balloon.h"
@@ -35,17 +34,23 @@ static bool can_report(const BalloonGuest *b) {
                 policy_eligible(b->guest, ACTION_SET_BALLOON, &why, &detail);
 }
 
+static bool is_number(const char *text, uint64_t number) {
+        uint64_t n;
+
+        return parse_u64(text, &n) >= 0 && n == number;
+}
+
 static int set_period(PolicyContext *c, const BalloonGuest *b, const char *new, const char *reason) {
         bool off = b->mode == BALLOON_OFF;
         _cleanup_free_ char *source = NULL;
-        char old[24];
+        char old[U64_TEXT_MAX];
         int r;
 
         r = setting_source(b->settings, off ? KEY_BALLOON_MODE : KEY_BALLOON_STATS_PERIOD, &source);
         if (r < 0)
                 return r;
-        (void)snprintf(old, sizeof(old), "%" PRIu64, b->guest->stats_period_sec);
-        return plan_add_action(c->plan, ACTION_SET_STATS_PERIOD, b->guest, 0, old, new, source, "%s", reason);
+        return plan_add_action(c->plan, ACTION_SET_STATS_PERIOD, b->guest, 0,
+                               u64_text(b->guest->stats_period_sec, old), new, source, "%s", reason);
 }
 
 static int period_taken_over(PolicyContext *c, const BalloonGuest *b, const Owned *owned) {
@@ -60,12 +65,18 @@ static int period_taken_over(PolicyContext *c, const BalloonGuest *b, const Owne
         return 0;
 }
 
-static int give_period_back(PolicyContext *c, const BalloonGuest *b, const Owned *owned, const char *current) {
-        if (streq(owned->original, current)) {
+static bool is_still_ours(const PolicyContext *c, const BalloonGuest *b, const Owned *owned) {
+        char current[U64_TEXT_MAX];
+
+        return policy_still_ours(c->snapshot, owned, u64_text(b->guest->stats_period_sec, current));
+}
+
+static int give_period_back(PolicyContext *c, const BalloonGuest *b, const Owned *owned) {
+        if (is_number(owned->original, b->guest->stats_period_sec)) {
                 state_disown(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
                 return 0;
         }
-        if (!policy_still_ours(c->snapshot, owned, current))
+        if (!is_still_ours(c, b, owned))
                 return period_taken_over(c, b, owned);
         if (b->guest->unreachable || b->guest->migrating)
                 return 0;
@@ -85,23 +96,24 @@ int balloon_set_stats_period(BalloonDecision *d, const BalloonGuest *b) {
         PolicyContext *c = d->context;
         const Owned *owned = state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
         bool silent = b->fixed ? b->why == SKIP_STALE_STATS : b->guest->stats.age_usec == UNKNOWN_U64;
-        char current[24], wanted[24];
+        uint64_t now = b->guest->stats_period_sec, period;
+        char text[U64_TEXT_MAX];
+        const char *wanted;
 
-        (void)snprintf(current, sizeof(current), "%" PRIu64, b->guest->stats_period_sec);
         if (b->mode == BALLOON_OFF)
-                return owned ? give_period_back(c, b, owned, current) : 0;
-        if (!can_report(b))
+                return owned ? give_period_back(c, b, owned) : 0;
+        if (!can_report(b) || (!owned && now != 0))
                 return 0;
 
-        (void)snprintf(wanted, sizeof(wanted), "%" PRIu64, wanted_period_sec(d, b));
+        period = wanted_period_sec(d, b);
+        wanted = u64_text(period, text);
         if (!owned)
-                return b->guest->stats_period_sec == 0
-                        ? set_period(c, b, wanted, "its balloon statistics are not polled") : 0;
-        if (streq(current, owned->ours))
-                return streq(current, wanted) ? 0 : set_period(c, b, wanted, is_at_ease(d, b) ?
+                return set_period(c, b, wanted, "its balloon statistics are not polled");
+        if (is_number(owned->ours, now))
+                return now == period ? 0 : set_period(c, b, wanted, is_at_ease(d, b) ?
                         "nothing is wanted from it: polled less often" : "its balloon is looked at: polled as configured");
         /* Not there yet, or lost: asked for again only when the guest really is silent. */
-        if (streq(current, owned->original) || policy_still_ours(c->snapshot, owned, current))
+        if (is_number(owned->original, now) || is_still_ours(c, b, owned))
                 return silent ? set_period(c, b, wanted, "its balloon statistics are not polled") : 0;
         return period_taken_over(c, b, owned);
 }

@@ -159,7 +159,7 @@ static void put_reason(const BalloonDecision *d, const BalloonGuest *b, Text *t)
 
 int balloon_add_action(BalloonDecision *d, const BalloonGuest *b) {
         _cleanup_free_ char *source = NULL;
-        char old[U64_TEXT_MAX], new[FORMAT_U64_MAX];
+        char old[U64_TEXT_MAX], new[U64_TEXT_MAX];
         Text reason = { .n = 0 };
         int r;
 
