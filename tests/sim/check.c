@@ -266,13 +266,16 @@ void check_place(Sim *s, SimGuest *g, const IdSet *nodes) {
                 return;
         g->relocations++;
         s->metrics.relocations++;
-        for (size_t i = 0; i < g->n_left; i++) {
-                if (!idset_equal(&g->left[i].nodes, nodes))
+        for (size_t i = g->n_left; i > 0; i--) {
+                const SimPlace *left = &g->left[i - 1];
+
+                if (!idset_equal(&left->nodes, nodes))
                         continue;
                 s->metrics.returns++;
-                if (!is_forced(s, g) && now - g->left[i].left_usec < cooldown)
+                if (!is_forced(s, g) && now - left->left_usec < cooldown)
                         sim_violation(s, "%s returns to nodes it left %llu s ago", g->name,
-                                      (unsigned long long)((now - g->left[i].left_usec) / USEC_PER_SEC));
+                                      (unsigned long long)((now - left->left_usec) / USEC_PER_SEC));
+                break;
         }
         if (!is_forced(s, g) && g->relocated_usec > 0 && now - g->relocated_usec < cooldown)
                 sim_violation(s, "%s changes nodes twice within its cool-down", g->name);
