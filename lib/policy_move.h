@@ -44,8 +44,6 @@ MoveValue move_value_of_swap(const Placement *p, const PlacementGuest *a, const 
                              const NodeList *from, const NodeList *to);
 /* What it costs that vCPUs which want @demand wait for @wait of it: see policy_move_cost.c. */
 uint64_t move_wait_cost(uint64_t wait, uint64_t demand);
-/* The least that moving @g for load has to gain. */
-int64_t move_least_gain(const PlacementGuest *g);
 /* Whether @a is better than @b: by score, in steps of 1 % of a CPU, then by bytes to copy. Negative: @a is. */
 int move_value_order(const MoveValue *a, const MoveValue *b);
 /* "gains 34 % of one CPU for 2.0 GiB to copy" */
@@ -89,12 +87,40 @@ typedef struct Move {
         const char *detail;
 } Move;
 
+/* One set of nodes to which a guest might go. */
+typedef struct MoveCandidate {
+        MoveCause cause;
+        PlacementGuest *guest;
+        const PlacementNode *from;
+        NodeList home, to;
+        uint64_t load_after, load_to;   /* of what it leaves, and of where it goes: see move_is_allowed() */
+} MoveCandidate;
+
+/* policy_move_rules.c. */
+
+/* Of what its guests want, in permyriad of its CPUs. */
 uint64_t placement_load(const PlacementNode *n);
+uint64_t move_cpus_of(const Placement *p, const NodeList *list);
 /* Nothing but its cool-down and the room at the target can stand against moving @g. */
 bool placement_is_candidate(const Placement *p, const PlacementGuest *g);
 /* The same of those; *ret_why is set when they do. */
 bool placement_may_move(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail);
-/* Whether one of @to is the node that @g left with its last move, not long ago. */
-bool placement_goes_back(const Placement *p, const PlacementGuest *g, const NodeList *to);
+/* No node gets worse by it, and @c->to can have the guest. Fills in the loads. */
+bool move_is_allowed(const Placement *p, MoveCandidate *c);
+/* @v is worth it. */
+bool move_pays(const Placement *p, const MoveCandidate *c, const MoveValue *v);
+/* Cool-down and room; *ret_why is set when they stand against it. */
+bool move_may_go(const Placement *p, const MoveCandidate *c, const MoveValue *v, SkipReason *ret_why,
+                 const char **ret_detail);
+/* What moving @g for load has to gain; INT64_MAX: it left one of @to a short time ago. */
+int64_t move_gain_needed(const Placement *p, const PlacementGuest *g, const NodeList *to);
+/* The vCPUs of the guest leave @node now. */
+void move_note_left(const Placement *p, GuestMemo *m, unsigned node);
+
+/* policy_move_apply.c. -ENOMEM. */
+int move_carry_out(Placement *p, const Move *m);
+/* Says of the guest that would have been moved why it was not. */
+int move_skip_refused(Placement *p, const Move *m);
+
 /* policy_swap.c. The best swap between the node @from and the node of index *@to, given to @m. -ENOMEM. */
 int placement_swap(Placement *p, const PlacementNode *from, const uint16_t *to, Move *m);

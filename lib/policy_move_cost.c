@@ -28,9 +28,6 @@
 #define SHORTAGE_PERMYRIAD 10000
 #define PAYBACK_USEC USEC_PER_HOUR
 #define SCORE_STEP_PERMYRIAD 100
-/* A move for load gains 5 % of a CPU, and a tenth of what its guest wants. */
-#define LEAST_GAIN_PERMYRIAD 500
-#define LEAST_GAIN_SHARE 1000U
 
 /* Remote memory up to this is left: the guest would not notice, and QEMU's own pages always lie about a little. */
 #define REMOTE_PERMYRIAD 500U
@@ -293,10 +290,6 @@ MoveValue move_value_of_swap(const Placement *p, const PlacementGuest *a, const 
         v.remote += w.remote;
         v.shortage += w.shortage;
         return v;
-}
-
-int64_t move_least_gain(const PlacementGuest *g) {
-        return (int64_t)MAX(permyriad_of(g->demand_permyriad, LEAST_GAIN_SHARE), (uint64_t)LEAST_GAIN_PERMYRIAD);
 }
 
 int move_value_order(const MoveValue *a, const MoveValue *b) {

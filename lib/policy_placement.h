@@ -22,6 +22,8 @@
  *   policy_measure.c    what was measured, smoothed
  *   policy_numa.c       memory that should follow
  *   policy_rebalance.c  moves of guests that run
+ *   policy_move_rules.c what stands against one
+ *   policy_move_apply.c one that was decided
  *   policy_swap.c       two of them change places
  *   policy_move_cost.c  what a move gains and costs
  *   policy_verify.c     what became of a move, and whether one may go on

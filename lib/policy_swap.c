@@ -66,12 +66,14 @@ static void offer(Swap *s, PlacementGuest *a, PlacementGuest *b) {
         NodeList from = { .at = &s->from_index, .n = 1 }, to = { .at = &s->to_index, .n = 1 };
         uint64_t left = load_after(s->from, a, b), right = load_after(s->to, b, a);
         Move *m = s->move;
+        int64_t needed;
         MoveValue v;
 
-        if (right > left || placement_goes_back(s->p, a, &to) || placement_goes_back(s->p, b, &from) || a->n_vcpus > s->to->n_cpus || b->n_vcpus > s->from->n_cpus || !have_room(s, a, b))
+        if (right > left || a->n_vcpus > s->to->n_cpus || b->n_vcpus > s->from->n_cpus || !have_room(s, a, b))
                 return;
         v = move_value_of_swap(s->p, a, b, &from, &to);
-        if (MIN(v.wait, v.score) < MAX(move_least_gain(a), move_least_gain(b)) || (m->guest && move_value_order(&v, &m->value) >= 0))
+        needed = MAX(move_gain_needed(s->p, a, &to), move_gain_needed(s->p, b, &from));
+        if (MIN(v.wait, v.score) < needed || (m->guest && move_value_order(&v, &m->value) >= 0))
                 return;
         m->cause = MOVE_SWAP;
         m->guest = a;

@@ -71,8 +71,10 @@ void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause
 
         m->moved_usec = p->now_usec;
         m->move_cause = (unsigned)cause;
-        if (from)
+        if (from) {
                 m->move_from = from->id + 1;
+                move_note_left(p, m, from->id);
+        }
         m->move_samples = 0;
         m->move_sum = m->move_predicted = 0;
         m->move_before = remote_before;

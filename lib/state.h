@@ -47,6 +47,14 @@ typedef struct BalloonSamples {
 
 #define GUEST_CELLS_MAX 128U            /* QEMU's MAX_NODES */
 
+#define NODES_LEFT_MAX 8U
+
+/* A node that a guest's vCPUs left, and when. */
+typedef struct NodeLeft {
+        unsigned node;
+        uint64_t usec;
+} NodeLeft;
+
 typedef struct GuestMemo {
         char uuid[UUID_TEXT_SIZE];
         uint64_t start_time;            /* of its QEMU process, in clock ticks after boot; 0: not known */
@@ -67,6 +75,8 @@ typedef struct GuestMemo {
         uint64_t move_ended_usec;       /* its memory arrived, or the move was given up; before moved_usec: neither */
         unsigned move_cause;            /* MoveCause of the last move, until it is verified; 0: nothing to verify */
         unsigned move_from;             /* the node its vCPUs left last, plus 1; 0: none */
+        unsigned n_left;
+        NodeLeft left[NODES_LEFT_MAX];  /* by moves; the last one last */
         bool move_waits;                /* its memory is yet to be sent after it */
         uint64_t move_before;           /* measured before the move; see Verdict */
         uint64_t move_predicted;        /* after it */

@@ -228,6 +228,30 @@ static int read_cells(Reader *reader, GuestMemo *g, char *value) {
         return 1;
 }
 
+static int read_left(Reader *reader, GuestMemo *g, char *value) {
+        char *item;
+
+        g->n_left = 0;
+        while ((item = strsep(&value, ","))) {
+                const char *node = strsep(&item, ":");
+                NodeLeft left;
+
+                if (g->n_left == NODES_LEFT_MAX || !item || parse_unsigned(node, &left.node) < 0 ||
+                    left.node >= IDSET_MAX || parse_u64(item, &left.usec) < 0)
+                        return fault(reader, "left is not a node and a time each, of at most %u nodes", NODES_LEFT_MAX);
+                g->left[g->n_left++] = left;
+        }
+        return 1;
+}
+
+static int read_guest_key(Reader *reader, GuestMemo *g, const char *key, char *value) {
+        if (streq(key, "cells"))
+                return read_cells(reader, g, value);
+        if (streq(key, "left"))
+                return read_left(reader, g, value);
+        return read_set(reader, g, key, value);
+}
+
 static int read_guest(Reader *reader) {
         GuestMemo *g;
         char *key, *value = NULL;
@@ -242,7 +266,7 @@ static int read_guest(Reader *reader) {
         if (r < 0)
                 return r;
         while ((r = next_pair(reader, &key, &value)) > 0) {
-                r = streq(key, "cells") ? read_cells(reader, g, value) : read_set(reader, g, key, value);
+                r = read_guest_key(reader, g, key, value);
                 if (r > 0)
                         continue;
                 if (r < 0)

@@ -76,6 +76,9 @@ static int put_guest(FILE *f, const GuestMemo *g) {
                 return r;
         for (size_t i = 0; i < g->n_cells; i++)
                 (void)fprintf(f, "%s%u", i == 0 ? " cells=" : ",", g->cell_nodes[i]);
+        for (size_t i = 0; i < g->n_left; i++)
+                (void)fprintf(f, "%s%u:%llu", i == 0 ? " left=" : ",", g->left[i].node,
+                              (unsigned long long)g->left[i].usec);
         put_fields(f, &state_guest_fields, g);
         return 0;
 }

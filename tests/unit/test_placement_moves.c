@@ -212,22 +212,60 @@ START_TEST(guests_that_wait_for_another_reason_do_not_wander) {
 }
 END_TEST
 
-START_TEST(nobody_goes_back_to_the_node_it_left_within_a_day) {
-        Guest *guests[2];
+/* Two guests of two vCPUs on node 0, of two CPUs; both have left other nodes before. */
+static const struct {
+        const char *name;
+        const char *topology;
+        unsigned percent;               /* load of each vCPU */
+        NodeLeft left[2];               /* usec: how long ago; 0: not at all */
+        unsigned places;
+} left_rows[] = {
+        { "never left: one of them goes", "numa:2 core:2 pu:1", 60, { { 0 } }, 1 },
+        { "left less than an hour ago: never", "numa:2 core:2 pu:1", 95, { { 1, 40 * USEC_PER_MINUTE } }, 0 },
+        { "an hour ago: for a large gain", "numa:2 core:2 pu:1", 95, { { 1, 61 * USEC_PER_MINUTE } }, 1 },
+        { "an hour ago: not for a small one", "numa:2 core:2 pu:1", 60, { { 1, 61 * USEC_PER_MINUTE } }, 0 },
+        { "a day ago: for a small one, too", "numa:2 core:2 pu:1", 60, { { 1, 25 * USEC_PER_HOUR } }, 1 },
+        { "another node than the last one is remembered, too", "numa:3 core:2 pu:1", 95,
+          { { 1, 40 * USEC_PER_MINUTE }, { 2, 30 * USEC_PER_MINUTE } }, 0 },
+        { "of several, the one that was left long ago", "numa:3 core:2 pu:1", 60,
+          { { 1, 25 * USEC_PER_HOUR }, { 2, 30 * USEC_PER_MINUTE } }, 1 },
+        { "left twice: the later time counts", "numa:2 core:2 pu:1", 60,
+          { { 1, 25 * USEC_PER_HOUR }, { 1, 2 * USEC_PER_HOUR } }, 0 },
+};
+
+START_TEST(a_guest_goes_back_to_a_node_it_left_only_after_a_time_and_for_a_large_gain) {
+        Loop l;
+
+        loop_init(&l, left_rows[_i].topology, SHARED);
+        l.w.snapshot->now_usec = 2 * USEC_PER_DAY;
+        for (size_t i = 0; i < 2; i++) {
+                GuestMemo *m = memo_of(&l, add(&l, i == 0 ? "a" : "b", 2, 2, left_rows[_i].percent, "0", 0));
+
+                for (size_t k = 0; k < 2 && left_rows[_i].left[k].usec > 0; k++)
+                        m->left[m->n_left++] = (NodeLeft){
+                                .node = left_rows[_i].left[k].node,
+                                .usec = l.w.snapshot->now_usec - left_rows[_i].left[k].usec,
+                        };
+        }
+        cycles(&l, 15 * USEC_PER_MINUTE);
+        ck_assert_uint_eq(total(l.places), left_rows[_i].places);
+        world_done(&l.w);
+}
+END_TEST
+
+START_TEST(the_nodes_a_guest_leaves_are_remembered) {
+        const GuestMemo *moved;
+        Guest *a, *b;
         Loop l;
 
         loop_init(&l, "numa:2 core:2 pu:1", SHARED);
-        guests[0] = add(&l, "a", 2, 2, 90, "0", 0);
-        guests[1] = add(&l, "b", 2, 2, 90, "0", 0);
-        for (size_t i = 0; i < 2; i++) {
-                memo_of(&l, guests[i])->moved_usec = memo_of(&l, guests[i])->move_ended_usec = 1;
-                memo_of(&l, guests[i])->move_from = 1 + 1;
-        }
-        cycles(&l, 6 * USEC_PER_HOUR);
-        ck_assert_uint_eq(total(l.places), 0);
-        l.w.snapshot->now_usec = USEC_PER_DAY;
-        cycles(&l, 6 * USEC_PER_HOUR);
-        ck_assert_uint_eq(total(l.places), 1);
+        a = add(&l, "a", 2, 2, 95, "0", 0);
+        b = add(&l, "b", 2, 2, 95, "0", 0);
+        cycles(&l, 15 * USEC_PER_MINUTE);
+        moved = memo_of(&l, a)->n_left > 0 ? memo_of(&l, a) : memo_of(&l, b);
+        ck_assert_uint_eq(memo_of(&l, a)->n_left + memo_of(&l, b)->n_left, 1);
+        ck_assert_uint_eq(moved->left[0].node, 0);
+        ck_assert_uint_eq(moved->left[0].usec, moved->placed_usec);
         world_done(&l.w);
 }
 END_TEST
@@ -565,7 +603,9 @@ int main(void) {
         tcase_add_test(tc, a_burst_moves_nobody);
         tcase_add_test(tc, a_move_that_does_not_help_doubles_the_cool_down_each_time);
         tcase_add_test(tc, guests_that_wait_for_another_reason_do_not_wander);
-        tcase_add_test(tc, nobody_goes_back_to_the_node_it_left_within_a_day);
+        tcase_add_loop_test(tc, a_guest_goes_back_to_a_node_it_left_only_after_a_time_and_for_a_large_gain, 0,
+                            (int)ELEMENTSOF(left_rows));
+        tcase_add_test(tc, the_nodes_a_guest_leaves_are_remembered);
         tcase_add_loop_test(tc, memory_and_vcpus_come_together_the_cheaper_way, 0, (int)ELEMENTSOF(memory_rows));
         tcase_add_loop_test(tc, a_guest_returns_to_its_memory_only_when_the_load_there_is_gone, 0,
                             (int)ELEMENTSOF(return_rows));

@@ -152,6 +152,9 @@ static State *full_state(void) {
         ck_assert_int_eq(state_guest(s, UUID_A, &memo), 0);
         ck_assert_int_eq(idset_add_range(&memo->nodes, 2, 3), 0);
         ck_assert_int_eq(idset_add_range(&memo->cpus, 8, 9), 0);
+        memo->n_left = 2;
+        memo->left[0] = (NodeLeft){ .node = 33, .usec = 5 };
+        memo->left[1] = (NodeLeft){ .node = 2, .usec = 77 };
         memo->start_time = 123456;
         memo->placed_usec = UINT64_MAX - 1;
         memo->moves = UINT32_MAX;
@@ -177,7 +180,7 @@ static const char full_text[] =
         "own pin-vcpu " UUID_A " 1 original=0-7 ours=2 previous=0-3\n"
         "own set-nodeset " UUID_A " 0 original= ours=0\n"
         "own set-ksm - 0 original=0 ours=a%20b%25%0A%7F\n"
-        "guest " UUID_A " nodes=2-3 cpus=8-9 start_time=123456 placed_usec=18446744073709551614 moves=4294967295"
+        "guest " UUID_A " nodes=2-3 cpus=8-9 left=33:5,2:77 start_time=123456 placed_usec=18446744073709551614 moves=4294967295"
         " user_pinned=1 vcpus_target=3 vcpus_from=4 vcpus_asked_usec=88 vcpus_late=2 major_faults=0\n"
         "threshold 0\n"
         "threshold 1 raw=1 raw_since_usec=7 active=1\n"
@@ -294,6 +297,12 @@ static const struct {
         { "kvmtuned-state 1\nguest a\nguest a\nend\n", -EBADMSG, "line 3: this guest is recorded twice", 0 },
         { "kvmtuned-state 1\nguest a nodes=0-4096\nend\n", -EBADMSG,
           "line 2: nodes is not a list of nodes: \"0-4096\"", 0 },
+        { "kvmtuned-state 1\nguest a left=1:2,3\nend\n", -EBADMSG,
+          "line 2: left is not a node and a time each, of at most 8 nodes", 0 },
+        { "kvmtuned-state 1\nguest a left=4096:2\nend\n", -EBADMSG,
+          "line 2: left is not a node and a time each, of at most 8 nodes", 0 },
+        { "kvmtuned-state 1\nguest a left=0:0,1:0,2:0,3:0,4:0,5:0,6:0,7:0,8:0\nend\n", -EBADMSG,
+          "line 2: left is not a node and a time each, of at most 8 nodes", 0 },
         { "kvmtuned-state 1\nguest a pins_seen=2\nend\n", -EBADMSG,
           "line 2: pins_seen is not a number in its range: \"2\"", 0 },
         { "kvmtuned-state 1\nguest a moves=4294967296\nend\n", -EBADMSG,
