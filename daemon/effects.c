@@ -215,6 +215,22 @@ static GuestThread *thread_of(Guest *g, const Action *a) {
         return NULL;
 }
 
+/* Which they are, its XML will tell; how many, whoever puts back what is ours must know at once. */
+static void note_vcpus(Guest *g, const char *value) {
+        size_t want = strtoull(value, NULL, 10), online = guest_online_vcpus(g);
+
+        for (size_t i = 0; i < g->n_vcpus && online < want; i++)
+                if (!g->vcpus[i].online) {
+                        g->vcpus[i].online = true;
+                        online++;
+                }
+        for (size_t i = g->n_vcpus; i > 0 && online > want; i--)
+                if (g->vcpus[i - 1].online) {
+                        g->vcpus[i - 1].online = false;
+                        online--;
+                }
+}
+
 /* What libvirt has done is so, before its own event or the next look at /proc says it. */
 static void note_in_snapshot(Guest *g, const Action *a) {
         GuestThread *t = thread_of(g, a);
@@ -226,6 +242,8 @@ static void note_in_snapshot(Guest *g, const Action *a) {
         }
         if (a->kind == ACTION_SET_STATS_PERIOD)
                 g->stats_period_sec = strtoull(a->new_value, NULL, 10);
+        if (a->kind == ACTION_SET_VCPUS)
+                note_vcpus(g, a->new_value);
         if (a->kind == ACTION_SET_MEMTUNE)
                 policy_memtune_note(g, (MemtuneKnob)a->index, a->new_value);
 }
