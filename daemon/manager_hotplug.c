@@ -52,6 +52,9 @@ static void follow_shape(Manager *m) {
         int r;
 
         host_observer_shape(m->host, &m->snapshot->host, &shape);
+        /* A list that cannot be read is not a machine without nodes. */
+        if (idset_is_empty(&shape.nodes))
+                shape.nodes = m->shape.nodes;
         if (idset_equal(&shape.cpus, &m->shape.cpus) && idset_equal(&shape.nodes, &m->shape.nodes))
                 return;
         if (first && idset_equal(&shape.cpus, &m->snapshot->topology->online)) {

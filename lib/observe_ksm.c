@@ -139,6 +139,17 @@ static uint32_t ksmd_busy(KsmObserver *o, int root_fd, uint64_t now_usec) {
         return busy;
 }
 
+/* One that was there and cannot be read now has the value it had: 0 would look as if somebody had set it. */
+static void read_field(KsmObserver *o, size_t i, int root_fd, const KsmStatus *before, KsmStatus *k) {
+        const size_t offset = ksm_fields[i].offset;
+        uint64_t value;
+
+        if (sysfs_file_read_optional_u64(&o->fields[i], root_fd, &value) >= 0)
+                memcpy((char *)k + offset, &value, sizeof(value));
+        else if (o->fields[i].found)
+                memcpy((char *)k + offset, (const char *)before + offset, sizeof(value));
+}
+
 int ksm_observe(KsmObserver *o, int root_fd, uint64_t now_usec, Host *host) {
         KsmStatus k = {
                 .ksmd_busy_permyriad = UNKNOWN_PERMYRIAD,
@@ -160,16 +171,14 @@ int ksm_observe(KsmObserver *o, int root_fd, uint64_t now_usec, Host *host) {
                 return r;
         k.present = true;
         k.writable = o->writable;
-        for (size_t i = 0; i < ELEMENTSOF(ksm_fields); i++) {
-                uint64_t value;
-
-                if (sysfs_file_read_optional_u64(&o->fields[i], root_fd, &value) >= 0)
-                        memcpy((char *)&k + ksm_fields[i].offset, &value, sizeof(value));
-        }
+        for (size_t i = 0; i < ELEMENTSOF(ksm_fields); i++)
+                read_field(o, i, root_fd, &host->ksm, &k);
         if (sysfs_file_read_optional(&o->general_profit, root_fd, &text) >= 0)
                 (void)parse_i64(text, &k.general_profit_bytes);
         if (sysfs_file_read_optional(&o->advisor_mode, root_fd, &text) >= 0)
                 sysfs_selected_word(text, k.advisor_mode, sizeof(k.advisor_mode));
+        else if (o->advisor_mode.found)
+                memcpy(k.advisor_mode, host->ksm.advisor_mode, sizeof(k.advisor_mode));
         k.ksmd_busy_permyriad = ksmd_busy(o, root_fd, now_usec);
         host->ksm = k;
         return 0;

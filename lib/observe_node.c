@@ -155,13 +155,17 @@ static int read_pools(NodeFiles *n, int root_fd, NodeMemory *m) {
                 m->n_pools = n->n_pools;
         }
         for (size_t i = 0; i < n->n_pools; i++) {
-                HugePool *p = &m->pools[i];
+                HugePool *p = &m->pools[i], now = { .page_bytes = n->pools[i].page_bytes };
 
-                *p = (HugePool){ .page_bytes = n->pools[i].page_bytes };
-                if (sysfs_file_read_u64(&n->pools[i].total, root_fd, &p->total_pages) < 0 || p->total_pages == 0)
+                /* Nothing said is not "no pages": what was seen last stands. */
+                p->page_bytes = now.page_bytes;
+                if (sysfs_file_read_u64(&n->pools[i].total, root_fd, &now.total_pages) < 0)
                         continue;
-                (void)sysfs_file_read_u64(&n->pools[i].free, root_fd, &p->free_pages);
-                (void)sysfs_file_read_u64(&n->pools[i].surplus, root_fd, &p->surplus_pages);
+                if (now.total_pages > 0) {
+                        (void)sysfs_file_read_u64(&n->pools[i].free, root_fd, &now.free_pages);
+                        (void)sysfs_file_read_u64(&n->pools[i].surplus, root_fd, &now.surplus_pages);
+                }
+                *p = now;
         }
         return 0;
 }

@@ -294,13 +294,13 @@ static bool error_is_temporary(int r) {
 }
 
 static int file_read_optional(SysfsFile *f, int root_fd, bool one_line, const char **ret_text) {
-        bool opened = f->fd >= 0;
         int r;
 
         if (f->absent)
                 return -ENOENT;
         r = file_read(f, root_fd, one_line, ret_text);
-        if (r < 0 && !opened && !error_is_temporary(r))
+        f->found = f->found || r >= 0;
+        if (r < 0 && !f->found && !error_is_temporary(r))
                 f->absent = true;
         return r;
 }

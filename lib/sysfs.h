@@ -47,7 +47,8 @@ typedef struct SysfsFile {
         char *path;
         char *buffer;
         size_t capacity;
-        bool absent; /* sysfs_file_read_optional() found that the kernel has none */
+        bool found;  /* sysfs_file_read_optional() has read it */
+        bool absent; /* it found that the kernel has none */
 } SysfsFile;
 
 #define SYSFS_FILE_INIT ((SysfsFile){ .fd = -EBADF })
@@ -68,7 +69,8 @@ int sysfs_file_read_u64(SysfsFile *f, int root_fd, uint64_t *ret);
 /*
  * The same for a file of a feature that a running kernel has or has not: when
  * the first open or read fails, that is remembered and -ENOENT returned ever
- * after, so a missing file costs no open() each cycle.
+ * after, so a missing file costs no open() each cycle. One that was there may
+ * come back.
  */
 int sysfs_file_read_optional(SysfsFile *f, int root_fd, const char **ret_text);
 int sysfs_file_read_optional_line(SysfsFile *f, int root_fd, const char **ret_text);

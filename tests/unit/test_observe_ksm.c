@@ -85,6 +85,27 @@ START_TEST(an_unreadable_counter_is_zero) {
 }
 END_TEST
 
+/* Or it would look as if somebody had set them to 0, and what kvmtuned set would be left for theirs. */
+START_TEST(what_cannot_be_read_for_a_moment_is_as_it_was) {
+        _cleanup_(ksm_observer_freep) KsmObserver *o = NULL;
+        _cleanup_tree_ Tree t = tree_new();
+        Host h = { 0 };
+
+        tree_write(&t, "sys/kernel/mm/ksm/run", "1\n");
+        tree_write(&t, "sys/kernel/mm/ksm/pages_to_scan", "222\n");
+        tree_write(&t, "sys/kernel/mm/ksm/advisor_mode", "[none] scan-time\n");
+        ck_assert_int_eq(ksm_observer_new(&o), 0);
+        ck_assert_int_eq(ksm_observe(o, t.fd, USEC_PER_SEC, &h), 0);
+        tree_write(&t, "sys/kernel/mm/ksm/pages_to_scan", "");
+        ck_assert_int_eq(ksm_observe(o, t.fd, 2 * USEC_PER_SEC, &h), 0);
+        ck_assert_uint_eq(h.ksm.pages_to_scan, 222);
+        ck_assert_str_eq(h.ksm.advisor_mode, "none");
+        tree_write(&t, "sys/kernel/mm/ksm/pages_to_scan", "100\n");
+        ck_assert_int_eq(ksm_observe(o, t.fd, 3 * USEC_PER_SEC, &h), 0);
+        ck_assert_uint_eq(h.ksm.pages_to_scan, 100);
+}
+END_TEST
+
 static void write_ksmd(const Tree *t, const char *pid, const char *flags, const char *schedstat) {
         _cleanup_free_ char *path = NULL, *text = NULL;
 
@@ -166,6 +187,7 @@ int main(void) {
         tcase_add_test(c, an_older_kernel_has_no_advisor);
         tcase_add_test(c, no_ksm_is_no_error);
         tcase_add_test(c, an_unreadable_counter_is_zero);
+        tcase_add_test(c, what_cannot_be_read_for_a_moment_is_as_it_was);
         tcase_add_test(c, ksmds_share_is_the_kernel_threads);
         tcase_add_test(c, thp_and_numa_balancing);
         tcase_add_test(c, without_thp_and_numa_balancing);
