@@ -65,6 +65,7 @@ SIM_BIN := $(BUILD)/tests/sim/sim
 MEMSIM_SRC := $(sort $(wildcard tests/sim-memory/*.c)) tests/sim/jobs.c tests/sim/random.c tests/sim/record.c
 MEMSIM_BIN := $(BUILD)/tests/sim-memory/sim-memory
 FAULT_SRC := $(sort $(wildcard tests/faults/*.c))
+FAULT_PARTS := $(BUILD)/tests/faults/host.o $(BUILD)/tests/faults/host_check.o $(BUILD)/tests/faults/knobs.o
 FAULT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/faults/test_*.c)))
 SIM_BINS := $(SIM_BIN) $(MEMSIM_BIN)
 
@@ -108,7 +109,7 @@ $(MEMSIM_BIN): $(MEMSIM_SRC:%.c=$(BUILD)/%.o) $(LIB)
 $(BUILD)/tests/faults/preload.so: $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/faults/preload_*.c)))
 	$(call say,LINK)$(CC) -shared $(LDFLAGS) -o $@ $^ -ldl
 
-$(BUILD)/tests/faults/test_%: $(BUILD)/tests/faults/test_%.o $(BUILD)/tests/faults/host.o $(BUILD)/tests/faults/knobs.o \
+$(BUILD)/tests/faults/test_%: $(BUILD)/tests/faults/test_%.o $(FAULT_PARTS) \
 		$(LIB) | $(BUILD)/tests/faults/preload.so
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
 

@@ -17,6 +17,8 @@
 #include "world.h"
 
 #define HOST_CPUS 8U
+/* How many times as fast time runs for the daemon. */
+#define HOST_SPEED 40U
 
 typedef struct TestHost {
         char dir[64];
@@ -75,7 +77,7 @@ const char *host_log_end(TestHost *h);
 bool host_log_has(TestHost *h, const char *text);
 
 /* Waits, but not for ever: the test fails. */
-#define HOST_UNTIL(condition)                                                           \
+#define HOST_UNTIL(h, condition)                                                        \
         do {                                                                            \
                 unsigned _left = 3000;                                                  \
                 while (!(condition) && --_left > 0)                                     \
@@ -90,3 +92,12 @@ const char *knobs_difference(const Knobs *a, const Knobs *b);
 
 /* NULL: there is none. Fails the test when it is damaged. */
 State *host_state(TestHost *h);
+
+/* host_check.c */
+void host_begin(TestHost *h, Knobs *ret_before);
+/* Every knob that is not what it was is on record, and each record has what was before. @exact: nothing else is. */
+void host_check_record(TestHost *h, const Knobs *before, bool exact, const char *when);
+/* Everything is as it was, and nothing on record. */
+void host_check_restored(TestHost *h, const Knobs *before, const char *when);
+/* Without faults; it must end with status 0. */
+void host_run_well(TestHost *h, const char *mode, const char *when);

@@ -14,84 +14,13 @@
 
 #define KILLED (256 + SIGKILL)
 
-static const char *value_of(const Knobs *knobs, const Owned *o) {
-        for (size_t i = 0; i < knobs->n; i++) {
-                const Knob *k = &knobs->knobs[i];
-
-                if (k->kind == o->kind && k->index == o->index && streq(k->uuid, o->uuid))
-                        return k->value;
-        }
-        return "not a knob";
-}
-
-/*
- * Of what a guest has yet to do, nobody knows whether it was asked: it stays on record until it is clear. So does
- * memory that was given back a moment ago.
- */
-static bool is_open(const State *s, const Owned *o) {
-        const GuestMemo *memo = state_find_guest(s, o->uuid);
-
-        if (o->kind == ACTION_SET_VCPUS)
-                return memo && memo->vcpus_target != 0;
-        return o->kind == ACTION_SET_BALLOON &&
-               ((memo && memo->balloon_target_bytes != 0) || streq(o->ours, o->original));
-}
-
-/* Every knob that is not what it was is on record, and each record has what was before. @exact: nothing else is. */
-static void check_record(TestHost *h, const Knobs *before, bool exact, const char *when) {
-        _cleanup_(state_freep) State *s = host_state(h);
-        _cleanup_(knobs_done) Knobs now;
-        size_t n_owned = s ? s->n_owned : 0;
-
-        host_knobs(h, &now);
-        for (size_t i = 0; i < now.n; i++) {
-                const Knob *k = &now.knobs[i];
-
-                if (streq(k->value, before->knobs[i].value))
-                        continue;
-                ck_assert_msg(s && state_find_owned(s, k->kind, k->uuid, k->index), "%s: %s %u is %s and not on record",
-                              when, action_kind_to_string(k->kind), k->index, k->value);
-        }
-        for (size_t i = 0; exact && i < n_owned; i++)
-                ck_assert_msg(is_open(s, &s->owned[i]) || !streq(value_of(&now, &s->owned[i]), s->owned[i].original),
-                              "%s: %s %u is %s and on record\n%s", when, action_kind_to_string(s->owned[i].kind),
-                              s->owned[i].index, s->owned[i].original, host_log_end(h));
-        for (size_t i = 0; i < n_owned; i++)
-                ck_assert_msg(streq(s->owned[i].original, value_of(before, &s->owned[i])),
-                              "%s: %s %u on record was %s, not %s", when, action_kind_to_string(s->owned[i].kind),
-                              s->owned[i].index, value_of(before, &s->owned[i]), s->owned[i].original);
-}
-
-static void check_restored(TestHost *h, const Knobs *before, const char *when) {
-        _cleanup_(state_freep) State *s = host_state(h);
-        _cleanup_(knobs_done) Knobs now;
-
-        host_knobs(h, &now);
-        ck_assert_msg(streq(knobs_difference(before, &now), ""), "%s: not put back: %s\n%s", when,
-                      knobs_difference(before, &now), host_log_end(h));
-        ck_assert_msg(!s, "%s: %zu on record still", when, s ? s->n_owned : 0);
-}
-
-static void run_well(TestHost *h, const char *mode, const char *when) {
-        int status;
-
-        host_calm(h);
-        status = host_run(h, mode);
-        ck_assert_msg(status == 0, "%s: %s ends with %d\n%s", when, mode, status, host_log_end(h));
-}
-
-static void start_anew(TestHost *h, Knobs *before) {
-        host_init(h);
-        host_knobs(h, before);
-}
-
 /* Sent to the kernel or libvirt, and on record: one of each kind. */
 START_TEST(every_lever_is_in_the_scene) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before, after;
 
-        start_anew(&h, &before);
-        run_well(&h, "--once", "acting");
+        host_begin(&h, &before);
+        host_run_well(&h, "--once", "acting");
         host_knobs(&h, &after);
         for (ActionKind kind = 0; kind < _ACTION_KIND_MAX; kind++) {
                 /* Both take a guest that has been seen at work. */
@@ -102,9 +31,9 @@ START_TEST(every_lever_is_in_the_scene) {
                                               !streq(before.knobs[i].value, after.knobs[i].value));
                 ck_assert_msg(changed, "nothing is done with %s\n%s", action_kind_to_string(kind), host_log_end(&h));
         }
-        check_record(&h, &before, true, "after acting");
-        run_well(&h, "--restore", "restoring");
-        check_restored(&h, &before, "after restoring");
+        host_check_record(&h, &before, true, "after acting");
+        host_run_well(&h, "--restore", "restoring");
+        host_check_restored(&h, &before, "after restoring");
 }
 END_TEST
 
@@ -130,18 +59,18 @@ static bool survives(const char *mode, unsigned n) {
         _cleanup_(knobs_done) Knobs before;
         char when[160];
 
-        start_anew(&h, &before);
+        host_begin(&h, &before);
         if (!streq(mode, "--once"))
-                run_well(&h, "--once", "acting");
+                host_run_well(&h, "--once", "acting");
         if (!kill_at(&h, mode, n, when))
                 return false;
-        check_record(&h, &before, false, when);
+        host_check_record(&h, &before, false, when);
         if (n % 2 == 0) {
-                run_well(&h, "--once", when);
-                check_record(&h, &before, true, when);
+                host_run_well(&h, "--once", when);
+                host_check_record(&h, &before, true, when);
         }
-        run_well(&h, "--restore", when);
-        check_restored(&h, &before, when);
+        host_run_well(&h, "--restore", when);
+        host_check_restored(&h, &before, when);
         return true;
 }
 
