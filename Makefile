@@ -70,6 +70,7 @@ FAULT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/faults/test_*.c
 SIM_BINS := $(SIM_BIN) $(MEMSIM_BIN)
 
 LIB := $(BUILD)/lib/libkvmtuned.a
+comma := ,
 PARTS := $(BUILD)/daemon/parts.a
 BIN := $(BUILD)/kvmtuned
 CTL := $(BUILD)/kvmtunectl
@@ -98,6 +99,10 @@ $(CTL): $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/bus_value.o $(BUILD)/daemon/
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PARTS) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
+
+# The test that lets the engine's allocations fail stands between it and the C library.
+$(BUILD)/tests/unit/test_no_memory: override LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc reallocarray strdup \
+	strndup open_memstream vasprintf)
 
 $(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
@@ -211,6 +216,17 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(PARTS) $(LIB)
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(PARTS) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
+# The figures are gcc's, without optimizing: what that merges or copies is no branch of the source.
+COVER_BUILD := $(BUILD)/coverage
+COVER_CC ?= gcc
+export COVER_LINES ?= 0
+export COVER_BRANCHES ?= 0
+.PHONY: coverage
+coverage: ## lines and branches of lib/ that unit and golden tests run (COVER_LINES=95 COVER_BRANCHES=85: fails below)
+	@tools/deps build test cover
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(COVER_BUILD) CC='$(COVER_CC)' SANITIZE=--coverage CFLAGS='-O0 -g' all unit-tests
+	@tests/coverage $(COVER_BUILD)
 
 .PHONY: layers
 layers: all ## who may include whom
