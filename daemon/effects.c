@@ -126,7 +126,8 @@ int effects_save_state(Manager *m) {
         int r;
 
         m->state_dirty = false;
-        if ((m->stopping || m->options.mode == RUN_RESTORE) && m->state->n_owned == 0) {
+        if ((m->stopping || m->options.mode == RUN_RESTORE) && m->state->n_owned == 0 &&
+            m->state->n_stopped == 0) {
                 if (unlink(m->options.state_path) < 0 && errno != ENOENT)
                         return log_error_errno(-errno, "Failed to remove %s", m->options.state_path);
                 return 0;

@@ -14,7 +14,7 @@
 #define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
 /* Starting again is waited for, also at a stop: systemd answers at once, or something is wrong. */
 #define START_USEC (5 * USEC_PER_SEC)
-#define LEFT_ALONE_MAX 16U
+#define CONCLUDED_MAX 64U
 
 struct Takeover {
         Manager *manager;
@@ -23,8 +23,8 @@ struct Takeover {
         const Competitor *who;          /* whom it is about */
         uint64_t pid;
         char unit[UNIT_NAME_SIZE];
-        uint64_t left_alone[LEFT_ALONE_MAX];    /* processes that need no further look */
-        size_t n_left_alone;
+        uint64_t concluded[CONCLUDED_MAX];      /* processes that need no further look */
+        size_t n_concluded;
 };
 
 int takeover_new(Manager *m, Takeover **ret) {
@@ -51,7 +51,7 @@ Takeover *takeover_free(Takeover *t) {
 }
 
 void takeover_forget(Takeover *t) {
-        t->n_left_alone = 0;
+        t->n_concluded = 0;
 }
 
 static void say(int level, const Competitor *who, uint64_t pid, const char *text) {
@@ -63,20 +63,21 @@ static void say(int level, const Competitor *who, uint64_t pid, const char *text
                    who->does, text);
 }
 
-/* This process needs no further look. The list holds all that a host has, or the oldest are told of again. */
+/* There is room: takeover_look() has seen to that. */
 static void conclude(Takeover *t, int level, const char *text) {
-        t->left_alone[t->n_left_alone++ % LEFT_ALONE_MAX] = t->pid;
+        t->concluded[t->n_concluded++] = t->pid;
         say(level, t->who, t->pid, text);
         become_idle(t);
 }
 
 static void leave_alone(Takeover *t, const char *why) {
         conclude(t, LOG_WARNING, why);
+        takeover_look(t);
 }
 
-static bool is_left_alone(const Takeover *t, uint64_t pid) {
-        for (size_t i = 0; i < MIN(t->n_left_alone, (size_t)LEFT_ALONE_MAX); i++)
-                if (t->left_alone[i] == pid)
+static bool is_concluded(const Takeover *t, uint64_t pid) {
+        for (size_t i = 0; i < t->n_concluded; i++)
+                if (t->concluded[i] == pid)
                         return true;
         return false;
 }
@@ -157,7 +158,7 @@ static int on_unit(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
 static void note_first(const Competitor *c, uint64_t pid, void *userdata) {
         Takeover *t = userdata;
 
-        if (t->who || !c->may_be_stopped || is_left_alone(t, pid))
+        if (t->who || !c->may_be_stopped || is_concluded(t, pid))
                 return;
         t->who = c;
         t->pid = pid;
@@ -175,16 +176,20 @@ static int ask_for_unit(Takeover *t) {
         return ask(t, "GetUnitByPID", on_unit, "u", (uint32_t)t->pid);
 }
 
+static bool may_act(const Manager *m) {
+        return m->options.mode == RUN_DAEMON && !m->paused && !m->stopping && !manager_dry_run(m) &&
+               setting(&m->config->base, KEY_DAEMON_COMPETITORS) == COMPETITORS_TAKEOVER;
+}
+
 void takeover_look(Takeover *t) {
         const Manager *m = t->manager;
 
-        if (t->bus || m->paused || m->stopping || m->options.mode != RUN_DAEMON || manager_dry_run(m) ||
-            setting(&m->config->base, KEY_DAEMON_COMPETITORS) != COMPETITORS_TAKEOVER)
+        if (t->bus || t->n_concluded == CONCLUDED_MAX || !may_act(m))
                 return;
         t->who = NULL;
         competitors_observe(m->root_fd, note_first, t);
         if (t->who && ask_for_unit(t) < 0)
-                leave_alone(t, "it is not stopped: there is no systemd to ask");
+                conclude(t, LOG_WARNING, "it is not stopped: there is no systemd to ask");
 }
 
 static bool start_unit(sd_bus *bus, const char *unit) {

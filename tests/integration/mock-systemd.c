@@ -4,7 +4,7 @@
  * mock-systemd UNITS LOG - stands for systemd's manager on a private bus. The
  * file UNITS says which process belongs to which unit, "PID UNIT" a line. A
  * unit that is stopped gets SIGTERM; one named refuse*.service is neither
- * stopped nor started. Each order is a line "METHOD UNIT" in the file LOG.
+ * stopped nor started, one named lost*.service not started. Each order is a line "METHOD UNIT" in the file LOG.
  */
 
 #include <signal.h>
@@ -64,7 +64,7 @@ static int on_order(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = sd_bus_message_read(m, "ss", &name, &mode);
         if (r < 0 || strlen(name) >= sizeof(unit) || strcmp(mode, "replace") != 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "not understood");
-        if (strncmp(name, "refuse", 6) == 0)
+        if (strncmp(name, "refuse", 6) == 0 || (strcmp(method, "StartUnit") == 0 && strncmp(name, "lost", 4) == 0))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "no");
         f = fopen(log_path, "ae");
         if (f) {
