@@ -2,19 +2,28 @@
 
 /*
  * The state, the guests and the plan as it forms, drawn anew every two
- * seconds. Each picture is complete before it goes to the terminal, and lines
- * are cleared as they are overwritten, so that nothing flickers.
+ * seconds and when the window changes. Each picture is complete before it goes
+ * to the terminal, and lines are cleared as they are overwritten, so that
+ * nothing flickers; what is wider than the screen is cut.
+ *
+ * The terminal gives keys one by one only while nothing is done but wait, and
+ * signals wait until it is as it was: whatever ends this leaves it in order.
  */
 
+#include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
-#include <time.h>
+#include <sys/signalfd.h>
+#include <termios.h>
 
 #include "ctl.h"
 
-#define REFRESH_SEC 2
+#define REFRESH_MSEC 2000
 #define CLEAR_LINE "\033[K"
 #define HOME "\033[H"
 #define CLEAR_BELOW "\033[J"
+#define WRAP_OFF "\033[?7l"
+#define WRAP_ON "\033[?7h"
 
 static CtlStatus draw(Ctl *c, FILE *f) {
         _cleanup_(value_freep) Value *status_value = NULL, *guests = NULL, *log = NULL;
@@ -47,7 +56,7 @@ static unsigned screen_lines(void) {
 
 /* As many lines as there is room for; what is longer than the screen is cut, with a word about it. */
 static void put_on_screen(const char *text, unsigned lines) {
-        (void)fputs(HOME, stdout);
+        (void)fputs(WRAP_OFF HOME, stdout);
         for (unsigned i = 1; *text && i < lines; i++) {
                 size_t n = strcspn(text, "\n");
 
@@ -56,6 +65,7 @@ static void put_on_screen(const char *text, unsigned lines) {
                 text += n + (text[n] == '\n');
         }
         (void)fputs(*text ? "... (a larger window shows more)" CLEAR_LINE : CLEAR_BELOW, stdout);
+        (void)fputs(WRAP_ON, stdout);
         (void)fflush(stdout);
 }
 
@@ -79,6 +89,49 @@ static CtlStatus draw_once(Ctl *c, bool screen) {
         return CTL_OK;
 }
 
+/* Whether "q" was typed. Ends early on a signal, too, which comes when it is no longer blocked. */
+static bool quits_within(int signal_fd, int msec) {
+        struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN },
+                                { .fd = isatty(STDIN_FILENO) ? STDIN_FILENO : -1, .events = POLLIN } };
+        char key = 0;
+
+        if (poll(fds, ELEMENTSOF(fds), msec) <= 0 || fds[0].revents || !fds[1].revents)
+                return false;
+        return read(STDIN_FILENO, &key, 1) == 1 && key == 'q';
+}
+
+/* Keys one by one and not echoed, for as long as that takes. */
+static bool quits_without_lines(int signal_fd, int msec) {
+        struct termios before, keys;
+        bool quits;
+
+        if (tcgetattr(STDIN_FILENO, &before) < 0)
+                return quits_within(signal_fd, msec);
+        keys = before;
+        keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &keys);
+        quits = quits_within(signal_fd, msec);
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
+        return quits;
+}
+
+/* Until it is time for the next picture. false: there is to be none. */
+static bool wait_for_next(void) {
+        static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH };
+        sigset_t signals, before;
+        _cleanup_close_ int fd = -EBADF;
+        bool quits;
+
+        (void)sigemptyset(&signals);
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+                (void)sigaddset(&signals, numbers[i]);
+        (void)sigprocmask(SIG_BLOCK, &signals, &before);
+        fd = signalfd(-1, &signals, SFD_CLOEXEC);
+        quits = quits_without_lines(fd, REFRESH_MSEC);
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+        return !quits;
+}
+
 /* On anything but a terminal it is one picture. */
 CtlStatus monitor(Ctl *c, char **arguments, int n) {
         bool screen = isatty(STDOUT_FILENO);
@@ -91,6 +144,6 @@ CtlStatus monitor(Ctl *c, char **arguments, int n) {
                 status = draw_once(c, screen);
                 if (status != CTL_OK || !screen)
                         return status;
-        } while (nanosleep(&(struct timespec){ .tv_sec = REFRESH_SEC }, NULL) == 0);
+        } while (wait_for_next());
         return CTL_OK;
 }

@@ -16,7 +16,7 @@ ctl_is() { # ctl_is STATUS ARGS...
 
 # --- without a bus, and when one comes ---------------------------------------------
 
-t_daemon_start --uri test:///default <<<''
+t_daemon_start --uri test:///default <<<"daemon: { interval = \"1 s\"; metrics_file = \"$HOST_DIR/kvmtuned.prom\"; };"
 t_until "without a bus the daemon connects to libvirt" 10 t_log_has 'Connected to libvirt'
 t_until "... and says once that there is no bus" 5 t_log_has 'No system bus'
 t_ok "kvmtunectl says so, with status 3" ctl_is 3 status
@@ -27,6 +27,14 @@ t_ok "the daemon outlives the bus" t_alive
 t_bus_start
 t_until "... and comes back to it" 20 call root GetStatus
 t_ok "it said only once that there was no bus" t_is 1 t_log_count 'No system bus'
+
+t_until "the metrics are written" 10 test -s "$HOST_DIR/kvmtuned.prom"
+if command -v promtool >/dev/null; then
+    clean() { promtool check metrics <"$HOST_DIR/kvmtuned.prom" >"$HOST_DIR/out" 2>&1 && [ ! -s "$HOST_DIR/out" ]; }
+    t_ok "... and promtool has nothing to say about them" clean
+else
+    t_skip "... and promtool has nothing to say about them" "no promtool (package prometheus)"
+fi
 
 # --- who may what, without polkit ------------------------------------------------------
 
@@ -143,6 +151,17 @@ t_config <<<''
 t_ok "kvmtunectl snapshot reads back" ctl_is 0 guests --snapshot "$HOST_DIR/snapshot" --config "$HOST_DIR/kvmtuned.conf"
 t_ok "... with the guest" grep -q '^test ' "$HOST_DIR/out"
 t_ok "kvmtunectl monitor draws once where there is no terminal" ctl_is 0 monitor
+if command -v script >/dev/null; then
+    # A small terminal; "q" comes when it has been drawn.
+    { sleep 2; printf q; sleep 1; } |
+        timeout 20 script -qec "stty rows 12 cols 40; '$CTL' monitor; echo; echo status \$?; stty -a" /dev/null >"$HOST_DIR/out" 2>&1
+    t_ok "on a terminal it ends on q" grep -q '^status 0' "$HOST_DIR/out"
+    in_order() { grep -qE '(^|[ ;])icanon( |;)' "$HOST_DIR/out" && grep -qE '(^|[ ;])echo( |;)' "$HOST_DIR/out"; }
+    t_ok "... and leaves that in order" in_order
+    t_ok "... what does not fit is cut" grep -q 'a larger window shows more' "$HOST_DIR/out"
+else
+    t_skip "kvmtunectl monitor on a terminal" "no script(1)"
+fi
 if command -v systemd-stdio-bridge >/dev/null; then
     mkdir "$HOST_DIR/bin"
     # What ssh(1) does, without the network: the last word is what to run there.
