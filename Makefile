@@ -174,7 +174,7 @@ ci: deps ## check and lab ($LAB_SCENES) as one result (as root, up to $LAB_DEADL
 	-@tools/deps lab
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests fault-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
-	@tests/run -j$$(nproc) $(CHECKS) $(LAB_TESTS)
+	@tests/run -j$$(nproc) $(CHECKS) tests/fuzz/short.t $(LAB_TESTS)
 
 .PHONY: sanitized
 sanitized:
@@ -205,10 +205,17 @@ check-static: all ## only layers, lint, manual pages, unit file
 # One target after the other, FUZZ_SECONDS each; what crashes one is kept in its corpus.
 FUZZ_SECONDS ?= 60
 FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_MAKE = $(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) CC=clang CFLAGS='-O1 -g' \
+	SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+.PHONY: fuzzers clang-objects
+fuzzers:
+	@$(FUZZ_MAKE) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/tests/fuzz/fuzz_%)
+# Everything that is compiled, once; what clang has to say does not depend on the rest.
+clang-objects:
+	@$(FUZZ_MAKE) $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(sort $(LIB_SRC) $(DAEMON_SRC) $(CTL_SRC) $(TEST_SRC) $(SIM_SRC) $(MEMSIM_SRC)))
 .PHONY: fuzz
 fuzz: deps ## hostile input of every kind, with libFuzzer (clang; FUZZ_SECONDS=60 for each kind)
-	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(FUZZ_BUILD) CC=clang SANITIZE='-fsanitize=fuzzer-no-link,address,undefined \
-		-fno-sanitize-recover=all' CFLAGS='-O1 -g' WERROR= $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/tests/fuzz/fuzz_%)
+	@$(MAKE) --no-print-directory -j$$(nproc) WERROR= fuzzers
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ_BUILD) $(FUZZ_TARGETS)
 
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(PARTS) $(LIB)
@@ -322,10 +329,11 @@ deb: ## Debian packages, in $(BUILD)/deb (DEB_BUILD_OPTIONS=nocheck: without the
 
 # Elsewhere than on Fedora rpmbuild knows no package of what is needed: RPM_OPTIONS=--nodeps.
 RPM_OPTIONS ?=
+rpm_macros = $(if $(shell rpm --eval '%{?_unitdir}'),,--load packaging/macros.systemd)
 .PHONY: rpm
 rpm: dist ## RPM packages, in $(BUILD)/rpm
 	@mkdir -p $(BUILD)/rpm
-	env -u MAKEFLAGS -u BUILD -u KVMTUNED rpmbuild -bb $(RPM_OPTIONS) -D '_topdir $(abspath $(BUILD))/rpm' \
+	env -u MAKEFLAGS -u BUILD -u KVMTUNED rpmbuild -bb $(rpm_macros) $(RPM_OPTIONS) -D '_topdir $(abspath $(BUILD))/rpm' \
 		-D '_sourcedir $(abspath $(BUILD))' packaging/kvmtuned.spec
 
 .PHONY: dist

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The whole tree compiles with clang and the flags of the Makefile.
+# The whole tree compiles with clang and the flags of the Makefile; as the fuzzers want it, so that they are built, too.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=${BUILD:-build}
@@ -10,7 +10,7 @@ if ! command -v clang >/dev/null; then
         exit 0
 fi
 echo 1..1
-if text=$(make -s -k -j"$(nproc)" BUILD="$BUILD/clang" CC=clang all unit-tests 2>&1); then
+if text=$(make -s -k -j"$(nproc)" BUILD="$BUILD" clang-objects 2>&1); then
         echo 'ok 1 - clang has nothing to say'
 else
         echo 'not ok 1 - clang has nothing to say'
