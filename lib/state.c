@@ -209,7 +209,10 @@ int state_put_owned(State *s, const Owned *o) {
         return found ? -EEXIST : insert_owned(s, at, o);
 }
 
-/* A change that was recorded but not done leaves the knob at `previous`: that one is kept then. */
+/*
+ * A change that was recorded but not done leaves the knob at `previous`: that one is kept then. Not of a balloon: one
+ * that has not moved yet may still obey the request before, while this one may be lost.
+ */
 static int own_again(Owned *o, const Action *action) {
         char *ours = NULL;
         int r;
@@ -219,7 +222,7 @@ static int own_again(Owned *o, const Action *action) {
         r = strdup_to(&ours, action->new_value);
         if (r < 0)
                 return r;
-        if (o->previous && streq_ptr(o->previous, action->old_value)) {
+        if (o->kind != ACTION_SET_BALLOON && o->previous && streq_ptr(o->previous, action->old_value)) {
                 free(o->ours);
         } else {
                 free(o->previous);

@@ -82,6 +82,21 @@ START_TEST(setting_the_same_value_again_changes_nothing) {
 }
 END_TEST
 
+/* A balloon that has not moved yet may still obey the request before, while the last one is lost. */
+START_TEST(a_request_to_a_balloon_does_not_undo_the_one_before) {
+        _cleanup_(state_freep) State *s = new_state();
+
+        own(s, ACTION_SET_BALLOON, UUID_A, 0, "9", "7");
+        own(s, ACTION_SET_BALLOON, UUID_A, 0, "7", "5");
+        own(s, ACTION_SET_BALLOON, UUID_A, 0, "7", "8");
+        assert_owned(s, ACTION_SET_BALLOON, UUID_A, 0, "9", "8", "5");
+        own(s, ACTION_SET_KSM, "", KSM_KNOB_PAGES_TO_SCAN, "9", "7");
+        own(s, ACTION_SET_KSM, "", KSM_KNOB_PAGES_TO_SCAN, "7", "5");
+        own(s, ACTION_SET_KSM, "", KSM_KNOB_PAGES_TO_SCAN, "7", "8");
+        assert_owned(s, ACTION_SET_KSM, "", KSM_KNOB_PAGES_TO_SCAN, "9", "8", "7");
+}
+END_TEST
+
 START_TEST(moved_memory_is_not_owned) {
         _cleanup_(state_freep) State *s = new_state();
 
@@ -456,6 +471,7 @@ static void add_tests(TCase *c) {
         tcase_add_test(c, a_knob_changed_twice_keeps_its_original_and_the_last_two_values);
         tcase_add_test(c, trying_again_keeps_the_value_that_is_in_place);
         tcase_add_test(c, setting_the_same_value_again_changes_nothing);
+        tcase_add_test(c, a_request_to_a_balloon_does_not_undo_the_one_before);
         tcase_add_test(c, moved_memory_is_not_owned);
         tcase_add_test(c, forgetting_a_guest_leaves_the_others_and_the_host);
         tcase_add_test(c, a_new_memo_has_seen_no_counters);
