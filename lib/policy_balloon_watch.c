@@ -14,7 +14,9 @@
  *   arrived      it stays. When it leaves, and stays elsewhere until the next
  *                look, somebody else set it: theirs now. At the maximum it may
  *                be a guest that reboots (its driver comes back and inflates
- *                again), which gets 60 s.
+ *                again), which gets 60 s. From there back towards our size, it is
+ *                on its way again: QEMU has kept the target, and a guest that
+ *                was quick to use its memory may be stuck half way.
  *
  * On the way back to its original size it stays on record until it is there,
  * so that nobody takes a size in between for the original.
@@ -106,6 +108,12 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
                 b->asked = m->balloon_target_bytes;
 }
 
+/* After a reboot it was at its maximum, and now inflates again. */
+static bool comes_back(const BalloonGuest *b) {
+        return balloon_is_at(b->memo->balloon_seen_bytes, b->maximum) && b->current > b->ours &&
+                b->current < b->memo->balloon_seen_bytes && !balloon_is_at(b->current, b->maximum);
+}
+
 /* Returns true when somebody else holds the balloon now. */
 static bool watch_resting(const PolicyContext *c, BalloonGuest *b) {
         GuestMemo *m = b->memo;
@@ -115,6 +123,11 @@ static bool watch_resting(const PolicyContext *c, BalloonGuest *b) {
         if (balloon_is_at(b->current, b->ours)) {
                 m->balloon_seen_bytes = b->current;
                 m->balloon_progress_usec = now;
+                return false;
+        }
+        if (comes_back(b)) {
+                m->balloon_target_bytes = b->ours;
+                watch_moving(c, b);
                 return false;
         }
         b->blocked = true;

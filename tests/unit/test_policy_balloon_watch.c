@@ -108,6 +108,33 @@ START_TEST(a_guest_that_reboots_is_ours_when_it_comes_back) {
 }
 END_TEST
 
+/* It has used its memory before the driver came back: QEMU still holds our target. */
+START_TEST(a_guest_that_reboots_and_gets_stuck_half_way_is_ours) {
+        Guest *g = shrunk_guest();
+        uint64_t ours;
+
+        act(10 * USEC_PER_SEC);
+        ours = g->current_bytes;
+        world_set(&world, KEY_BALLOON_RECLAIM, 0);
+        world.state->reclaiming = false;
+        run();
+        g->current_bytes = 8 * GIB;
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        run();
+        g->current_bytes = (ours + 8 * GIB) / 2;
+        for (unsigned i = 0; i < 30; i++) {
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                g->stats.age_usec = 0;
+                run();
+                ck_assert_uint_eq(asked(g), 0);
+        }
+        ck_assert(!state_find_guest(world.state, g->uuid)->balloon_taken);
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_OFF);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+}
+END_TEST
+
 START_TEST(a_balloon_without_progress_is_set_aside_with_back_off) {
         Guest *g = shrunk_guest();
         uint64_t pause = 60;
@@ -370,6 +397,7 @@ int main(void) {
         tcase_add_test(t, off_does_not_shrink_a_guest_in_distress);
         tcase_add_loop_test(t, a_balloon_moved_by_somebody_else_is_theirs, 0, ELEMENTSOF(taken_rows));
         tcase_add_test(t, a_guest_that_reboots_is_ours_when_it_comes_back);
+        tcase_add_test(t, a_guest_that_reboots_and_gets_stuck_half_way_is_ours);
         tcase_add_test(t, a_balloon_without_progress_is_set_aside_with_back_off);
         tcase_add_test(t, a_guest_that_does_not_grow_keeps_nothing_from_others);
         tcase_add_test(t, a_request_for_more_in_distress_is_made_again);
