@@ -27,18 +27,32 @@
 /* A host in balance is left in balance. */
 #define IGNORED_PERMYRIAD 25U
 #define IGNORED_BYTES (16 * MIB)
+/* Who has not reported for so long has no driver. */
+#define DRIVER_PATIENCE_USEC (5 * USEC_PER_MINUTE)
 
 static bool is_idle(const PolicyContext *c, const BalloonGuest *b) {
         return b->mode == BALLOON_OFF && !b->owned && !b->said &&
                 !state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
 }
 
+/* A guest that has just started reports as soon as its driver is there. */
+static bool may_still_report(const PolicyContext *c, const BalloonGuest *b) {
+        GuestMemo *m = b->memo;
+
+        if (m->balloon_first_usec == 0 || m->balloon_first_usec > c->snapshot->now_usec)
+                m->balloon_first_usec = c->snapshot->now_usec;
+        return c->snapshot->now_usec - m->balloon_first_usec < DRIVER_PATIENCE_USEC;
+}
+
 /* What it has and has not touched yet, it may touch: a balloon gave it that, or may take it. */
-static bool is_promise(const BalloonGuest *b) {
+static bool is_promise(const PolicyContext *c, const BalloonGuest *b) {
+        bool young = may_still_report(c, b);
+
         if (b->mode == BALLOON_OFF || b->guest->rss_bytes == UNKNOWN_U64)
                 return false;
-        return !b->blocked || (b->why != SKIP_NO_BALLOON && b->why != SKIP_NO_DRIVER && b->why != SKIP_HUGEPAGES &&
-                               b->why != SKIP_LOCKED && b->why != SKIP_VFIO && b->why != SKIP_UNKNOWN);
+        return !b->blocked || (b->why == SKIP_NO_DRIVER && young) ||
+                (b->why != SKIP_NO_BALLOON && b->why != SKIP_NO_DRIVER && b->why != SKIP_HUGEPAGES &&
+                 b->why != SKIP_LOCKED && b->why != SKIP_VFIO && b->why != SKIP_UNKNOWN);
 }
 
 static int look(BalloonDecision *d, size_t i) {
@@ -56,7 +70,7 @@ static int look(BalloonDecision *d, size_t i) {
                 return 0;
         balloon_guest_judge(c, b);
         balloon_promise(&d->host, b, b->current, b->asked);
-        if (is_promise(b))
+        if (is_promise(c, b))
                 d->host.untouched = u64_add(d->host.untouched, u64_sub(b->current, b->guest->rss_bytes));
         d->n++;
         return 0;

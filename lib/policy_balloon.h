@@ -84,10 +84,10 @@ bool balloon_host_is_strained(const Host *h);
 void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret);
 void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b);
 
-/* policy_balloon_learn.c: updates the memo after judging. */
+/* policy_balloon_learn.c: updates the memo after judging, and the floor. */
 void balloon_learn(const PolicyContext *c, BalloonGuest *b);
 /* 0: none. */
-uint64_t balloon_floor(const BalloonGuest *b, uint64_t now);
+uint64_t balloon_floor(const BalloonGuest *b);
 /* balloon.minimum = "auto". */
 uint64_t balloon_learned_minimum(const BalloonGuest *b);
 

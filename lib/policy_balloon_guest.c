@@ -82,7 +82,7 @@ void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret) {
         };
         if (size_is_known(g->max_bytes) && size_is_known(g->current_bytes)) {
                 init_sizes(ret);
-                ret->floor = MAX(balloon_floor(ret, c->snapshot->now_usec), ret->minimum);
+                ret->floor = MAX(balloon_floor(ret), ret->minimum);
                 return;
         }
         ret->blocked = true;

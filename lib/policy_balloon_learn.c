@@ -4,11 +4,15 @@
  * What the controller learns about one guest.
  *
  *   floor     A guest that is in distress after memory was taken from it does
- *             not get as small again soon: what it is given then is a floor,
- *             which goes down by a step every 10 min; each further distress at
- *             or above it doubles that time, up to 21 h. Memory the guest needs
- *             as page cache counts as usable in its report, so its report alone
- *             would have it shrunk again and again.
+ *             not get as small again soon: what it is given then is a floor.
+ *             Memory the guest needs as page cache counts as usable in its
+ *             report, so its report alone would have it shrunk again and again.
+ *             Less is tried after 10 min, by half a step. Distress at that: the
+ *             floor is where it was before, and so is what the guest is given;
+ *             the next try takes half as much, after twice the time, and so on
+ *             (down to 16 MiB, up to 21 h). So with the same demand each swing is
+ *             shorter than the one before, and rarer. A try that goes well has the
+ *             next one as large and as soon as the one before it was.
  *   learned   balloon.minimum = "auto": what the guest uses by its reports
  *             (current - usable) and a quarter more. It follows upwards at
  *             once, downwards with a time constant of 6 h, and begins as if
@@ -20,41 +24,64 @@
 
 #define FLOOR_PERIOD_USEC (10 * USEC_PER_MINUTE)
 #define FLOOR_DOUBLINGS 7U
+#define FLOOR_TRY_BYTES (16 * MIB)
 #define LEARN_TIME_USEC (6 * USEC_PER_HOUR)
 #define LEARN_START_PERMYRIAD 4000U
 #define LEARN_MARGIN_PERMYRIAD 12500U
 
-uint64_t balloon_floor(const BalloonGuest *b, uint64_t now) {
-        const GuestMemo *m = b->memo;
-        uint64_t period = FLOOR_PERIOD_USEC << MIN(u64_sub(m->balloon_floor_times, 1), (uint64_t)FLOOR_DOUBLINGS);
-        uint64_t lost;
-
-        if (m->balloon_floor_bytes == 0)
-                return 0;
-        lost = u64_muldiv(u64_sub(now, m->balloon_floor_usec) / period, b->step, 1);
-        return MIN(u64_sub(m->balloon_floor_bytes, lost), b->maximum);
+uint64_t balloon_floor(const BalloonGuest *b) {
+        return MIN(b->memo->balloon_floor_bytes, b->maximum);
 }
 
-static void learn_floor(BalloonGuest *b, uint64_t now) {
-        uint64_t given = u64_add(b->current, MAX(b->step, u64_sub(b->reserve, b->usable)));
-        uint64_t floor = balloon_floor(b, now);
+static void forget_floor(GuestMemo *m) {
+        m->balloon_floor_bytes = m->balloon_tried_bytes = 0;
+        m->balloon_floor_times = 0;
+}
+
+/* Time for less: tries it. */
+static void lower_floor(const BalloonGuest *b, uint64_t now) {
+        GuestMemo *m = b->memo;
+        unsigned times = MIN(MAX(m->balloon_floor_times, 1U), FLOOR_DOUBLINGS + 1);
+
+        if (u64_sub(now, m->balloon_floor_usec) >= FLOOR_PERIOD_USEC << (times - 1)) {
+                if (m->balloon_tried_bytes > 0 && times > 1)
+                        times--;
+                m->balloon_tried_bytes = MAX(b->step >> times, FLOOR_TRY_BYTES);
+                m->balloon_floor_bytes = u64_sub(m->balloon_floor_bytes, m->balloon_tried_bytes);
+                m->balloon_floor_times = times;
+                m->balloon_floor_usec = now;
+        }
+        if (m->balloon_floor_bytes <= b->minimum)
+                forget_floor(m);
+}
+
+/* It is in distress at the size it has, which is not below the floor. */
+static void raise_floor(const BalloonGuest *b, uint64_t now) {
+        GuestMemo *m = b->memo;
+        uint64_t before = u64_add(m->balloon_floor_bytes, m->balloon_tried_bytes);
+        bool tried = m->balloon_tried_bytes > 0 && before > u64_add(b->current, BALLOON_TOLERANCE_BYTES);
+        uint64_t size = tried ? before : u64_add(b->current, b->step);
+
+        size = MAX(size, u64_add(b->current, u64_sub(b->reserve, b->usable)));
+        m->balloon_floor_bytes = MIN(size, b->maximum);
+        m->balloon_floor_times = MIN(MAX(m->balloon_floor_times + tried, 1U), FLOOR_DOUBLINGS + 1);
+        m->balloon_floor_usec = now;
+        m->balloon_tried_bytes = 0;
+}
+
+static void learn_floor(const BalloonGuest *b, uint64_t now) {
+        uint64_t floor = balloon_floor(b);
         GuestMemo *m = b->memo;
 
         /* Times of another boot. */
         if (m->balloon_floor_usec > now)
                 m->balloon_floor_usec = now;
-        if (!b->distress) {
-                if (floor <= b->minimum)
-                        m->balloon_floor_bytes = m->balloon_floor_times = 0;
-                return;
-        }
-        /* Not our doing; or known already, and what it is given has not arrived yet. */
-        if (!b->owned || u64_add(b->current, BALLOON_TOLERANCE_BYTES) >= b->maximum ||
-            floor > u64_add(b->current, BALLOON_TOLERANCE_BYTES))
-                return;
-        m->balloon_floor_bytes = MIN(given, b->maximum);
-        m->balloon_floor_usec = now;
-        m->balloon_floor_times = MIN(m->balloon_floor_times + 1, FLOOR_DOUBLINGS + 1);
+        if (!b->distress)
+                lower_floor(b, now);
+        /* Our doing; and not known already, with what it is given still to arrive. */
+        else if (b->owned && u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum &&
+                 floor <= u64_add(b->current, BALLOON_TOLERANCE_BYTES))
+                raise_floor(b, now);
 }
 
 static void learn_use(BalloonGuest *b, uint64_t now) {
@@ -76,6 +103,7 @@ void balloon_learn(const PolicyContext *c, BalloonGuest *b) {
         if (b->usable == UNKNOWN_U64)
                 return;
         learn_floor(b, c->snapshot->now_usec);
+        b->floor = MAX(balloon_floor(b), b->minimum);
         learn_use(b, c->snapshot->now_usec);
 }
 

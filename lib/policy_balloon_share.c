@@ -4,7 +4,8 @@
  * Who gets which size. All quantities are bytes of this decision:
  *
  *   distress   each guest in distress is to get max(step, reserve - usable) at
- *              once, up to its maximum. Together no more than the host has
+ *              once, up to its maximum; one that had less than its floor
+ *              (policy_balloon_learn.c) gets that instead of a step. Together no more than the host has
  *              beyond its reserved memory: shared in proportion when short.
  *   target     growth at once and whole; shrinking by at most a step, and only
  *              by what the guest has usable beyond its reserve.
@@ -133,6 +134,12 @@ static void ask_again(BalloonDecision *d) {
         }
 }
 
+static uint64_t wanted_in_distress(const BalloonGuest *b) {
+        uint64_t floor = balloon_floor(b), known = u64_sub(floor, b->current);
+
+        return MAX(known > BALLOON_TOLERANCE_BYTES ? known : b->step, u64_sub(b->reserve, b->usable));
+}
+
 void balloon_decide_distress(BalloonDecision *d) {
         const BalloonHost *h = &d->host;
 
@@ -141,8 +148,7 @@ void balloon_decide_distress(BalloonDecision *d) {
         clear_shares(d);
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
-                uint64_t want = MAX(b->step, u64_sub(b->reserve, b->usable));
-                uint64_t size = MIN(u64_add(b->current, want), b->maximum);
+                uint64_t size = MIN(u64_add(b->current, wanted_in_distress(b)), b->maximum);
 
                 if (may_be_helped(b))
                         bid(b, u64_sub(size, granted_already(b)), UINT64_MAX);

@@ -92,15 +92,17 @@ typedef struct GuestMemo {
         bool pins_seen;                 /* its pins were looked at when first seen */
         bool user_pinned;               /* they are the user's (or were taken over) */
         bool balloon_taken;             /* the balloon was changed by somebody else */
+        uint64_t balloon_first_usec;    /* first look at the balloon; never written */
         uint64_t balloon_set_usec;      /* last time we changed the balloon */
         uint64_t balloon_target_bytes;  /* what we asked for; 0: nothing */
         uint64_t balloon_seen_bytes;    /* current memory at the last look, for the rate of progress */
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
-        uint64_t balloon_floor_bytes;   /* it was in distress below this, as of then; 0: never */
+        uint64_t balloon_floor_bytes;   /* it is not shrunk below this since it was in distress, as of then; 0: never */
         uint64_t balloon_floor_usec;
-        unsigned balloon_floor_times;   /* in a row */
+        unsigned balloon_floor_times;   /* tries to do with less in a row that brought distress; counts from 1 */
+        uint64_t balloon_tried_bytes;   /* how much the try that goes on has lowered it; 0: there is none */
         uint64_t balloon_learned_bytes; /* what it uses, as of then; 0: not known */
         uint64_t balloon_learned_usec;
         uint64_t balloon_hour_usec;     /* changes since then */

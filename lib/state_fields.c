@@ -29,6 +29,7 @@ static const StateField guest_fields[] = {
         { "balloon_floor_bytes", offsetof(GuestMemo, balloon_floor_bytes), STATE_U64, 0 },
         { "balloon_floor_usec", offsetof(GuestMemo, balloon_floor_usec), STATE_U64, 0 },
         { "balloon_floor_times", offsetof(GuestMemo, balloon_floor_times), STATE_UNSIGNED, 0 },
+        { "balloon_tried_bytes", offsetof(GuestMemo, balloon_tried_bytes), STATE_U64, 0 },
         { "balloon_learned_bytes", offsetof(GuestMemo, balloon_learned_bytes), STATE_U64, 0 },
         { "balloon_learned_usec", offsetof(GuestMemo, balloon_learned_usec), STATE_U64, 0 },
         { "balloon_hour_usec", offsetof(GuestMemo, balloon_hour_usec), STATE_U64, 0 },

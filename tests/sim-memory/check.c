@@ -116,13 +116,21 @@ static bool is_on_its_way(const MemSim *s, const MemGuest *g) {
                 (s->engine.lost_one_in > 0 || mem_now(s) < m->balloon_set_usec + WAIT_USEC / 2);
 }
 
-/* Where its balloon goes when the plan is carried out. One that does not move for a minute is not waited for. */
+/* Its balloon does not do what it should, and kvmtuned has found that out. */
+static bool is_given_up(const MemSim *s, const MemGuest *g) {
+        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
+
+        return g->device != DEVICE_WORKS &&
+                (mem_now(s) > g->asked_usec + WAIT_USEC / 2 || (m && m->balloon_stuck > 0));
+}
+
+/* Where its balloon goes when the plan is carried out. Nothing is kept back for one that does not move. */
 static uint64_t goal_of(const MemSim *s, const MemGuest *g, const Plan *plan) {
         const Action *a = plan ? find_action(plan, ACTION_SET_BALLOON, g->uuid) : NULL;
 
         if (a)
                 return number(a->new_value);
-        if (g->device != DEVICE_WORKS && mem_now(s) > g->asked_usec + WAIT_USEC / 2)
+        if (is_given_up(s, g))
                 return g->balloon;
         return is_on_its_way(s, g) ? state_find_guest(s->engine.state, g->uuid)->balloon_target_bytes : g->target;
 }
@@ -176,9 +184,12 @@ static void check_promises(MemSim *s, const Plan *plan) {
                                      (unsigned long long)(room / MIB));
 }
 
-/* It has told of its distress, can be helped, and nothing is under way to it. */
+/*
+ * It has told of its distress, can be helped, and nothing is under way to it. A report from when it was larger is
+ * read as one of the size it has now: no driver says what size it speaks of.
+ */
 static bool has_to_be_helped(const MemSim *s, const MemGuest *g) {
-        return g->running && is_managed(g) && mem_report_is_honest(g) && (g->read_short || g->read_busy) &&
+        return g->running && is_managed(g) && mem_report_is_honest(g) && (g->read_busy || (g->read_short && g->read_usable < mem_distress_bytes(g->balloon))) &&
                 can_be_changed(g) && !g->touched_by_user && g->device == DEVICE_WORKS &&
                 g->balloon + SLACK_BYTES < g->maximum && g->target <= g->balloon && !is_on_its_way(s, g) &&
                 mem_now(s) >= g->reboot_until_usec;

@@ -104,6 +104,7 @@ typedef struct MemGuest {
         /* what it says */
         BalloonStats said;              /* age_usec unused */
         uint64_t said_usec, next_report_usec;   /* said_usec 0: never */
+        uint64_t said_usable, read_usable;      /* by its words; read: as far as the engine knows */
         bool said_short;                /* so little is usable that it is in distress */
         uint64_t said_swap_in, said_faults;     /* in truth */
         uint64_t read_usec;             /* of the report that the engine has read; 0: none was */
@@ -121,6 +122,7 @@ typedef struct MemGuest {
         int direction;                  /* of the last request */
         uint64_t turn_bytes, swing_bytes;       /* size at the last turn; length of the swing before it */
         uint64_t turn_usec;
+        uint64_t tries_from;            /* its size before it was tried with less; 0: it was not */
         unsigned turns, requests, oom;
         uint64_t distress_total_usec, distress_longest_usec;
 } MemGuest;

@@ -93,12 +93,10 @@ static BalloonStats words(const MemSim *s, const MemGuest *g) {
 }
 
 /* Who does not say what is usable is taken at its word for what is free, and what is cached. */
-static bool reads_short(const MemGuest *g, const BalloonStats *s) {
-        uint64_t usable = s->usable_bytes;
-
-        if (usable == UNKNOWN_U64)
-                usable = s->unused_bytes + (s->disk_caches_bytes == UNKNOWN_U64 ? 0 : s->disk_caches_bytes);
-        return usable < mem_distress_bytes(g->balloon);
+static uint64_t reads_usable(const BalloonStats *s) {
+        if (s->usable_bytes != UNKNOWN_U64)
+                return s->usable_bytes;
+        return s->unused_bytes + (s->disk_caches_bytes == UNKNOWN_U64 ? 0 : s->disk_caches_bytes);
 }
 
 static bool is_silent(const MemSim *s, const MemGuest *g) {
@@ -111,7 +109,8 @@ void mem_report_step(MemSim *s, MemGuest *g) {
                 return;
         g->next_report_usec = mem_now(s) + g->seen->stats_period_sec * USEC_PER_SEC;
         g->said = words(s, g);
-        g->said_short = reads_short(g, &g->said);
+        g->said_usable = reads_usable(&g->said);
+        g->said_short = g->said_usable < mem_distress_bytes(g->balloon);
         g->said_swap_in = g->swap_in;
         g->said_faults = g->major_faults;
         g->said_usec = mem_now(s);

@@ -5,7 +5,7 @@
  * each swing is shorter than the one before, and there are few; after
  * settle_usec nothing is asked of anybody. The decision tries a guest that was
  * short of memory again after ten minutes, doubling (lib/policy_balloon_learn.c):
- * such a try is not an oscillation, but it counts as a turn.
+ * such a try is not an oscillation, but it counts as a turn, and it may come late.
  */
 
 #include "memsim.h"
@@ -29,6 +29,22 @@ static void turn(MemSim *s, MemGuest *g, uint64_t at) {
         g->turn_usec = mem_now(s);
 }
 
+/* It goes down to its floor, by no more than a try; or, the next time, back to where it was. */
+static bool is_try(const MemSim *s, MemGuest *g, uint64_t to) {
+        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
+        bool was = g->tries_from > 0;
+
+        if (to > g->balloon && was && to <= g->tries_from + SLACK_BYTES) {
+                g->tries_from = 0;
+                return true;
+        }
+        if (to >= g->balloon || !m || m->balloon_tried_bytes == 0 || to + SLACK_BYTES < m->balloon_floor_bytes ||
+            g->balloon - to > m->balloon_tried_bytes + SLACK_BYTES)
+                return false;
+        g->tries_from = g->balloon;
+        return true;
+}
+
 void mem_settle_request(MemSim *s, MemGuest *g, uint64_t from, uint64_t to) {
         int direction = to > g->balloon ? 1 : -1;
 
@@ -41,7 +57,7 @@ void mem_settle_request(MemSim *s, MemGuest *g, uint64_t from, uint64_t to) {
         else if (g->direction == 0)
                 g->turn_bytes = g->balloon;
         g->direction = direction;
-        if (mem_now(s) < s->settle_usec)
+        if (is_try(s, g, to) || mem_now(s) < s->settle_usec)
                 return;
         s->metrics.late++;
         mem_violation(s, "%s is still being changed %llu s after demand became constant", g->name,

@@ -38,6 +38,58 @@ START_TEST(a_guest_is_not_shrunk_again_and_again_to_where_it_was_in_distress) {
 }
 END_TEST
 
+/* The most that is taken at once within @hours, from a guest that is in distress below 6 GiB. */
+static uint64_t longest_swing(Guest *g, unsigned hours) {
+        uint64_t most = 0;
+
+        for (unsigned i = 0; i < hours * 360; i++) {
+                set_usable(g, g->current_bytes / 2);
+                g->stats.major_faults += g->current_bytes < 6 * GIB ? 5000 : 0;
+                run();
+                if (asked(g) != 0)
+                        most = MAX(most, u64_sub(g->current_bytes, asked(g)));
+                act(10 * USEC_PER_SEC);
+        }
+        return most;
+}
+
+START_TEST(each_try_with_less_is_smaller_than_the_one_that_failed) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        uint64_t step = permyriad_of(8 * GIB, 500);
+
+        world_set_host(&world, 64 * GIB, 12 * GIB);
+        world.state->reclaiming = true;
+        ck_assert_uint_ge(longest_swing(g, 1), step - MIB);
+        ck_assert_uint_le(longest_swing(g, 3), step / 2 + MIB);
+        (void)longest_swing(g, 12);
+        ck_assert_uint_le(longest_swing(g, 12), step / 8 + MIB);
+        /* And it is not left in distress. */
+        ck_assert_uint_ge(g->current_bytes, 6 * GIB - MIB);
+}
+END_TEST
+
+START_TEST(after_a_try_a_guest_in_distress_gets_what_it_had) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        uint64_t step = permyriad_of(8 * GIB, 500), before;
+        GuestMemo *m;
+
+        world_set_host(&world, 64 * GIB, 12 * GIB);
+        world.state->reclaiming = true;
+        (void)squeeze(g, 6 * GIB, 40);
+        m = state_find_guest(world.state, g->uuid);
+        ck_assert_uint_gt(m->balloon_floor_bytes, 6 * GIB);
+        before = g->current_bytes;
+        (void)squeeze(g, 0, 62);
+        ck_assert_uint_eq(m->balloon_tried_bytes, step / 2);
+        ck_assert_uint_lt(g->current_bytes, before);
+        g->stats.major_faults += 5000;
+        run();
+        ck_assert_uint_le(asked(g), before);
+        ck_assert_uint_ge(asked(g), before - MIB);
+        ck_assert_uint_eq(m->balloon_floor_times, 2);
+}
+END_TEST
+
 START_TEST(distress_that_is_not_our_doing_sets_no_floor) {
         Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
 
@@ -285,6 +337,41 @@ START_TEST(what_a_guest_has_not_touched_is_promised) {
 }
 END_TEST
 
+static const struct {
+        const char *name;
+        bool paused, no_balloon, vfio, silent;
+        unsigned minutes;
+        bool promised;
+} promise_rows[] = {
+        { "it runs", .promised = true },
+        { "it is paused", .paused = true, .promised = true },
+        { "it has no balloon", .no_balloon = true },
+        { "it is passed a device", .vfio = true },
+        { "it starts", .silent = true, .promised = true },
+        { "it has never reported for some time", .silent = true, .minutes = 4, .promised = true },
+        { "it has no driver", .silent = true, .minutes = 5 },
+};
+
+START_TEST(what_others_have_not_touched_is_promised) {
+        Guest *a = world_add_guest(&world, "a", 8 * GIB, 4 * GIB);
+        Guest *b = world_add_guest(&world, "b", 8 * GIB, 8 * GIB);
+
+        a->rss_bytes = 4 * GIB;
+        b->rss_bytes = GIB;
+        b->state = promise_rows[_i].paused ? GUEST_PAUSED : GUEST_RUNNING;
+        b->balloon_device = !promise_rows[_i].no_balloon;
+        b->vfio = promise_rows[_i].vfio;
+        if (promise_rows[_i].silent)
+                b->stats = (BalloonStats){ .age_usec = UNKNOWN_U64 };
+        world_set_host(&world, 64 * GIB, 18 * GIB);
+        run();
+        world.snapshot->now_usec += promise_rows[_i].minutes * USEC_PER_MINUTE;
+        state_find_guest(world.state, a->uuid)->balloon_target_bytes = 0;
+        run();
+        ck_assert_msg((asked(a) == 0) == promise_rows[_i].promised, "%s", promise_rows[_i].name);
+}
+END_TEST
+
 START_TEST(a_balloon_that_never_moved_is_called_back) {
         Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
 
@@ -330,6 +417,8 @@ int main(void) {
 
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_test(t, a_guest_is_not_shrunk_again_and_again_to_where_it_was_in_distress);
+        tcase_add_test(t, each_try_with_less_is_smaller_than_the_one_that_failed);
+        tcase_add_test(t, after_a_try_a_guest_in_distress_gets_what_it_had);
         tcase_add_test(t, distress_that_is_not_our_doing_sets_no_floor);
         tcase_add_test(t, a_minimum_is_learned);
         tcase_add_loop_test(t, nothing_is_learned_from_what_is_implausible, 0, 2);
@@ -340,6 +429,7 @@ int main(void) {
         tcase_add_loop_test(t, a_strained_host_takes_early_and_gives_nothing, 0, ELEMENTSOF(strain_rows));
         tcase_add_loop_test(t, a_small_need_or_surplus_is_none, 0, 4);
         tcase_add_test(t, what_a_guest_has_not_touched_is_promised);
+        tcase_add_loop_test(t, what_others_have_not_touched_is_promised, 0, ELEMENTSOF(promise_rows));
         tcase_add_test(t, a_balloon_that_never_moved_is_called_back);
         tcase_add_test(t, changes_an_hour_are_bounded);
         suite_add_tcase(s, t);
