@@ -194,6 +194,17 @@ sim: all $(SIM_BIN) ## the decision against 100,000 random hosts (SIM_SEEDS=N), 
 sim-memory: all $(MEMSIM_BIN) ## the decision against 100,000 random hosts of the memory model (SIM_SEEDS=N), some minutes
 	@$(MEMSIM_BIN) --seeds $(SIM_SEEDS) --jobs $$(nproc)
 
+# With every allocation of the daemon's own code that fails, not a sample of them; and 10,000 guests.
+.PHONY: faults
+faults: all fault-tests ## what breaks around the daemon, in full (tests/FAULTS.md), some minutes
+	@FAULTS_ALLOCATIONS=200 FAULTS_CYCLES=10000 tests/run -t 1800 $(FAULT_TESTS)
+
+.PHONY: soak
+soak: all fault-tests ## an hour of churn at 100 times the speed, and 10,000 guests, under AddressSanitizer
+	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' $(ASAN_BUILD)/kvmtuned
+	@KVMTUNED=$(abspath $(ASAN_BUILD))/kvmtuned FAULTS_ASAN=$$($(CC) -print-file-name=libasan.so) FAULTS_SOAK=3600 \
+		FAULTS_CYCLES=10000 tests/run -t 1800 $(BUILD)/tests/faults/test_cycles
+
 .PHONY: check-integration
 check-integration: all ## only the tests with real guests (as root)
 	@tests/run $(INTEGRATION_TESTS)

@@ -381,8 +381,8 @@ void host_event(TestHost *h, WorldEventType type, const char *uuid, int what, in
 /* ---- the daemon ---- */
 
 static void become_daemon(TestHost *h, const char *mode) {
-        const char *program = getenv("KVMTUNED"), *build = getenv("BUILD");
-        char config[128], state[128], log[128], root[128], library[300];
+        const char *program = getenv("KVMTUNED"), *build = getenv("BUILD"), *asan = getenv("FAULTS_ASAN");
+        char config[128], state[128], log[128], root[128], library[600];
         sigset_t none;
         int fd;
 
@@ -395,7 +395,9 @@ static void become_daemon(TestHost *h, const char *mode) {
         (void)dup2(fd, STDERR_FILENO);
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        (void)snprintf(library, sizeof(library), "%s/tests/faults/preload.so", build ? build : "build");
+        /* A daemon with AddressSanitizer wants that to be the first library. */
+        (void)snprintf(library, sizeof(library), "%s%s%s/tests/faults/preload.so", asan ? asan : "", asan ? " " : "",
+                       build ? build : "build");
         (void)setenv("LD_PRELOAD", library, 1);
         (void)setenv(WORLD_ENV, h->dir, 1);
         (void)setenv("HWLOC_FSROOT", root, 1);

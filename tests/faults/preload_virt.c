@@ -131,6 +131,7 @@ virDomainPtr fake_domain_new(virConnectPtr c, const WorldGuest *g) {
         d->refs = 1;
         d->conn = c;
         (void)__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+        (void)__atomic_add_fetch(&world->n_domains, 1, __ATOMIC_RELAXED);
         d->id = g->id;
         (void)snprintf(d->uuid, sizeof(d->uuid), "%s", g->uuid);
         return d;
@@ -144,6 +145,7 @@ int virDomainRef(virDomainPtr d) {
 int virDomainFree(virDomainPtr d) {
         if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) == 0) {
                 fake_connect_unref(d->conn);
+                (void)__atomic_sub_fetch(&world->n_domains, 1, __ATOMIC_RELAXED);
                 free(d);
         }
         return 0;

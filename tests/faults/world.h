@@ -79,6 +79,7 @@ typedef struct World {
         unsigned n_effects, n_allocs, n_points;
         char effects[WORLD_EFFECTS_MAX][WORLD_NAME_MAX];
         unsigned n_connections, n_opened;
+        unsigned n_domains;             /* handles of guests that are held */
         WorldReport report;
 
         bool pages_moved;
