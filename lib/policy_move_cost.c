@@ -14,16 +14,15 @@
  *              waits where each has a CPU. The measured waiting is scaled as the model changes. It counts more the
  *              more of its time a vCPU waits, once again in proportion: two nodes without an idle CPU lose the same
  *              time in sum whoever is where, but not each guest of them.
- *   remote     A vCPU is held to lose a quarter of its time when all its memory is twice as far as local memory
- *              (SLIT 20), in proportion to the share that is remote and to the distance beyond local; 20 % were
- *              measured on real hosts without any balancing.
+ *   remote     A vCPU is held to lose a quarter of its time (PLACEMENT_REMOTE_LOSS_PERMYRIAD) when all its memory is
+ *              twice as far as local memory (SLIT 20), in proportion to the share that is remote and to the
+ *              distance beyond local.
  *   shortage   A node whose free memory is below its share of the host's reserve stalls whoever allocates there:
  *              counted as one CPU, in proportion to how much of what is missing goes elsewhere.
  *   copying    The bytes at numa.move_rate, during all of which a CPU is taken as busy, spread over the hour in
  *              which a move has to pay.
  */
 
-#define STALL_PERMYRIAD 2500U
 #define LOCAL_DISTANCE 10U              /* ACPI SLIT */
 #define SHORTAGE_PERMYRIAD 10000
 #define PAYBACK_USEC USEC_PER_HOUR
@@ -208,7 +207,7 @@ static uint64_t remote_loss(const Placement *p, const PlacementGuest *g, const N
                 if (m->bytes > 0 && !is_in(cpus, node))
                         sum = u64_add(sum, u64_muldiv(m->bytes, excess_distance(p, cpus, node), 1));
         }
-        return u64_muldiv(permyriad_of(move_demand(g), STALL_PERMYRIAD), sum,
+        return u64_muldiv(permyriad_of(move_demand(g), PLACEMENT_REMOTE_LOSS_PERMYRIAD), sum,
                           u64_muldiv(g->resident_bytes, LOCAL_DISTANCE, 1));
 }
 

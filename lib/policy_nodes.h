@@ -19,8 +19,8 @@
 /* So many memory-only nodes count as room of one set. */
 #define EXTRA_NODES_MAX 8U
 
-/* Harm is compared in steps of this. */
-#define HARM_STEP_PERMYRIAD 500U
+/* Harm is compared in steps of this: 5 % of remote memory. */
+#define HARM_STEP_PERMYRIAD 125U
 
 typedef struct Candidate {
         IdSet nodes;

@@ -12,10 +12,11 @@
  *      balloons leave them, and this one as well;
  *   4. is nearer to the guest's devices, or to the nodes without CPUs to which
  *      its memory is bound;
- *   5. does less harm, in steps of 5 %: the part of its memory that would be
- *      remote, plus the vCPUs beyond one a CPU. Remote is what a running guest
- *      has elsewhere, what CPUs on nodes without memory use, and what
- *      would lie on memory-only nodes;
+ *   5. does less harm: a quarter of the part of its memory that would be
+ *      remote (what that costs a vCPU of its time), plus the vCPUs beyond one a
+ *      CPU, in steps of 5 % of that memory. Remote is what a running guest has
+ *      elsewhere, what CPUs on nodes without memory use, and what would lie on
+ *      memory-only nodes;
  *   6. has the lesser mean distance between its nodes;
  *   7. has fewer vCPUs a CPU, this guest included;
  *   8. has the lesser measured CPU load;
@@ -107,7 +108,8 @@ void candidate_rate(const Search *s, Candidate *c) {
         if (!s->harm_counts)
                 return;
         c->remote_permyriad = remote_part(s, c);
-        c->harm = (c->remote_permyriad + u64_sub(c->commit, PERMYRIAD_FULL)) / HARM_STEP_PERMYRIAD;
+        c->harm = (permyriad_of(c->remote_permyriad, PLACEMENT_REMOTE_LOSS_PERMYRIAD) +
+                   u64_sub(c->commit, PERMYRIAD_FULL)) / HARM_STEP_PERMYRIAD;
 }
 
 static int order(uint64_t a, uint64_t b, PlacementTerm term, PlacementTerm *ret_term) {

@@ -117,6 +117,62 @@ START_TEST(devices_nowhere_in_particular_do_not_matter) {
 }
 END_TEST
 
+/* ---- memory here, CPUs there ---- */
+
+/* All memory of a guest with two vCPUs is on node 33, of four CPUs; others have @busy vCPUs there. */
+static const struct {
+        const char *name;
+        size_t busy;
+        const char *nodes;
+} harm_rows[] = {
+        { "a node with free CPUs is where the memory is", 2, "33" },
+        { "one with a vCPU more than CPUs costs as much as remote memory: the emptier one", 3, "2" },
+        { "a full node is left, and the memory follows", 5, "2" },
+};
+
+START_TEST(remote_memory_does_not_outweigh_a_full_node) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED OTHERS);
+        renumber(&w, sparse_ids);
+        occupy(&w, 1, harm_rows[_i].busy);
+        g = world_guest(&w, "guest", 2, 2 * GIB);
+        guest_memory(g, 33, 2 * GIB);
+        guest_load(g, 5000, 0);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, harm_rows[_i].nodes);
+        if (!streq(harm_rows[_i].nodes, "33"))
+                assert_action(&w, g, ACTION_MOVE_MEMORY, 0, harm_rows[_i].nodes);
+        world_done(&w);
+}
+END_TEST
+
+/* A guest that starts has no memory anywhere: its devices decide before what is remote there. */
+START_TEST(nearness_comes_before_harm_for_a_guest_that_starts) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        renumber(&w, sparse_ids);
+        take_memory(&w, 2);
+        g = starting_guest(&w, 2, 2 * GIB);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "2");
+        world_done(&w);
+
+        world_init(&w, FOUR_NODES, SHARED);
+        renumber(&w, sparse_ids);
+        take_memory(&w, 2);
+        g = starting_guest(&w, 2, 2 * GIB);
+        g->vfio = true;
+        g->vfio_nodes = set_of("34");
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "34");
+        world_done(&w);
+}
+END_TEST
+
 /* ---- nodes without CPUs ---- */
 
 /* Two nodes with CPUs, 33 and 45; 2 and 34 have memory alone, 34 nearer to 45. */
@@ -245,15 +301,15 @@ START_TEST(a_node_without_memory_borrows_its_neighbours) {
         renumber(&w, sparse_ids);
         take_memory(&w, 0);
         w.snapshot->topology->distances[0 * 4 + 2] = w.snapshot->topology->distances[2 * 4 + 0] = 15;
-        /* Every access would be remote: rather a CPU shared by two. */
+        /* Every access would be remote: rather a node that others have half of. */
         for (size_t i = 1; i < 4; i++)
-                occupy(&w, i, 4);
+                occupy(&w, i, 2);
         g = starting_guest(&w, 2, 2 * GIB);
         world_decide(&w, NULL);
         assert_nodes(&w, g, "33");
         state_forget_guest(w.state, g->uuid);
         for (size_t i = 1; i < 4; i++)
-                occupy(&w, i, 6);
+                occupy(&w, i, 2);
         world_decide(&w, NULL);
         assert_nodes(&w, g, "2");
         /* Its memory belongs to node 34, and is asked for there. */
@@ -648,6 +704,8 @@ int main(void) {
         tcase_add_test(tc, a_starting_guest_goes_to_its_devices);
         tcase_add_test(tc, cpus_follow_memory_that_a_device_holds);
         tcase_add_test(tc, devices_nowhere_in_particular_do_not_matter);
+        tcase_add_loop_test(tc, remote_memory_does_not_outweigh_a_full_node, 0, (int)ELEMENTSOF(harm_rows));
+        tcase_add_test(tc, nearness_comes_before_harm_for_a_guest_that_starts);
         tcase_add_test(tc, memory_only_nodes_are_never_used_unless_asked_for);
         tcase_add_test(tc, overflow_takes_the_nearest_memory_only_node);
         tcase_add_test(tc, what_overflowed_is_at_home_as_long_as_it_may);
