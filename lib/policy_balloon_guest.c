@@ -70,6 +70,16 @@ static void init_sizes(BalloonGuest *b) {
                          distress_bytes(b->current) / 2 * 3);
 }
 
+/*
+ * The host has no more than it keeps for itself. It will swap next, whomever that hits: a guest then keeps what
+ * distress is kept off with, and no more.
+ */
+static bool is_critical(const PolicyContext *c) {
+        const HostMemory *m = &c->snapshot->host.memory;
+
+        return m->total_bytes != UNKNOWN_U64 && m->available_bytes < policy_host_reserve(c);
+}
+
 void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret) {
         const Guest *g = c->snapshot->guests[i];
 
@@ -82,6 +92,8 @@ void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret) {
         };
         if (size_is_known(g->max_bytes) && size_is_known(g->current_bytes)) {
                 init_sizes(ret);
+                if (ret->mode == BALLOON_AUTO && is_critical(c))
+                        ret->reserve = MIN(ret->reserve, distress_bytes(ret->current) / 2 * 3);
                 ret->floor = MAX(balloon_floor(ret), ret->minimum);
                 return;
         }

@@ -309,6 +309,31 @@ START_TEST(a_strained_host_takes_early_and_gives_nothing) {
 }
 END_TEST
 
+static const struct {
+        const char *name;
+        BalloonMode mode;
+        uint64_t available, usable;
+        bool taken;
+} critical_rows[] = {
+        { "short: keeps its reserve", BALLOON_AUTO, 4 * GIB, 900 * MIB, false },
+        { "critically: keeps less", BALLOON_AUTO, 3 * GIB, 900 * MIB, true },
+        { "critically: near to distress", BALLOON_AUTO, 3 * GIB, 450 * MIB, false },
+        { "critically: a fixed target is no emergency", BALLOON_TARGET, 3 * GIB, 900 * MIB, false },
+};
+
+/* 20 % of 6 GiB are 1.2 GiB, 7.5 % are 460 MiB; the host keeps 5 % of 64 GiB. */
+START_TEST(before_the_host_swaps_a_guest_keeps_less) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 6 * GIB);
+
+        world_set(&world, KEY_BALLOON_MODE, critical_rows[_i].mode);
+        world_set_percent(&world, KEY_BALLOON_TARGET, 50);
+        world_set_host(&world, 64 * GIB, critical_rows[_i].available);
+        set_usable(g, critical_rows[_i].usable);
+        run();
+        ck_assert_msg((asked(g) != 0 && asked(g) < 6 * GIB) == critical_rows[_i].taken, "%s", critical_rows[_i].name);
+}
+END_TEST
+
 START_TEST(a_small_need_or_surplus_is_none) {
         uint64_t ignored = permyriad_of(64 * GIB, 25);
         int64_t off = (int64_t[]){ -1, 1 }[_i % 2];
@@ -427,6 +452,7 @@ int main(void) {
         tcase_add_loop_test(t, with_free_page_reporting_only_what_is_resident_is_taken, 0, 2);
         tcase_add_loop_test(t, who_waits_for_memory_is_in_distress, 0, ELEMENTSOF(pressure_rows));
         tcase_add_loop_test(t, a_strained_host_takes_early_and_gives_nothing, 0, ELEMENTSOF(strain_rows));
+        tcase_add_loop_test(t, before_the_host_swaps_a_guest_keeps_less, 0, ELEMENTSOF(critical_rows));
         tcase_add_loop_test(t, a_small_need_or_surplus_is_none, 0, 4);
         tcase_add_test(t, what_a_guest_has_not_touched_is_promised);
         tcase_add_loop_test(t, what_others_have_not_touched_is_promised, 0, ELEMENTSOF(promise_rows));
