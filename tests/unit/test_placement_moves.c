@@ -389,6 +389,29 @@ START_TEST(a_node_short_of_memory_loses_the_guest_that_costs_least) {
 }
 END_TEST
 
+/* Node 0 lacks 1 GiB; a guest of 3 GiB may go to node 1 when there is that and what node 0 lacks besides. */
+static const struct {
+        const char *name;
+        uint64_t free_mib;              /* of node 1, of whose share of the reserve 2048 MiB stay */
+        unsigned places;
+} margin_rows[] = {
+        { "room for its memory, and for what was lacking", 2048 + 3072 + 1024, 1 },
+        { "room for its memory alone: the shortage would only move", 2048 + 3072 + 1023, 0 },
+};
+
+START_TEST(a_shortage_is_not_moved_to_another_node) {
+        Loop l;
+
+        loop_init(&l, "numa:2 core:8 pu:1", RESERVED);
+        (void)add(&l, "g", 2, 3, 30, "0", 0);
+        world_node(&l.w, 0)->free_bytes = GIB;
+        world_node(&l.w, 1)->free_bytes = margin_rows[_i].free_mib * MIB;
+        cycles(&l, 2 * USEC_PER_MINUTE);
+        ck_assert_uint_eq(total(l.places), margin_rows[_i].places);
+        world_done(&l.w);
+}
+END_TEST
+
 START_TEST(two_guests_change_places_where_no_single_move_helps) {
         Loop l;
 
@@ -611,6 +634,7 @@ int main(void) {
                             (int)ELEMENTSOF(return_rows));
         tcase_add_test(tc, a_target_that_was_full_is_tried_again_when_there_is_more);
         tcase_add_test(tc, a_node_short_of_memory_loses_the_guest_that_costs_least);
+        tcase_add_loop_test(tc, a_shortage_is_not_moved_to_another_node, 0, (int)ELEMENTSOF(margin_rows));
         tcase_add_test(tc, two_guests_change_places_where_no_single_move_helps);
         tcase_add_test(tc, a_guest_on_two_nodes_leaves_both_for_two_others);
         tcase_add_test(tc, pages_that_the_kernel_does_not_move_are_left);
