@@ -216,6 +216,11 @@ START_TEST(an_hour_of_churn) {
 
         begin(&h, &before, 100);
         (void)host_fail(&h, "read proc/meminfo", 0, 0, 0);
+        for (unsigned i = 0; i < WARM_UP; i += BATCH) {
+                start_guests(&h, guests, 500000 + i);
+                stop_guests(&h, guests);
+        }
+        memset(guests, 0, sizeof(guests));
         step = churn_for(&h, guests, usec / 10, 0);
         clear_guests(&h, guests);
         first = look(&h);
