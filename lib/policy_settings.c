@@ -96,11 +96,11 @@ static int resolve_guest(const PolicyInput *in, size_t i, State *state, PolicySe
 
 static int resolve_guests(const PolicyInput *in, State *state, PolicySettings *s) {
         bool of_guests = has_rules_of_guests(in->config);
-        size_t n = in->config->n_rules, n_layers = MAX(n + in->config->n_guests, (size_t)1);
+        size_t n = in->config->n_rules, n_rules = MAX(n, (size_t)1), n_layers = n_rules + in->config->n_guests;
         _cleanup_(scratch_done) Scratch x = {
                 .layers = calloc(n_layers, sizeof(bool)),
-                .of_guest = calloc(MAX(n, (size_t)1), sizeof(bool)),
-                .any = calloc(MAX(n, (size_t)1), sizeof(bool)),
+                .of_guest = calloc(n_rules, sizeof(bool)),
+                .any = calloc(n_rules, sizeof(bool)),
         };
         int r = 0;
 
