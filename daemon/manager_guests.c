@@ -227,6 +227,11 @@ static void end_listing(Manager *m, uint64_t generation) {
         }
 }
 
+/* The size of a balloon is the guest's own word: one beyond its maximum (or below 0, which looks so) is not believed. */
+static void set_current(Guest *g, uint64_t bytes) {
+        g->current_bytes = MIN(bytes, g->max_bytes);
+}
+
 static void take_stats(Manager *m, const VirtMessage *message) {
         for (size_t i = 0; i < message->n_stats; i++) {
                 Guest *g = snapshot_find_guest(m->snapshot, message->stats[i].uuid);
@@ -235,7 +240,7 @@ static void take_stats(Manager *m, const VirtMessage *message) {
                 if (!g || !slot)
                         continue;
                 if (message->stats[i].current_bytes != UNKNOWN_U64)
-                        g->current_bytes = message->stats[i].current_bytes;
+                        set_current(g, message->stats[i].current_bytes);
                 if (!message->stats[i].asked)
                         continue;
                 g->stats = message->stats[i].stats;
@@ -341,7 +346,7 @@ static void handle_balloon(Manager *m, const VirtMessage *message) {
         Guest *g = snapshot_find_guest(m->snapshot, message->uuid);
 
         if (g)
-                g->current_bytes = message->current_bytes;
+                set_current(g, message->current_bytes);
 }
 
 static void handle_guest(Manager *m, VirtMessage *message, Batch *b) {

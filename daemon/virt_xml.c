@@ -75,6 +75,8 @@ static int read_memory(const xmlNode *domain, Guest *g) {
                 r = xml_memory(current, &g->current_bytes);
                 if (r < 0)
                         return r;
+                /* libvirt repeats what the guest says of its balloon. */
+                g->current_bytes = MIN(g->current_bytes, g->max_bytes);
         }
         return read_memtune(xml_child(domain, "memtune"), g);
 }
