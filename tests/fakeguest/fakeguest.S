@@ -9,6 +9,26 @@
  *
  * For the QEMU "pc" machine (PIIX3 interrupt routing). Real mode, port I/O.
  */
+	/* What it says, unless build.sh is told otherwise: a guest of 32 MiB, 12 MiB in use. */
+	.ifndef	SWAP_IN
+	.set	SWAP_IN, 0
+	.endif
+	.ifndef	FAULTS
+	.set	FAULTS, 7
+	.endif
+	.ifndef	FREE
+	.set	FREE, 16*1024*1024
+	.endif
+	.ifndef	TOTAL
+	.set	TOTAL, 32*1024*1024
+	.endif
+	.ifndef	USABLE
+	.set	USABLE, 20*1024*1024
+	.endif
+	.ifndef	CACHES
+	.set	CACHES, 4*1024*1024
+	.endif
+
 	.code16
 	.set	IOBASE,	0xc000		/* where BAR0 of the balloon is put     */
 	.set	STATQ,	0x1400		/* stats ring: segment (phys 0x14000)   */
@@ -25,6 +45,9 @@ entry:
 	movw	%ax, %es
 	movw	%ax, %ss
 	movw	$0x7000, %sp
+	.ifdef	NO_DRIVER
+	jmp	halt
+	.endif
 	/* PIT channel 0 to mode 0: one shot, else QEMU's own timer ticks 36 times/s */
 	movb	$0x30, %al
 	outb	%al, $0x43
@@ -181,6 +204,9 @@ halt:	cli
 config:					/* actual = num_pages                  */
 	movw	$(IOBASE+0x14), %dx
 	inl	%dx, %eax
+	.ifdef	BALLOON
+	movl	$BALLOON, %eax		/* whatever was asked                  */
+	.endif
 	movw	$(IOBASE+0x18), %dx
 	outl	%eax, %dx
 	ret
@@ -203,6 +229,19 @@ isr:
 	cmpw	%ax, 0x7100
 	je	2f
 	movw	%ax, 0x7100
+	.ifdef	FROZEN
+	jmp	2f
+	.endif
+	.ifdef	BACKWARDS		/* swap in and majflt                  */
+	movw	$SBUF, %ax
+	movw	%ax, %es
+	subl	$BACKWARDS, %es:2
+	sbbl	$0, %es:6
+	subl	$BACKWARDS, %es:22
+	sbbl	$0, %es:26
+	movw	$STATQ, %ax
+	movw	%ax, %es
+	.endif
 	/* the ring entry is always descriptor 0: ring[] is all zero */
 	incw	%es:2050
 	movw	$(IOBASE+0x10), %dx
@@ -222,16 +261,15 @@ gdt:	.quad	0
 gdtr:	.word	15
 	.long	0xf0000 + gdt
 
-	/* 32 MiB guest, 12 MiB in use, 4 MiB of cache */
 stats:
-	.word 0; .quad 0			/* swap in   */
+	.word 0; .quad SWAP_IN
 	.word 1; .quad 0			/* swap out  */
-	.word 2; .quad 7			/* majflt    */
+	.word 2; .quad FAULTS			/* majflt    */
 	.word 3; .quad 4321			/* minflt    */
-	.word 4; .quad 16*1024*1024		/* free      */
-	.word 5; .quad 32*1024*1024		/* total     */
-	.word 6; .quad 20*1024*1024		/* available */
-	.word 7; .quad 4*1024*1024		/* caches    */
+	.word 4; .quad FREE
+	.word 5; .quad TOTAL
+	.word 6; .quad USABLE			/* available */
+	.word 7; .quad CACHES
 	.word 8; .quad 0			/* htlb ok   */
 	.word 9; .quad 0			/* htlb fail */
 stats_end:

@@ -109,7 +109,7 @@ host_fakeguest_file() {
 # host_guest_xml NAME [KEY=VALUE]... - the domain's XML on stdout. Keys:
 #   mem=MIB (128)  cmd="words for guest-init"
 #   vcpus=N[/MAX] (1)     how many it starts with, and may have
-#   fake=1                the BIOS guest of tests/fakeguest instead of Linux
+#   fake=1|FILE           the BIOS guest of tests/fakeguest instead of Linux, or one that the test has built
 #   pin="0:0-1 1:1"       vCPU:CPUs, separated by spaces
 #   emupin=CPUS           emulator threads
 #   iothreads=N           I/O threads
@@ -146,7 +146,8 @@ host_guest_xml() {
     [ -z "$backing" ] || echo "<memoryBacking>$backing</memoryBacking>"
     echo "<os><type arch='x86_64' machine='pc'>hvm</type>"
     if [ -n "$fake" ]; then
-        echo "<loader type='rom'>$HOST_DIR/fakeguest.bin</loader>"
+        [ "$fake" != 1 ] || fake=$HOST_DIR/fakeguest.bin
+        echo "<loader type='rom'>$fake</loader>"
     else
         echo "<kernel>$HOST_DIR/vmlinuz</kernel><initrd>$HOST_DIR/initrd.gz</initrd><cmdline>console=ttyS0 quiet nokaslr" \
             "mitigations=off tsc=reliable nowatchdog random.trust_cpu=on panic=1 $cmd</cmdline>"
@@ -168,6 +169,7 @@ host_guest_xml() {
 host_guest_prepare() {
     case " $* " in
         *' fake=1 '*) host_fakeguest_file || return ;;
+        *' fake='*) ;;
         *)
             host_guest_files || return
             : >"$HOST_DIR/$1.log"
