@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Pressure stall information, of the host (/proc/pressure) and of a cgroup: the same text (Documentation/accounting/psi.rst). */
+/* Pressure stall information of the host (/proc/pressure) and of a cgroup: the same text. */
 
 #include "snapshot.h"
 #include "sysfs.h"

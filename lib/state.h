@@ -99,7 +99,7 @@ typedef struct GuestMemo {
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
-        uint64_t balloon_floor_bytes;   /* it is not shrunk below this since it was in distress, as of then; 0: never */
+        uint64_t balloon_floor_bytes;   /* not shrunk below this since it was in distress, as of then; 0: never */
         uint64_t balloon_floor_usec;
         unsigned balloon_floor_times;   /* tries to do with less in a row that brought distress; counts from 1 */
         uint64_t balloon_tried_bytes;   /* how much the try that goes on has lowered it; 0: there is none */
