@@ -35,8 +35,7 @@ static const char usage[] =
 /* 0, or -EINVAL: the command line is wrong, and getopt or this function said how. */
 static int parse_options(int argc, char **argv, DoctorOptions *o) {
         static const struct option options[] = {
-                { "snapshot", required_argument, NULL, 's' }, { "state", required_argument, NULL, 'S' },
-                { "config", required_argument, NULL, 'c' },   { "uri", required_argument, NULL, 'u' },
+                LOOK_LONG_OPTIONS,
                 { "json", no_argument, NULL, 'j' },           { "all", no_argument, NULL, 'a' },
                 { "help", no_argument, NULL, 'h' },           { 0 },
         };
@@ -44,19 +43,13 @@ static int parse_options(int argc, char **argv, DoctorOptions *o) {
 
         /* 0 makes glibc start afresh. */
         optind = 0;
-        while ((c = getopt_long(argc, argv, "+s:S:c:u:jah", options, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "+" LOOK_OPTIONS "jah", options, NULL)) >= 0)
                 switch (c) {
                 case 's':
-                        o->look.snapshot = optarg;
-                        break;
                 case 'S':
-                        o->look.state = optarg;
-                        break;
                 case 'c':
-                        o->look.config = optarg;
-                        break;
                 case 'u':
-                        o->look.uri = optarg;
+                        look_option(&o->look, c, optarg);
                         break;
                 case 'j':
                         o->json = true;
@@ -88,10 +81,8 @@ static int examine(const Snapshot *snapshot, const State *state, const Config *c
                 r = o->json ? diagnosis_format_json(d, &text) : diagnosis_format(d, o->width, o->all, &text);
         if (cmd_complain("doctor", r, NULL) < 0)
                 return STATUS_FAILED;
-        if (fputs(text, stdout) < 0 || fflush(stdout) != 0) {
-                (void)fprintf(stderr, "doctor: cannot write: %s\n", strerrordesc_np(errno));
+        if (cmd_print("doctor", text) < 0)
                 return STATUS_FAILED;
-        }
         return diagnosis_status(d);
 }
 

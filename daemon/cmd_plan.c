@@ -68,24 +68,6 @@ static int parse_options(int argc, char **argv, PlanOptions *o) {
         return 0;
 }
 
-static int load_state(const char *path, State **ret) {
-        _cleanup_(state_freep) State *s = NULL;
-        _cleanup_free_ char *error = NULL;
-        int r;
-
-        if (!path)
-                return cmd_complain("state", state_new(ret), NULL);
-        r = state_load(path, &s, &error);
-        if (r < 0 && error)
-                (void)fprintf(stderr, "%s: %s\n", path, error);
-        else if (r < 0)
-                return cmd_complain(path, r, NULL);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(s);
-        return 0;
-}
-
 static int make_plan(const PlanOptions *o, Plan **ret) {
         _cleanup_(config_freep) Config *config = NULL;
         _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
@@ -98,7 +80,7 @@ static int make_plan(const PlanOptions *o, Plan **ret) {
         c = cmd_complain(o->config, c, config_error);
         s = snapshot_load(o->snapshot, &snapshot, &snapshot_error);
         s = cmd_complain(o->snapshot, s, snapshot_error);
-        r = load_state(o->state, &state);
+        r = o->state ? cmd_load_state(o->state, &state) : cmd_complain("state", state_new(&state), NULL);
         if (c < 0 || s < 0 || r < 0)
                 return -EBADMSG;
         r = policy_decide(&(PolicyInput){ .config = config, .snapshot = snapshot, .explain = true }, state, ret);
@@ -122,9 +104,5 @@ int cmd_plan(int argc, char **argv) {
                 return 1;
         if (cmd_complain("plan", plan_format(plan, o.json, &text), NULL) < 0)
                 return 1;
-        if (fputs(text, stdout) < 0 || fflush(stdout) != 0) {
-                (void)fprintf(stderr, "plan: cannot write: %s\n", strerrordesc_np(errno));
-                return 1;
-        }
-        return 0;
+        return cmd_print("plan", text) < 0 ? 1 : 0;
 }

@@ -31,8 +31,7 @@ static const char usage[] =
 /* 0, or -EINVAL: the command line is wrong, and getopt or this function said how. */
 static int parse_options(int argc, char **argv, TopologyOptions *o) {
         static const struct option options[] = {
-                { "snapshot", required_argument, NULL, 's' }, { "state", required_argument, NULL, 'S' },
-                { "config", required_argument, NULL, 'c' },   { "uri", required_argument, NULL, 'u' },
+                LOOK_LONG_OPTIONS,
                 { "svg", no_argument, NULL, 'g' },            { "all", no_argument, NULL, 'a' },
                 { "help", no_argument, NULL, 'h' },           { 0 },
         };
@@ -40,19 +39,13 @@ static int parse_options(int argc, char **argv, TopologyOptions *o) {
 
         /* 0 makes glibc start afresh. */
         optind = 0;
-        while ((c = getopt_long(argc, argv, "+s:S:c:u:gah", options, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "+" LOOK_OPTIONS "gah", options, NULL)) >= 0)
                 switch (c) {
                 case 's':
-                        o->look.snapshot = optarg;
-                        break;
                 case 'S':
-                        o->look.state = optarg;
-                        break;
                 case 'c':
-                        o->look.config = optarg;
-                        break;
                 case 'u':
-                        o->look.uri = optarg;
+                        look_option(&o->look, c, optarg);
                         break;
                 case 'g':
                         o->svg = true;
@@ -82,10 +75,8 @@ static int draw(const Snapshot *snapshot, const State *state, const Config *conf
                    : draw_topology_text(snapshot, state, config, &o->draw, &text);
         if (cmd_complain("topology", r, NULL) < 0)
                 return 1;
-        if (fputs(text, stdout) < 0 || fflush(stdout) != 0) {
-                (void)fprintf(stderr, "topology: cannot write: %s\n", strerrordesc_np(errno));
+        if (cmd_print("topology", text) < 0)
                 return 1;
-        }
         return 0;
 }
 

@@ -8,22 +8,23 @@
 #include "log.h"
 #include "run.h"
 
-static int load_state(const char *path, State **ret) {
-        _cleanup_free_ char *error = NULL;
-        _cleanup_(state_freep) State *s = NULL;
-        int r;
-
-        if (!path)
-                return 0;
-        r = state_load(path, &s, &error);
-        if (r < 0 && error)
-                (void)fprintf(stderr, "%s: %s\n", path, error);
-        else if (r < 0)
-                return cmd_complain(path, r, NULL);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(s);
-        return 0;
+void look_option(LookOptions *o, int option, const char *value) {
+        switch (option) {
+        case 's':
+                o->snapshot = value;
+                break;
+        case 'S':
+                o->state = value;
+                break;
+        case 'c':
+                o->config = value;
+                break;
+        case 'u':
+                o->uri = value;
+                break;
+        default:
+                break;
+        }
 }
 
 static int look_at_files(const LookOptions *o, LookHandler handler, void *userdata) {
@@ -31,7 +32,7 @@ static int look_at_files(const LookOptions *o, LookHandler handler, void *userda
         _cleanup_(state_freep) State *state = NULL;
         _cleanup_(config_freep) Config *config = NULL;
         _cleanup_free_ char *snapshot_error = NULL, *config_error = NULL;
-        int c = 0, r, s;
+        int c = 0, r, s = 0;
 
         /* All of them, so that one run shows what is wrong in any. */
         r = snapshot_load(o->snapshot, &snapshot, &snapshot_error);
@@ -40,7 +41,8 @@ static int look_at_files(const LookOptions *o, LookHandler handler, void *userda
                 c = config_load(o->config, &config, &config_error);
                 c = cmd_complain(o->config, c, config_error);
         }
-        s = load_state(o->state, &state);
+        if (o->state)
+                s = cmd_load_state(o->state, &state);
         if (r < 0 || c < 0 || s < 0)
                 return -EBADMSG;
         return handler(snapshot, state, config, userdata);
