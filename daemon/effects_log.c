@@ -168,7 +168,24 @@ static int skip_level(SkipReason why) {
         }
 }
 
-static void log_skip(const Skip *s) {
+/* A guest whose reason comes and goes must not fill the journal: the metrics count on, and explain has the latest. */
+#define SKIP_WINDOW_USEC USEC_PER_HOUR
+#define SKIP_LINES_MAX 20U
+
+static int bounded_level(GuestSlot *slot, int level, uint64_t now_usec) {
+        if (level > LOG_INFO)
+                return level;
+        if (u64_sub(now_usec, slot->skip_window_usec) >= SKIP_WINDOW_USEC) {
+                slot->skip_window_usec = now_usec;
+                slot->skip_lines = 0;
+        }
+        if (slot->skip_lines >= SKIP_LINES_MAX)
+                return LOG_DEBUG;
+        slot->skip_lines++;
+        return level;
+}
+
+static void log_skip(const Skip *s, int level, bool last) {
         LogField fields[] = {
                 { "KVMTUNED_ACTION", action_kind_to_string(s->kind) },
                 { "KVMTUNED_GUEST", s->guest },
@@ -177,9 +194,10 @@ static void log_skip(const Skip *s) {
                 { "KVMTUNED_REASON", s->detail },
         };
 
-        log_struct(skip_level(s->why), MESSAGE_ACTION_SKIPPED, fields, ELEMENTSOF(fields),
-                   "%s%sno %s (%s): %s", s->guest ? s->guest : "", s->guest ? ": " : "",
-                   action_kind_to_string(s->kind), skip_reason_to_string(s->why), s->detail);
+        log_struct(level, MESSAGE_ACTION_SKIPPED, fields, ELEMENTSOF(fields), "%s%sno %s (%s): %s%s",
+                   s->guest ? s->guest : "", s->guest ? ": " : "", action_kind_to_string(s->kind),
+                   skip_reason_to_string(s->why), s->detail,
+                   last ? "; the reasons change often: no more of them for up to an hour" : "");
 }
 
 static void forget_skips_of(GuestSlot *slot) {
@@ -195,6 +213,13 @@ static void forget_old_skips(Manager *m, const char *only_uuid) {
                         forget_skips_of(&m->slots[i]);
         if (!only_uuid)
                 forget_skips_of(&m->host_slot);
+}
+
+static void say_skip(GuestSlot *slot, const Skip *s, uint64_t now_usec) {
+        unsigned before = slot->skip_lines;
+        int level = bounded_level(slot, skip_level(s->why), now_usec);
+
+        log_skip(s, level, slot->skip_lines != before && slot->skip_lines == SKIP_LINES_MAX);
 }
 
 static void count_skipped(Manager *m, const Plan *plan) {
@@ -221,7 +246,7 @@ void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid) {
                         continue;
                 slot->skips[s->kind] = (uint8_t)(s->why + 1);
                 m->counters.skips[s->why]++;
-                log_skip(s);
+                say_skip(slot, s, m->snapshot->now_usec);
         }
         forget_old_skips(m, only_uuid);
 }

@@ -66,6 +66,8 @@ typedef struct GuestSlot {
         bool unresponsive;
         uint8_t skips[_ACTION_KIND_MAX];        /* SkipReason + 1 that was logged last */
         unsigned skips_seen;            /* bit per ActionKind: in the plan at hand */
+        unsigned skip_lines;            /* of those, at the default level since: */
+        uint64_t skip_window_usec;
         bool unreadable;                /* its definition could not be read; said so already */
         unsigned failures[_ACTION_KIND_MAX];    /* cycles in a row in which this kind failed */
         uint64_t retry_usec[_ACTION_KIND_MAX];  /* no action of this kind before */
@@ -213,7 +215,7 @@ void manager_settled(Manager *m);
  * results arrive later for what libvirt does.
  */
 void effects_apply(Manager *m, const Plan *plan, const char *only_uuid);
-/* Journal entries for skips that are new or changed since the last plan. */
+/* Journal entries for skips that are new or changed since the last plan; of one guest not more than 20 an hour. */
 void effects_log_skips(Manager *m, const Plan *plan, const char *only_uuid);
 /* VIRT_DONE and other ends of an action. */
 void effects_done(Manager *m, uint64_t cookie, int result, const char *text);
