@@ -249,6 +249,10 @@ static void note_in_snapshot(Guest *g, const Action *a) {
                 policy_memtune_note(g, (MemtuneKnob)a->index, a->new_value);
 }
 
+static bool is_giving_back(const Manager *m) {
+        return m->stopping || m->restoring || m->options.mode == RUN_RESTORE;
+}
+
 static void note_success(Manager *m, const Action *a) {
         const Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
         Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
@@ -258,8 +262,7 @@ static void note_success(Manager *m, const Action *a) {
                 slot->failures[a->kind] = 0;
         m->counters.done[a->kind]++;
         /* Of a balloon that runs on, the policy says when it is there. */
-        if (o && streq(o->original, a->new_value) &&
-            (a->kind != ACTION_SET_BALLOON || m->stopping || m->options.mode == RUN_RESTORE)) {
+        if (o && streq(o->original, a->new_value) && (a->kind != ACTION_SET_BALLOON || is_giving_back(m))) {
                 m->counters.restored++;
                 state_disown(m->state, a->kind, a->uuid, a->index);
                 m->state_dirty = true;
@@ -281,10 +284,20 @@ static bool is_uncertain(int result) {
         return result == -ETIMEDOUT || result == -ECANCELED;
 }
 
+/* Of a guest that is gone nothing is to be put back; the event that says so may still be on its way. */
+static bool went_with_its_guest(const Manager *m, const Action *a, int result) {
+        return is_giving_back(m) && a->uuid[0] != '\0' && (result == -ENOENT || result == -ESRCH);
+}
+
 static void note_failure(Manager *m, const Action *a, int result, bool recorded) {
         GuestSlot *slot = slot_of(m, a->uuid);
         uint64_t now = manager_now(m);
 
+        if (went_with_its_guest(m, a, result)) {
+                state_disown(m->state, a->kind, a->uuid, a->index);
+                m->state_dirty = true;
+                return;
+        }
         m->counters.failed[a->kind]++;
         if (recorded && !is_uncertain(result))
                 unown(m, a);

@@ -131,6 +131,21 @@ START_TEST(libvirt_comes_and_goes_under_load) {
 }
 END_TEST
 
+/* Its event is still on its way when the daemon is stopped. */
+START_TEST(a_guest_goes_right_before_the_stop) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        WorldGuest *g;
+
+        start(&h, &before);
+        g = host_guest_add(&h, "gone", 10);
+        host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
+        HOST_UNTIL(&h, is_pinned(g));
+        host_guest_remove(&h, g);
+        stop(&h, &before, "a guest went without a word");
+}
+END_TEST
+
 START_TEST(connecting_hangs) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
@@ -497,6 +512,7 @@ int main(void) {
         ADD(s, the_connection_is_lost, ELEMENTSOF(close_reasons));
         ADD(s, the_connection_is_lost_and_nobody_says_so, 1);
         ADD(s, libvirt_comes_and_goes_under_load, 1);
+        ADD(s, a_guest_goes_right_before_the_stop, 1);
         ADD(s, connecting_hangs, 1);
         ADD(s, connecting_fails_some_times, ELEMENTSOF(connect_rows));
         ADD(s, libvirt_is_slow, 1);

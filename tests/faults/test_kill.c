@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * SIGKILL before each single thing that the daemon does to the outside, one after
- * the other: while it acts for the first time with every lever there is, and while
+ * the other: while it acts for the first time with every lever but moves of memory, and while
  * it puts everything back. What was changed by then is on record, with what it was
  * before; the next run owns exactly what is changed, and --restore leaves the host
  * as it was found.
