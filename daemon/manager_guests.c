@@ -227,23 +227,27 @@ static void end_listing(Manager *m, uint64_t generation) {
         }
 }
 
-/* The size of a balloon is the guest's own word: one beyond its maximum (or below 0, which looks so) is not believed. */
+/* The size of a balloon is the guest's own word: beyond its maximum (below 0 looks so, too) it is not believed. */
 static void set_current(Guest *g, uint64_t bytes) {
         g->current_bytes = MIN(bytes, g->max_bytes);
 }
 
 static void take_stats(Manager *m, const VirtMessage *message) {
         for (size_t i = 0; i < message->n_stats; i++) {
-                Guest *g = snapshot_find_guest(m->snapshot, message->stats[i].uuid);
-                GuestSlot *slot = manager_slot(m, message->stats[i].uuid);
+                const VirtStats *said = &message->stats[i];
+                Guest *g = snapshot_find_guest(m->snapshot, said->uuid);
+                GuestSlot *slot = manager_slot(m, said->uuid);
 
                 if (!g || !slot)
                         continue;
-                if (message->stats[i].current_bytes != UNKNOWN_U64)
-                        set_current(g, message->stats[i].current_bytes);
-                if (!message->stats[i].asked)
+                if (said->current_bytes != UNKNOWN_U64)
+                        set_current(g, said->current_bytes);
+                if (!said->asked)
                         continue;
-                g->stats = message->stats[i].stats;
+                g->stats = said->stats;
+                /* Of a balloon without a size nothing else is believed, either. */
+                if (said->current_bytes != UNKNOWN_U64 && said->current_bytes > g->max_bytes)
+                        memset(&g->stats, 0xff, sizeof(g->stats));
                 slot->reported_usec = u64_sub(manager_now(m), g->stats.age_usec);
         }
 }
