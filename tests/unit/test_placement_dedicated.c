@@ -511,10 +511,10 @@ START_TEST(nodes_beyond_the_ratio_do_not_fit) {
         Guest *g;
         World w;
 
-        /* Its memory is on node 0, and so is another guest. */
+        /* Its memory is on node 0, and so is another guest: a vCPU too many is less harm than remote memory. */
         for (unsigned i = 0; i < 2; i++) {
-                world_init(&w, "numa:2 core:2 pu:1", i == 0 ? OVERCOMMIT("100 %") : OVERCOMMIT("200 %"));
-                g = world_guest(&w, "s-0", 2, GIB);
+                world_init(&w, "numa:2 core:8 pu:1", i == 0 ? OVERCOMMIT("100 %") : OVERCOMMIT("200 %"));
+                g = world_guest(&w, "s-0", 8, GIB);
                 guest_memory(g, 0, GIB);
                 decide_and_apply(&w);
                 assert_nodes(&w, g, "0");
