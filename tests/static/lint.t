@@ -52,7 +52,7 @@ c_paths() {
                 clang-tidy --quiet "${@:n + 1}" -- "${@:1:n}"' - \
                 "${#flags[@]}" "${flags[@]}" >"$tmp/tidy" 2>"$tmp/tidy.err"
         rc=$?
-        grep -E ' (warning|error): ' "$tmp/tidy" | grep -v ' Potential leak of memory .*unix\.Malloc\]$'
+        grep -E ' (warning|error): ' "$tmp/tidy" | grep -vE ' Potential (leak of memory|memory leak) .*unix\.Malloc\]$'
         [ $rc = 0 ] || tail -n 20 "$tmp/tidy.err"
         return $rc
 }
