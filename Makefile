@@ -143,7 +143,7 @@ build-deps:
 # --- tests ---------------------------------------------------------------------
 # One runner counts everything; each test is an executable that speaks TAP. Those
 # that compute in one thread share the processors, the slowest first; those that
-# use all of them, or wait for real guests, run alone.
+# use all of them, wait for real guests, or let time run faster, run alone.
 
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_BUILD := $(BUILD)/asan
@@ -160,7 +160,7 @@ export KVMTUNECTL ?= $(abspath $(CTL))
 export BUILD
 
 LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
-CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(FAULT_TESTS) $(SIM_BINS) $(GOLDEN_TESTS) tests/fuzz/replay.t -- $(STATIC_TESTS) $(INTEGRATION_TESTS)
+CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BINS) $(GOLDEN_TESTS) tests/fuzz/replay.t -- $(FAULT_TESTS) $(STATIC_TESTS) $(INTEGRATION_TESTS)
 
 .PHONY: check
 check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
