@@ -18,9 +18,9 @@
  * of all returns are not worth their copying.
  *
  * To its memory, which cannot follow it, a guest may go at any time, but after
- * a move for load only when the load there has come down to half of what counts as overload:
- * what a node carries is known with the waiting that the guest itself adds only
- * when it is there.
+ * a move for load only when the load there has come down to half of what counts
+ * as overload: what a node carries is known with the waiting that the guest
+ * itself adds only when it is there.
  */
 
 #define RETURN_NEVER_USEC USEC_PER_HOUR
@@ -157,7 +157,8 @@ static bool returns(const Placement *p, const PlacementGuest *g, const NodeList 
 }
 
 int64_t move_gain_needed(const Placement *p, const PlacementGuest *g, const NodeList *to) {
-        int64_t least = (int64_t)MAX(permyriad_of(g->demand_permyriad, LEAST_GAIN_SHARE), (uint64_t)LEAST_GAIN_PERMYRIAD);
+        uint64_t share = permyriad_of(g->demand_permyriad, LEAST_GAIN_SHARE);
+        int64_t least = (int64_t)MAX(share, (uint64_t)LEAST_GAIN_PERMYRIAD);
 
         if (!returns(p, g, to))
                 return least;

@@ -41,7 +41,8 @@ static void add_committed(Words *w, const Candidate *c) {
 
 static void add_harm(Words *w, const Candidate *a, const Candidate *b) {
         words_add(w, ": ");
-        add_instead(w, b->remote_permyriad / 100, " % of its memory remote instead of ", a->remote_permyriad / 100, " %, ");
+        add_instead(w, b->remote_permyriad / 100, " % of its memory remote instead of ", a->remote_permyriad / 100,
+                    " %, ");
         add_committed(w, b);
         words_add(w, " CPUs committed");
 }
