@@ -109,6 +109,11 @@ bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans) {
                ksm->pages_volatile > u64_muldiv(VOLATILE_FACTOR, u64_add(ksm->pages_unshared, VOLATILE_MIN), 1);
 }
 
+bool ksm_balancing_was_switched(const PolicyContext *c, uint64_t since_usec) {
+        return since_usec > 0 && c->state->kernel_set_usec >= since_usec &&
+               c->state->kernel_set_usec < c->snapshot->now_usec;
+}
+
 uint64_t ksm_guests_bytes(const Snapshot *snapshot) {
         uint64_t sum = 0;
 
@@ -333,13 +338,13 @@ static bool memory_is_known(const HostMemory *m) {
         return m->total_bytes / KIB > 0 && m->total_bytes != UNKNOWN_U64 && m->available_bytes != UNKNOWN_U64;
 }
 
-/* Since when it runs, whoever started it. */
+/* Since when it runs under the same conditions, whoever started it. */
 static void watch_run(PolicyContext *c) {
         const KsmStatus *ksm = &c->snapshot->host.ksm;
 
         if (ksm->run != 1)
                 c->state->ksm_run_usec = 0;
-        else if (c->state->ksm_run_usec == 0) {
+        else if (c->state->ksm_run_usec == 0 || ksm_balancing_was_switched(c, c->state->ksm_run_usec)) {
                 c->state->ksm_run_usec = MAX(c->snapshot->now_usec, UINT64_C(1));
                 c->state->ksm_run_scans = ksm->full_scans;
         }
@@ -356,9 +361,11 @@ static int say_stuck(PolicyContext *c) {
         return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_NO_GAIN,
                              "KSM went over all memory and merged next to nothing, %" PRIu64
                              " pages count as volatile: %s", h->ksm.pages_volatile,
-                             !balancing ? "the guests write to them all the time"
-                             : yields   ? "kernel.numa_balancing is on, and is switched off if this lasts, for guests that start later"
-                                        : "kernel.numa_balancing is on, and the policy leaves it so");
+                             h->n_nodes < 2 ? "the guests write to them all the time"
+                             : !balancing   ? "the guests write to them all the time, or have run under kernel.numa_balancing: "
+                                              "then it stays so until their memory is touched or moved"
+                             : yields       ? "kernel.numa_balancing is on, and is switched off if this lasts, for guests that start later"
+                                            : "kernel.numa_balancing is on, and the policy leaves it so");
 }
 
 static int look_at(PolicyContext *c, KsmMode mode) {

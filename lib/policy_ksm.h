@@ -44,6 +44,9 @@ int64_t ksm_profit_bytes(const KsmStatus *ksm);
  */
 bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans);
 
+/* Whether kernel.numa_balancing was switched by its mode auto since @since_usec; not when that is 0. */
+bool ksm_balancing_was_switched(const PolicyContext *c, uint64_t since_usec);
+
 /* The knob's text as the kernel has it now; -ENODATA where it has no such knob. */
 int ksm_knob_text(const KsmStatus *ksm, unsigned knob, char ret[static 24]);
 bool ksm_advisor_is_on(const KsmStatus *ksm);

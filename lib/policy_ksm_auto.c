@@ -7,7 +7,9 @@
  * ksm.start of its memory is available, or when the guests may grow beyond what
  * there is (their current memory plus a tenth of the host for everything else
  * exceeds the host). It is no longer wanted when neither holds and ksm.stop is
- * available; in between it stays as it is.
+ * available; in between it stays as it is. Nor does it end before it has caught
+ * up: of three passes the first merges nothing, and the second may make ksm.stop
+ * available when it has merged a part.
  *
  * How fast: what is gained is gained in the first passes, and a pass costs the
  * same CPU time at any speed. So it first catches up, as fast as ksm.max_cpu
@@ -32,7 +34,8 @@
  *
  * A scanner that merges nothing because of kernel.numa_balancing is not stopped
  * for an hour when the policy leaves that switch to policy_kernel.c: that
- * one needs its time, and then passes merge.
+ * one needs its time, and then passes merge. When it was switched, what was
+ * measured before counts no more, and it catches up once again.
  */
 
 #include <inttypes.h>
@@ -61,6 +64,14 @@
 
 /* ---- whether it is wanted ---- */
 
+/* Passes that we have begun with are not done. */
+static bool is_under_way(const PolicyContext *c) {
+        const KsmStatus *ksm = &c->snapshot->host.ksm;
+
+        return ksm->run == 1 && ksm->full_scans < c->state->ksm_catch_up_scans &&
+               state_find_owned(c->state, ACTION_SET_KSM, "", KSM_KNOB_RUN);
+}
+
 static bool is_wanted(PolicyContext *c, char why[static WHY_MAX]) {
         const HostMemory *m = &c->snapshot->host.memory;
         uint64_t start = setting(&c->host, KEY_KSM_START), stop = setting(&c->host, KEY_KSM_STOP);
@@ -72,7 +83,7 @@ static bool is_wanted(PolicyContext *c, char why[static WHY_MAX]) {
         if (overcommitted || m->available_bytes <= permyriad_of(m->total_bytes, start))
                 c->state->ksm_on = true;
         else if (m->available_bytes >= permyriad_of(m->total_bytes, stop))
-                c->state->ksm_on = false;
+                c->state->ksm_on = is_under_way(c);
         else if (!state_find_owned(c->state, ACTION_SET_KSM, "", KSM_KNOB_RUN))
                 c->state->ksm_on = c->snapshot->host.ksm.run == 1;
         (void)snprintf(why, WHY_MAX,
@@ -197,18 +208,19 @@ static uint64_t pages_looked_at(const Snapshot *snapshot) {
         return MAX(tracked, ksm_guests_bytes(snapshot) / MAX(ksm->page_bytes, UINT64_C(4) * KIB));
 }
 
+static void begin_catching_up(PolicyContext *c) {
+        c->state->ksm_catch_up_scans = u64_add(c->snapshot->host.ksm.full_scans, CATCH_UP_SCANS);
+        c->state->ksm_guests_bytes = ksm_guests_bytes(c->snapshot);
+}
+
 /* More memory to look at, or none looked at yet: catch up. Less: more is counted from there. */
 static bool is_catching_up(PolicyContext *c) {
-        uint64_t guests = ksm_guests_bytes(c->snapshot), scans = c->snapshot->host.ksm.full_scans;
-        bool starts = c->snapshot->host.ksm.run != 1;
         State *s = c->state;
 
-        if (starts || has_grown(c)) {
-                s->ksm_catch_up_scans = u64_add(scans, CATCH_UP_SCANS);
-                s->ksm_guests_bytes = guests;
-        }
-        s->ksm_guests_bytes = MIN(s->ksm_guests_bytes, guests);
-        return scans < s->ksm_catch_up_scans;
+        if (c->snapshot->host.ksm.run != 1 || has_grown(c))
+                begin_catching_up(c);
+        s->ksm_guests_bytes = MIN(s->ksm_guests_bytes, ksm_guests_bytes(c->snapshot));
+        return c->snapshot->host.ksm.full_scans < s->ksm_catch_up_scans;
 }
 
 /* Our own rate; @pages_per_sec as in KsmRate. */
@@ -299,7 +311,10 @@ int ksm_wish_auto(PolicyContext *c, KsmWish *wish) {
                 c->state->ksm_rest_usec = 0;
                 return 0;
         }
-        if (!running || c->state->ksm_judged_usec == 0 || c->state->ksm_judged_usec > c->snapshot->now_usec)
+        if (running && ksm_balancing_was_switched(c, c->state->ksm_judged_usec)) {
+                begin_window(c);
+                begin_catching_up(c);
+        } else if (!running || c->state->ksm_judged_usec == 0 || c->state->ksm_judged_usec > c->snapshot->now_usec)
                 begin_window(c);
         if (running && c->state->ksm_rest_usec == 0) {
                 account_cpu(c);

@@ -380,6 +380,20 @@ START_TEST(the_end_of_need_stops_it_and_forgets_the_rest) {
 }
 END_TEST
 
+/* What merging gains may be the end of the need for it. */
+START_TEST(passes_that_were_begun_are_done_before_it_stops) {
+        cycle(10 * SEC);
+        ksm()->full_scans += 2;
+        world_set_host(&world, 16 * GIB, 8 * GIB);
+        cycle(10 * SEC);
+        ck_assert_uint_eq(ksm()->run, 1);
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ksm()->full_scans++;
+        cycle(10 * SEC);
+        ck_assert_uint_eq(ksm()->run, 0);
+}
+END_TEST
+
 /* ---- a scanner that gets nowhere ---- */
 
 static const struct {
@@ -424,6 +438,36 @@ START_TEST(a_scanner_that_merges_nothing_is_named) {
 }
 END_TEST
 
+/* When balancing was switched off, nothing that was seen before is held against the scanner. */
+START_TEST(it_begins_anew_when_balancing_was_switched) {
+        world.snapshot->host.nodes = calloc(2, sizeof(NodeMemory));
+        world.snapshot->host.n_nodes = 2;
+        world.snapshot->host.numa_balancing = 1;
+        world_set(&world, KEY_KERNEL_NUMA_BALANCING, KERNEL_AUTO);
+        cycle(10 * SEC);
+        ksm()->pages_volatile = 500000;
+        ksm()->general_profit_bytes = -32000000;
+        ksm()->ksmd_busy_permyriad = 1000;
+        ksm()->full_scans += 5;
+        cycle(9 * MINUTE);
+        ck_assert_str_eq(ksm()->advisor_mode, "scan-time");
+        world.state->kernel_set_usec = world.snapshot->now_usec;
+        world.snapshot->host.numa_balancing = 0;
+        ksm()->full_scans += 3;
+        cycle(2 * MINUTE);
+        ck_assert_uint_eq(ksm()->run, 1);
+        ck_assert_str_eq(ksm()->advisor_mode, "none");
+        ck_assert_uint_eq(world.plan->n_skips, 0);
+        ksm()->full_scans += 3;
+        cycle(8 * MINUTE);
+        ck_assert_uint_eq(ksm()->run, 1);
+        ck_assert_str_eq(ksm()->advisor_mode, "scan-time");
+        ck_assert_ptr_nonnull(strstr(world.plan->skips[0].detail, "touched or moved"));
+        cycle(2 * MINUTE);
+        ck_assert_uint_eq(ksm()->run, 0);
+}
+END_TEST
+
 /* The count of passes is from before; nothing can be said of this run yet. */
 START_TEST(passes_of_an_earlier_run_prove_nothing) {
         ksm()->pages_volatile = 500000;
@@ -456,7 +500,9 @@ int main(void) {
         tcase_add_test(t, a_gain_makes_the_next_rest_short_again);
         tcase_add_test(t, more_guest_memory_ends_a_rest);
         tcase_add_test(t, the_end_of_need_stops_it_and_forgets_the_rest);
+        tcase_add_test(t, passes_that_were_begun_are_done_before_it_stops);
         tcase_add_loop_test(t, a_scanner_that_merges_nothing_is_named, 0, ELEMENTSOF(stuck_rows));
+        tcase_add_test(t, it_begins_anew_when_balancing_was_switched);
         tcase_add_test(t, passes_of_an_earlier_run_prove_nothing);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
