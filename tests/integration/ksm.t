@@ -84,7 +84,7 @@ t_stays "mode auto leaves KSM off while memory is plenty" 2 t_is 0 host_ksm run
 set_available 150
 t_until "... and starts it when it is short" 10 t_is 1 host_ksm run
 t_until "... keeping to nodes" 5 t_is 0 host_ksm merge_across_nodes
-t_until "... equal pages are merged" 180 t_between 3000 99999999 host_ksm pages_sharing
+t_until "... nine of ten equal pages are merged" 180 t_between $((24 * 256 * 9 / 10)) 99999999 host_ksm pages_sharing
 t_until "... and the rest is left to the kernel's advisor, where it has one" 180 knob_is 'none [scan-time]' advisor_mode
 t_daemon_stop KILL
 t_ok "SIGKILL leaves KSM running" t_is 1 host_ksm run
