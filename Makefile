@@ -149,7 +149,7 @@ SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-f
 ASAN_BUILD := $(BUILD)/asan
 TSAN_BUILD := $(BUILD)/tsan
 ASAN_TESTS = $(TEST_SRC:%.c=$(ASAN_BUILD)/%)
-TSAN_TESTS = $(TSAN_BUILD)/tests/unit/test_virt_queue $(TSAN_BUILD)/tests/unit/test_pool_writer
+TSAN_TESTS = $(TSAN_BUILD)/tests/unit/test_virt_queue_threads $(TSAN_BUILD)/tests/unit/test_pool_writer
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(ASAN_BUILD)/tests/fuzz/replay_%)
 STATIC_TESTS := $(sort $(wildcard tests/static/*.t))
