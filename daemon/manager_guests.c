@@ -93,6 +93,7 @@ static void forget_guest(Manager *m, const char *uuid) {
         remove_slot(m, uuid);
         (void)snapshot_remove_guest(m->snapshot, uuid);
         state_forget_guest(m->state, uuid);
+        history_guest_gone(m->history, uuid);
 }
 
 /* What is remembered belongs to one run of the guest; it may have ended while nobody looked. */
@@ -203,6 +204,7 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
         if (r < 0)
                 return r;
         g = TAKE_PTR(message->guest);
+        (void)history_guest_here(m->history, g->uuid);
         guest_devices_observe(m->root_fd, m->snapshot->topology, g);
         manager_slot_observe(m, slot, g, now, !known || !streq(event, "refreshed"));
         if (!known || slot->started_usec == now || !streq(event, "refreshed"))
