@@ -152,14 +152,37 @@ static int format_set(SetText *cache, const IdSet *set, const char **ret) {
         return 0;
 }
 
+/*
+ * What a thread has that may use every CPU which libvirt gave it and which is online. That it cannot use the others
+ * now is no reason to keep them from it when its pin is given back.
+ */
+static IdSet with_offline(const Placement *p, const Guest *g, const GuestThread *t) {
+        const Topology *topology = p->topology;
+        IdSet given = idset_or(&t->affinity, &topology->offline), now = placement_default_cpus(p);
+
+        if (t->pinned)
+                given = t->pin;
+        else if (g->vcpu_placement_auto)
+                return t->affinity;
+        else if (g->vcpu_cpuset_set)
+                given = g->vcpu_cpuset;
+        if (t->pinned || g->vcpu_cpuset_set)
+                now = idset_and(&given, &topology->online);
+        return idset_is_subset(&now, &t->affinity) ? given : t->affinity;
+}
+
 /* What policy_current_value() gives, without its search where the kernel's view is known. */
 static int present_value(Placement *p, const Guest *g, const ThreadRef *ref, const char **ret) {
         _cleanup_free_ char *text = NULL;
         IdSet set;
         int r;
 
-        if (!idset_is_empty(&ref->thread->affinity))
-                return format_set(&p->old_text, &ref->thread->affinity, ret);
+        if (!idset_is_empty(&ref->thread->affinity)) {
+                set = ref->thread->affinity;
+                if (!idset_is_empty(&p->topology->offline))
+                        set = with_offline(p, g, ref->thread);
+                return format_set(&p->old_text, &set, ret);
+        }
         r = policy_current_value(p->context->snapshot, ref->kind, g->uuid, ref->index, &text);
         if (r == -ENOMEM)
                 return r;

@@ -245,6 +245,68 @@ START_TEST(put_back_by_somebody_long_after_a_restart_is_a_take_over) {
 }
 END_TEST
 
+static void set_offline(World *w, const char *cpus) {
+        Topology *t = w->snapshot->topology;
+        IdSet all = idset_or(&t->online, &t->offline);
+
+        t->offline = set_of(cpus);
+        t->online = idset_minus(&all, &t->offline);
+        for (unsigned i = 0; i < t->n_nodes; i++) {
+                for (unsigned cpu = 4 * i; cpu < 4 * i + 4; cpu++)
+                        (void)idset_add(&t->nodes[i].cpus, cpu);
+                t->nodes[i].cpus = idset_and(&t->nodes[i].cpus, &t->online);
+        }
+}
+
+/* What vCPU 0 has when CPU 3 is offline, and what it has again when that is back and kvmtuned lets go of it. */
+static const struct {
+        const char *name;
+        const char *pin, *cpuset;
+        bool automatic;
+        const char *affinity, *original;
+} offline_rows[] = {
+        { "everything", NULL, NULL, false, "0-2,4-15", "0-15" },
+        { "everything, the kernel kept the offline one", NULL, NULL, false, "0-15", "0-15" },
+        { "confined by somebody", NULL, NULL, false, "0-2", "0-2" },
+        { "pinned to everything", "0-15", NULL, false, "0-2,4-15", "0-15" },
+        { "pinned to everything, confined by somebody", "0-15", NULL, false, "0-2,5", "0-2,5" },
+        { "a cpuset of everything", NULL, "0-15", false, "0-2,4-15", "0-15" },
+        { "where an adviser put it", NULL, NULL, true, "0-2,4-15", "0-2,4-15" },
+};
+
+static void assert_original(const World *w, const Guest *g, const char *cpus) {
+        const Action *a = world_action(w, g, ACTION_PIN_VCPU, 0);
+
+        ck_assert_ptr_nonnull(a);
+        ck_assert_str_eq(a->old_value, cpus);
+}
+
+START_TEST(what_was_first_pinned_while_a_cpu_was_offline_gets_it_back) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 1, GIB);
+        set_offline(&w, "3");
+        if (offline_rows[_i].pin)
+                thread_pin(&w, &g->vcpus[0], offline_rows[_i].pin);
+        if (offline_rows[_i].cpuset) {
+                g->vcpu_cpuset_set = true;
+                g->vcpu_cpuset = set_of(offline_rows[_i].cpuset);
+        }
+        g->vcpu_placement_auto = offline_rows[_i].automatic;
+        g->vcpus[0].affinity = set_of(offline_rows[_i].affinity);
+        world_decide(&w, NULL);
+        assert_original(&w, g, offline_rows[_i].original);
+        world_apply(&w);
+        set_offline(&w, "");
+        world_configure(&w, "cpu: { policy = \"none\"; };");
+        world_decide(&w, NULL);
+        assert_action(&w, g, ACTION_PIN_VCPU, 0, offline_rows[_i].original);
+        world_done(&w);
+}
+END_TEST
+
 int main(void) {
         Suite *suite = suite_create("placement_owner");
         TCase *tc = tcase_create("placement_owner");
@@ -260,6 +322,8 @@ int main(void) {
         tcase_add_loop_test(tc, a_kill_while_pinning_is_no_take_over, 0, 9);
         tcase_add_test(tc, after_a_kill_a_pin_of_somebody_else_is_theirs_and_the_rest_goes_back);
         tcase_add_test(tc, put_back_by_somebody_long_after_a_restart_is_a_take_over);
+        tcase_add_loop_test(tc, what_was_first_pinned_while_a_cpu_was_offline_gets_it_back, 0,
+                            (int)ELEMENTSOF(offline_rows));
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
