@@ -289,15 +289,22 @@ static bool went_with_its_guest(const Manager *m, const Action *a, int result) {
         return is_giving_back(m) && a->uuid[0] != '\0' && (result == -ENOENT || result == -ESRCH);
 }
 
+/* Said once of each guest, not of each of its knobs. */
+static void note_gone(Manager *m, const Action *a) {
+        GuestSlot *slot = slot_of(m, a->uuid);
+
+        state_disown(m->state, a->kind, a->uuid, a->index);
+        m->state_dirty = true;
+        if (slot && !slot->gone)
+                log_message(LOG_INFO, "%s: is gone; what was changed of it went with it", a->guest ? a->guest : a->uuid);
+        if (slot)
+                slot->gone = true;
+}
+
 static void note_failure(Manager *m, const Action *a, int result, bool recorded) {
         GuestSlot *slot = slot_of(m, a->uuid);
         uint64_t now = manager_now(m);
 
-        if (went_with_its_guest(m, a, result)) {
-                state_disown(m->state, a->kind, a->uuid, a->index);
-                m->state_dirty = true;
-                return;
-        }
         m->counters.failed[a->kind]++;
         if (recorded && !is_uncertain(result))
                 unown(m, a);
@@ -309,6 +316,10 @@ static void note_failure(Manager *m, const Action *a, int result, bool recorded)
 }
 
 static void finish(Manager *m, const Action *a, uint64_t cycle, bool recorded, int result, const char *text) {
+        if (went_with_its_guest(m, a, result)) {
+                note_gone(m, a);
+                return;
+        }
         if (result >= 0)
                 note_success(m, a);
         else

@@ -135,6 +135,8 @@ END_TEST
 START_TEST(a_guest_goes_right_before_the_stop) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
+        _cleanup_free_ char *log = NULL;
+        const char *said;
         WorldGuest *g;
 
         start(&h, &before);
@@ -143,6 +145,9 @@ START_TEST(a_guest_goes_right_before_the_stop) {
         HOST_UNTIL(&h, is_pinned(g));
         host_guest_remove(&h, g);
         stop(&h, &before, "a guest went without a word");
+        said = strstr(log = host_log(&h), "gone: is gone; what was changed of it went with it");
+        ck_assert_msg(said, "%s", host_log_end(&h));
+        ck_assert_msg(!strstr(said + 1, "gone: "), "%s", host_log_end(&h));
 }
 END_TEST
 
