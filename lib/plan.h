@@ -99,7 +99,7 @@ typedef enum SkipReason {
         SKIP_DISTRESS,          /* the guest is short of memory itself */
         SKIP_AT_MINIMUM,
         SKIP_AT_MAXIMUM,
-        SKIP_STUCK,             /* the balloon makes no progress; the guest does not let go of a vCPU */
+        SKIP_STUCK,             /* balloon or KSM make no progress; the guest does not let go of a vCPU */
         SKIP_HUGEPAGES,
         SKIP_LOCKED,
         SKIP_VFIO,

@@ -358,13 +358,14 @@ static int say_stuck(PolicyContext *c) {
 
         if (!ksm_is_stuck(&h->ksm, c->state->ksm_run_scans))
                 return 0;
-        return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_NO_GAIN,
+        return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_STUCK,
                              "KSM went over all memory and merged next to nothing, %" PRIu64
                              " pages count as volatile: %s", h->ksm.pages_volatile,
                              h->n_nodes < 2 ? "the guests write to them all the time"
-                             : !balancing   ? "the guests write to them all the time, or have run under kernel.numa_balancing: "
-                                              "then it stays so until their memory is touched or moved"
-                             : yields       ? "kernel.numa_balancing is on, and is switched off if this lasts, for guests that start later"
+                             : !balancing   ? "the guests write to them all the time, or one of them has run under "
+                                              "kernel.numa_balancing: then it stays so until its memory is moved "
+                                              "(migratepages), or it is started again"
+                             : yields       ? "kernel.numa_balancing is on, and is switched off if this lasts"
                                             : "kernel.numa_balancing is on, and the policy leaves it so");
 }
 
