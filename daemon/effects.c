@@ -296,7 +296,7 @@ static void note_gone(Manager *m, const Action *a) {
         state_disown(m->state, a->kind, a->uuid, a->index);
         m->state_dirty = true;
         if (slot && !slot->gone)
-                log_message(LOG_INFO, "%s: is gone; what was changed of it went with it", a->guest ? a->guest : a->uuid);
+                log_message(LOG_INFO, "%s: is gone; what was changed of it went with it", a->guest ?: a->uuid);
         if (slot)
                 slot->gone = true;
 }

@@ -69,7 +69,7 @@ typedef struct GuestSlot {
         unsigned skip_lines;            /* of those, at the default level since: */
         uint64_t skip_window_usec;
         bool unreadable;                /* its definition could not be read; said so already */
-        bool gone;                      /* while things are put back, libvirt does not know it any more; said so already */
+        bool gone;                      /* found out while things were put back; said so already */
         unsigned failures[_ACTION_KIND_MAX];    /* cycles in a row in which this kind failed */
         uint64_t retry_usec[_ACTION_KIND_MAX];  /* no action of this kind before */
 } GuestSlot;
