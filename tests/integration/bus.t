@@ -27,6 +27,17 @@ t_ok "the daemon outlives the bus" t_alive
 t_bus_start
 t_until "... and comes back to it" 20 call root GetStatus
 t_ok "it said only once that there was no bus" t_is 1 t_log_count 'No system bus'
+# Killed, not stopped, with questions under way.
+asking=()
+for ((i = 0; i < 20; i++)); do
+    call root GetSnapshot &
+    asking+=($!)
+done
+b_end "$T_BUS_PID" KILL
+wait "${asking[@]}" 2>/dev/null
+t_bus_start
+t_until "a bus that is killed while it is asked: it comes back, too" 20 call root GetStatus
+t_ok "... the same process" t_alive
 
 t_until "the metrics are written" 10 test -s "$HOST_DIR/kvmtuned.prom"
 if command -v promtool >/dev/null; then
@@ -174,6 +185,27 @@ else
     t_skip "kvmtunectl asks another machine over ssh" "no systemd-stdio-bridge"
 fi
 t_ok "SIGTERM ends the daemon" t_daemon_stop
+
+# --- more than a message may hold ------------------------------------------------------------------
+
+# As a host with 10,000 guests has; here 30 with much to tell.
+{
+    echo '<node>'
+    title=$(head -c 600000 /dev/zero | tr '\0' x)
+    for ((i = 0; i < 30; i++)); do
+        echo "<domain type='test'><name>g$i</name><title>$title</title><memory>262144</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain>"
+    done
+    echo '</node>'
+} >"$HOST_DIR/big.xml"
+t_daemon_start --uri "test:///$HOST_DIR/big.xml" <<<''
+all_listed() { call root GetStatus && grep -q '"guests" t 30' "$HOST_DIR/out"; }
+t_until "many guests" 20 all_listed
+t_ok "a list that is too large for the bus is refused with that word" fails_with 'too large for the bus' root ListGuests
+t_ok "... a snapshot, too" fails_with 'too large for the bus' root GetSnapshot
+t_ok "... and by kvmtunectl, with status 1" ctl_is 1 guests
+t_ok "what is not is answered" call root GetPlan b false
+t_ok "... by the daemon that was asked before" t_is 0 t_log_count 'bus is gone'
+t_daemon_stop
 t_ok "then kvmtunectl says that it does not run: status 3" ctl_is 3 status
 t_ok "... and how to start it" grep -q 'systemctl start kvmtuned' "$HOST_DIR/err"
 t_done

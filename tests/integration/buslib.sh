@@ -24,7 +24,7 @@ b_why_not() {
     unshare --mount --propagation private true 2>/dev/null || echo 'no permission for a mount namespace'
 }
 
-b_end() { [ -z "$1" ] || { kill "$1" && wait "$1"; } 2>/dev/null; }
+b_end() { [ -z "$1" ] || { kill "-${2:-TERM}" "$1" && wait "$1"; } 2>/dev/null; } # b_end PID [SIGNAL]
 t_cleanup() {
     b_end "$B_POLKIT_PID"
     rm -rf --one-file-system "$HOST_DIR"

@@ -10,6 +10,8 @@ action_done=799d65b8ed064af9b0b564d6f5959894
 memory_moved=3b8ba9679186494b936af143f9a5e54a
 move_gained=70cb2817a37c464b82298b3b1aa9950e
 move_not_gained=bb1874d0552545c6b3df6f881f95797b
+takeover=5b1f0c5e6a3d4f27b2c9d8e14a7603fe
+reloaded=67a5735fa6704901b826943abb39d71a
 # Not a cursor: --after-cursor= loses the first entry that matches when its own does not (systemd 252).
 since=@$EPOCHREALTIME
 
