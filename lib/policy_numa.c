@@ -150,11 +150,11 @@ static int widen_nodeset(Placement *p, const PlacementGuest *g, const IdSet *hom
         _cleanup_free_ char *old_value = NULL, *nodes = NULL;
         int r;
 
-        if (g->guest->numatune_mode != NUMATUNE_RESTRICTIVE || idset_equal(&g->guest->numatune_nodes, home))
+        if (g->guest->numatune_mode != NUMATUNE_RESTRICTIVE || idset_equal(guest_nodeset(g->guest), home))
                 return 0;
         r = idset_format(home, &nodes);
         if (r >= 0)
-                r = idset_format(&g->guest->numatune_nodes, &old_value);
+                r = idset_format(guest_nodeset(g->guest), &old_value);
         if (r < 0)
                 return r;
         return plan_add_action(p->context->plan, ACTION_SET_NODESET, g->guest, 0, old_value, nodes, source,

@@ -179,3 +179,10 @@ int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref
         r = leave_to_user(p, g, ref, SKIP_TAKEN_OVER);
         return r < 0 ? r : 1;
 }
+
+void placement_check_nodeset(Placement *p, const PlacementGuest *g) {
+        const Owned *owned = state_find_owned(p->context->state, ACTION_SET_NODESET, g->guest->uuid, 0);
+
+        if (owned && names_set(owned->original, guest_nodeset(g->guest)))
+                state_disown(p->context->state, ACTION_SET_NODESET, g->guest->uuid, 0);
+}

@@ -335,6 +335,8 @@ static int check_threads(Placement *p, PlacementGuest *g, const Wanted *w, bool 
                 if (r != 0)
                         return r;
         }
+        if (g->memo->adopted)
+                placement_check_nodeset(p, g);
         g->memo->adopted = false;
         *ret_differs = differs;
         return 0;

@@ -300,6 +300,8 @@ bool placement_taken_over(const Placement *p, const PlacementGuest *g, const Own
  * still ours are to be given back); 0: go on; -ENOMEM.
  */
 int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref);
+/* At the first look after a restart: a memory policy that is recorded and was not set is not owned. */
+void placement_check_nodeset(Placement *p, const PlacementGuest *g);
 
 /* policy_pins.c. */
 /* g->reason of a guest for which nothing new was decided: it is where it was. -ENOMEM. */

@@ -111,7 +111,7 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
         case ACTION_PIN_IOTHREAD:
                 return format_thread(snapshot, g, g->iothreads, g->n_iothreads, index, ret);
         case ACTION_SET_NODESET:
-                return idset_format(&g->numatune_nodes, ret);
+                return idset_format(guest_nodeset(g), ret);
         case ACTION_MOVE_MEMORY:
                 return format_memory_nodes(g, ret);
         case ACTION_SET_BALLOON:

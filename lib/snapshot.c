@@ -130,6 +130,10 @@ size_t guest_online_vcpus(const Guest *g) {
         return n;
 }
 
+const IdSet *guest_nodeset(const Guest *g) {
+        return g->numatune_placement_auto && idset_is_empty(&g->numatune_nodes) ? &g->advised_nodes : &g->numatune_nodes;
+}
+
 int snapshot_new(Snapshot **ret) {
         Snapshot *s = calloc(1, sizeof(*s));
 

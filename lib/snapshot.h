@@ -309,6 +309,11 @@ int guest_set_vcpus(Guest *g, size_t n);
 int guest_set_iothreads(Guest *g, size_t n);
 
 size_t guest_online_vcpus(const Guest *g);
+/*
+ * Where its memory policy lets it have memory: the nodeset of its numatune. With placement='auto' libvirt prints none;
+ * then what it was advised when the guest started. Empty: there is no policy, or it is not known.
+ */
+const IdSet *guest_nodeset(const Guest *g);
 
 /* "all unknown" for a host; -ENOMEM. */
 int snapshot_new(Snapshot **ret);

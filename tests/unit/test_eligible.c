@@ -62,6 +62,15 @@ static void restrictive(Guest *g) {
         g->numatune_mode = NUMATUNE_RESTRICTIVE;
         g->numatune_nodes = idset_of(0);
 }
+static void restrictive_auto(Guest *g) {
+        g->numatune_mode = NUMATUNE_RESTRICTIVE;
+        g->numatune_placement_auto = true;
+        g->advised_nodes = idset_of(0);
+}
+static void restrictive_unknown(Guest *g) {
+        g->numatune_mode = NUMATUNE_RESTRICTIVE;
+        g->numatune_placement_auto = true;
+}
 static void preferred(Guest *g) {
         g->numatune_mode = NUMATUNE_PREFERRED;
         g->numatune_nodes = idset_of(0);
@@ -92,6 +101,8 @@ static const struct {
         { "numatune strict, placement auto", strict_auto, NONE, SKIP_USER_NUMATUNE, SKIP_USER_NUMATUNE, NONE },
         { "numatune strict without nodes", strict_without_nodes, NONE, NONE, SKIP_USER_NUMATUNE, NONE },
         { "numatune restrictive", restrictive, NONE, NONE, NONE, NONE },
+        { "numatune restrictive, placement auto", restrictive_auto, NONE, NONE, NONE, NONE },
+        { "numatune restrictive, to what is not known", restrictive_unknown, NONE, SKIP_USER_NUMATUNE, NONE, NONE },
         { "numatune preferred", preferred, NONE, NONE, SKIP_USER_NUMATUNE, NONE },
         { "what passes is named first", migrating_and_locked, SKIP_MIGRATING, SKIP_MIGRATING, SKIP_MIGRATING,
           SKIP_MIGRATING },
