@@ -38,12 +38,17 @@ static void own_what_came(Manager *m, unsigned index, uint64_t pages) {
         m->state_dirty = true;
 }
 
-/* Nothing came: -ENOMEM, and the record of the change is taken back. */
+/* Nothing came: -ENOMEM, and the record of the change is taken back. Nobody knows: -ETIMEDOUT, and it stays. */
 static int note_report(Manager *m, const PoolReport *report, char **ret_text) {
         unsigned index = policy_pool_index(report->request.node, report->request.page_bytes);
         const PoolRequest *q = &report->request;
         uint64_t old = 0;
 
+        if (report->unread) {
+                policy_pool_ended(m->state, index, manager_now(m), q->pages, q->pages);
+                (void)strprintf_to(ret_text, "what the kernel has made of it cannot be read");
+                return -ETIMEDOUT;
+        }
         policy_pool_ended(m->state, index, manager_now(m), q->pages, report->result < 0 ? 0 : report->pages);
         if (report->result < 0 || report->pages == q->pages)
                 return report->result;

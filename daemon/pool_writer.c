@@ -82,28 +82,34 @@ static int read_back(const PoolWriter *w, const PoolRequest *q, uint64_t *ret) {
         return 0;
 }
 
-static int ask(const PoolWriter *w, const PoolRequest *q, uint64_t *ret_pages) {
+static int ask(const PoolWriter *w, const PoolRequest *q, PoolReport *report) {
         char path[128];
         int r;
 
         (void)snprintf(path, sizeof(path), NODE_DIR "/hugepages/hugepages-%llukB/nr_hugepages", q->node,
                        (unsigned long long)(q->page_bytes / KIB));
         r = sysfs_write_u64(w->root_fd, path, q->pages);
-        return r < 0 ? r : read_back(w, q, ret_pages);
+        if (r < 0)
+                return r;
+        report->unread = read_back(w, q, &report->pages) < 0;
+        return 0;
 }
 
-/* Where the kernel cannot compact there is nothing to be gained by trying again. */
-static int work(const PoolWriter *w, const PoolRequest *q, uint64_t *ret_pages) {
+/*
+ * Where the kernel cannot compact there is nothing to be gained by trying again; and where that fails, what the first
+ * try gave stands.
+ */
+static int work(const PoolWriter *w, const PoolRequest *q, PoolReport *report) {
         char path[64];
         int r;
 
-        r = ask(w, q, ret_pages);
-        if (r < 0 || *ret_pages >= q->pages)
+        r = ask(w, q, report);
+        if (r < 0 || report->unread || report->pages >= q->pages)
                 return r;
         (void)snprintf(path, sizeof(path), NODE_DIR "/compact", q->node);
-        if (sysfs_write(w->root_fd, path, "1") < 0)
-                return 0;
-        return ask(w, q, ret_pages);
+        if (sysfs_write(w->root_fd, path, "1") >= 0)
+                (void)ask(w, q, report);
+        return 0;
 }
 
 /* false: there is none, and the thread ends. */
@@ -139,7 +145,8 @@ static void *writer_main(void *p) {
         (void)pthread_setname_np(pthread_self(), "pools");
         while (next_request(w, &report.request)) {
                 report.pages = 0;
-                report.result = work(w, &report.request, &report.pages);
+                report.unread = false;
+                report.result = work(w, &report.request, &report);
                 put_report(w, &report);
         }
         return NULL;

@@ -25,8 +25,9 @@ typedef struct PoolRequest {
 
 typedef struct PoolReport {
         PoolRequest request;
-        int result;                     /* 0, or -errno of writing or reading back */
-        uint64_t pages;                 /* that the pool has now, without surplus ones */
+        int result;                     /* 0, or -errno of writing: the pool is as it was */
+        bool unread;                    /* written, but what the pool has now could not be read */
+        uint64_t pages;                 /* that the pool has now, without surplus ones, unless unread */
 } PoolReport;
 
 int pool_writer_new(int root_fd, PoolWriter **ret);
