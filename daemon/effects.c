@@ -520,12 +520,13 @@ static void release_move(Manager *m, const char *uuid, int result) {
                 if (p->cookie != WAITING_MOVE_COOKIE || !streq(p->action.uuid, uuid))
                         continue;
                 p->cookie = MOVER_COOKIE;
-                if (result >= 0 && !m->stopping)
-                        result = start_move(m, &p->action);
-                else
-                        result = -ECANCELED;
+                if (result < 0 || m->stopping) {
+                        end_pending(m, i, -ECANCELED, result < 0 ? "its memory policy could not be set first" : NULL);
+                        return;
+                }
+                result = start_move(m, &p->action);
                 if (result < 0)
-                        end_pending(m, i, result, "its memory policy could not be set first");
+                        end_pending(m, i, result, NULL);
                 return;
         }
 }

@@ -20,6 +20,8 @@ static int describe_end(const Manager *m, const MoverReport *report, char **ret)
                 why = m->cancel_reason ? m->cancel_reason : "kvmtuned stops";
         else if (report->result == -ENOMEM)
                 why = "the target has no room left";
+        else if (report->result < 0)
+                why = strerror(-report->result);
         return strprintf_to(ret, "%s moved, %s could not be moved, in %llu ms%s%s",
                             format_bytes_short(report->moved_bytes, moved),
                             format_bytes_short(report->failed_bytes, failed),
