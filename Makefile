@@ -65,7 +65,7 @@ SIM_BIN := $(BUILD)/tests/sim/sim
 MEMSIM_SRC := $(sort $(wildcard tests/sim-memory/*.c)) tests/sim/jobs.c tests/sim/random.c tests/sim/record.c
 MEMSIM_BIN := $(BUILD)/tests/sim-memory/sim-memory
 FAULT_SRC := $(sort $(wildcard tests/faults/*.c))
-FAULT_PARTS := $(BUILD)/tests/faults/host.o $(BUILD)/tests/faults/host_check.o $(BUILD)/tests/faults/knobs.o
+FAULT_PARTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/faults/host*.c)) tests/faults/knobs.c)
 FAULT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/faults/test_*.c)))
 SIM_BINS := $(SIM_BIN) $(MEMSIM_BIN)
 

@@ -58,7 +58,7 @@ void host_write(TestHost *h, const char *path, const char *text) {
         write_below(h, full, text);
 }
 
-__attribute__((format(printf, 3, 4))) static void put(TestHost *h, const char *path, const char *format, ...) {
+void host_put(TestHost *h, const char *path, const char *format, ...) {
         char text[1024];
         va_list ap;
 
@@ -142,7 +142,7 @@ static void build_cpu(TestHost *h, unsigned i) {
 #define IN(name, ...)                                                           \
         do {                                                                    \
                 (void)snprintf(path, sizeof(path), CPU "cpu%u/" name, i);       \
-                put(h, path, __VA_ARGS__);                                      \
+                host_put(h, path, __VA_ARGS__);                                 \
         } while (0)
         IN("topology/core_cpus", "%x\n", 1U << i);
         IN("topology/thread_siblings", "%x\n", 1U << i);
@@ -163,7 +163,7 @@ static void build_node(TestHost *h, unsigned i) {
 #define IN(name, ...)                                                           \
         do {                                                                    \
                 (void)snprintf(path, sizeof(path), NODE "node%u/" name, i);     \
-                put(h, path, __VA_ARGS__);                                      \
+                host_put(h, path, __VA_ARGS__);                                 \
         } while (0)
         IN("cpumap", "%x\n", 0xfU << (4 * i));
         IN("cpulist", i == 0 ? "0-3\n" : "4-7\n");
@@ -184,12 +184,12 @@ static void build_proc(TestHost *h) {
 
                 (void)snprintf(stat + n, sizeof(stat) - n, "cpu%u 1 0 1 100 0 0 0 0 0 0\n", i);
         }
-        put(h, "proc/stat", "%sbtime 1790000000\n", stat);
-        put(h, "proc/meminfo", "MemTotal: 16777216 kB\nMemFree: 8388608 kB\nMemAvailable: 8388608 kB\n"
+        host_put(h, "proc/stat", "%sbtime 1790000000\n", stat);
+        host_put(h, "proc/meminfo", "MemTotal: 16777216 kB\nMemFree: 8388608 kB\nMemAvailable: 8388608 kB\n"
                                "Buffers: 1 kB\nCached: 1 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
-        put(h, "proc/cpuinfo", "processor\t: 0\nmodel name\t: Example\n");
-        put(h, "proc/sys/kernel/numa_balancing", "1\n");
-        put(h, "proc/sys/kernel/random/boot_id", "11111111-2222-3333-4444-555555555555\n");
+        host_put(h, "proc/cpuinfo", "processor\t: 0\nmodel name\t: Example\n");
+        host_put(h, "proc/sys/kernel/numa_balancing", "1\n");
+        host_put(h, "proc/sys/kernel/random/boot_id", HOST_BOOT_ID "\n");
 }
 
 static void build_memory(TestHost *h) {
@@ -214,105 +214,15 @@ static void build(TestHost *h) {
         static const char *const nodes[] = { NODE "online", NODE "possible", NODE "has_memory", NODE "has_normal_memory" };
 
         for (size_t i = 0; i < ELEMENTSOF(online); i++)
-                put(h, online[i], "0-7\n");
+                host_put(h, online[i], "0-7\n");
         for (size_t i = 0; i < ELEMENTSOF(nodes); i++)
-                put(h, nodes[i], "0-1\n");
+                host_put(h, nodes[i], "0-1\n");
         for (unsigned i = 0; i < HOST_CPUS; i++)
                 build_cpu(h, i);
         build_node(h, 0);
         build_node(h, 1);
         build_proc(h);
         build_memory(h);
-}
-
-/* ---- guests ---- */
-
-static void build_thread(TestHost *h, const WorldGuest *g, int tid, const char *comm) {
-        char path[96];
-
-        (void)snprintf(path, sizeof(path), "proc/%d/task/%d/comm", g->pid, tid);
-        put(h, path, "%s\n", comm);
-        (void)snprintf(path, sizeof(path), "proc/%d/task/%d/schedstat", g->pid, tid);
-        put(h, path, "1000000 1000 10\n");
-}
-
-static void build_process(TestHost *h, const WorldGuest *g) {
-        char path[96], cmdline[128] = "qemu-system-x86_64", full[400];
-        size_t n = strlen(cmdline) + 1;
-        FILE *f;
-
-#define IN(name, ...)                                                           \
-        do {                                                                    \
-                (void)snprintf(path, sizeof(path), "proc/%d/" name, g->pid);    \
-                put(h, path, __VA_ARGS__);                                      \
-        } while (0)
-        IN("comm", "qemu-system-x86\n");
-        IN("stat", "%d (qemu-system-x86) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 9 0 %d 0 0\n", g->pid, 1000 + g->id);
-        IN("statm", "900000 500000 5000 1000 0 200000 0\n");
-        IN("cgroup", "0::/machine/%s/libvirt/emulator\n", g->name);
-        IN("numa_maps", "7f0000000000 default anon=2000 dirty=2000 active=0 N0=1000 N1=1000 kernelpagesize_kB=4\n");
-        IN("maps", "7f0000000000-7f00007d0000 rw-p 00000000 00:00 0\n");
-#undef IN
-        (void)snprintf(full, sizeof(full), "%s/root/proc/%d/cmdline", h->dir, g->pid);
-        n += (size_t)snprintf(cmdline + n, sizeof(cmdline) - n, "-uuid") + 1;
-        n += (size_t)snprintf(cmdline + n, sizeof(cmdline) - n, "%s", g->uuid) + 1;
-        f = fopen(full, "we");
-        ck_assert_ptr_nonnull(f);
-        ck_assert_uint_eq(fwrite(cmdline, 1, n, f), n);
-        (void)fclose(f);
-        (void)snprintf(path, sizeof(path), "run/libvirt/qemu/%s.pid", g->name);
-        put(h, path, "%d\n", g->pid);
-        build_thread(h, g, g->pid, "qemu-system-x86");
-        for (unsigned i = 0; i < g->online; i++) {
-                (void)snprintf(path, sizeof(path), "CPU %u/KVM", i);
-                build_thread(h, g, g->pid + 1 + (int)i, path);
-        }
-        for (unsigned i = 1; i <= g->iothreads; i++) {
-                (void)snprintf(path, sizeof(path), "IO iothread%u", i);
-                build_thread(h, g, g->pid + 20 + (int)i, path);
-        }
-}
-
-/* One after the other: a call that was under way when a guest went must not meet the next one in its place. */
-static WorldGuest *free_slot(TestHost *h) {
-        for (unsigned i = 0; i < WORLD_GUESTS_MAX; i++) {
-                WorldGuest *g = &h->world->guests[h->n_guests_added++ % WORLD_GUESTS_MAX];
-
-                if (!g->running)
-                        return g;
-        }
-        return NULL;
-}
-
-WorldGuest *host_guest_add(TestHost *h, const char *name, unsigned number) {
-        WorldGuest *g = free_slot(h);
-
-        ck_assert_ptr_nonnull(g);
-        *g = (WorldGuest){ .vcpus = 4, .online = 2, .iothreads = 1, .max_kib = 2 * 1024 * 1024,
-                           .current_kib = 2 * 1024 * 1024, .usable_kib = 1024 * 1024, .id = (int)number,
-                           .pid = 100000 + (int)number * 100 };
-        (void)snprintf(g->name, sizeof(g->name), "%s", name);
-        (void)snprintf(g->uuid, sizeof(g->uuid), "%08x-1111-4111-8111-111111111111", number);
-        build_process(h, g);
-        __atomic_store_n(&g->running, true, __ATOMIC_RELEASE);
-        return g;
-}
-
-void host_guest_remove(TestHost *h, WorldGuest *g) {
-        char path[96];
-
-        __atomic_store_n(&g->running, false, __ATOMIC_RELEASE);
-        (void)snprintf(path, sizeof(path), "run/libvirt/qemu/%s.pid", g->name);
-        host_remove(h, path);
-        (void)snprintf(path, sizeof(path), "proc/%d", g->pid);
-        host_remove(h, path);
-}
-
-WorldGuest *host_guest(TestHost *h, const char *name) {
-        for (unsigned i = 0; i < WORLD_GUESTS_MAX; i++)
-                if (h->world->guests[i].running && streq(h->world->guests[i].name, name))
-                        return &h->world->guests[i];
-        return NULL;
 }
 
 /* ---- the world ---- */
@@ -375,6 +285,7 @@ void host_calm(TestHost *h) {
 
         memset(w->rules, 0, sizeof(w->rules));
         w->kill_at = w->alloc_fail_times = w->n_effects = w->n_allocs = w->n_points = 0;
+        w->places_gap = w->n_places = w->place_at = 0;
         w->down = w->accepts_only = false;
         w->call_delay_usec = 0;
 }

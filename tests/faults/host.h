@@ -17,6 +17,7 @@
 #include "world.h"
 
 #define HOST_CPUS 8U
+#define HOST_BOOT_ID "11111111-2222-3333-4444-555555555555"
 /* How many times as fast time runs for the daemon. Its own deadlines come that much earlier: 30 s for a stop are 1.2 s. */
 #define HOST_SPEED 25U
 
@@ -51,6 +52,7 @@ void host_done(TestHost *h);
 void host_policy(TestHost *h, const char *text);
 /* A file below the host's /. */
 void host_write(TestHost *h, const char *path, const char *text);
+void host_put(TestHost *h, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void host_remove(TestHost *h, const char *path);
 char *host_read(TestHost *h, const char *path);
 
@@ -58,6 +60,12 @@ char *host_read(TestHost *h, const char *path);
 WorldGuest *host_guest_add(TestHost *h, const char *name, unsigned number);
 void host_guest_remove(TestHost *h, WorldGuest *g);
 WorldGuest *host_guest(TestHost *h, const char *name);
+/*
+ * An earlier daemon has placed @g on node 0, when half of its memory was on the other node, where libvirt was advised to
+ * keep it (numatune, mode restrictive, placement='auto'), and ended before it sent the memory after it.
+ */
+void host_move_due(TestHost *h, WorldGuest *g);
+unsigned host_pages_on(const WorldGuest *g, unsigned node);
 
 /* The next rule: a point of this name fails. */
 WorldRule *host_fail(TestHost *h, const char *pattern, int error, unsigned skip, unsigned times);
@@ -88,7 +96,7 @@ bool host_log_has(TestHost *h, const char *text);
 
 void host_knobs(TestHost *h, Knobs *ret);
 void knobs_done(Knobs *k);
-/* "": they are equal. What differs first. */
+/* "": they are equal. What differs first. @a may have more: of a guest that has gone since. */
 const char *knobs_difference(const Knobs *a, const Knobs *b);
 
 /* NULL: there is none. Fails the test when it is damaged. */
@@ -102,3 +110,20 @@ void host_check_record(TestHost *h, const Knobs *before, bool exact, const char 
 void host_check_restored(TestHost *h, const Knobs *before, const char *when);
 /* Without faults; it must end with status 0. */
 void host_run_well(TestHost *h, const char *mode, const char *when);
+
+/* host_daemon.c: a daemon that runs; the first rule counts its cycles. */
+bool daemon_has_pinned(const WorldGuest *g);
+/* Starts it on @h, which is host_begin()'s; until it has pinned both guests. */
+void daemon_begin(TestHost *h);
+/* The two together. */
+void daemon_start(TestHost *h, Knobs *ret_before);
+void daemon_pass_cycles(TestHost *h, unsigned n);
+/* It acts: a guest that starts is pinned. */
+void daemon_check_works(TestHost *h, const char *name, unsigned number);
+/* It stops, with status 0 and all put back. */
+void daemon_stop(TestHost *h, const Knobs *before, const char *when);
+/* No rules but the one that counts. */
+void daemon_heal(TestHost *h);
+/* A guest that starts, or stops, and libvirt says so. */
+WorldGuest *daemon_guest_start(TestHost *h, const char *name, unsigned number);
+void daemon_guest_stop(TestHost *h, WorldGuest *g, int detail);

@@ -39,7 +39,7 @@ static void call_tunable(virConnectPtr c, virDomainPtr d, const WorldEvent *e, c
         virTypedParameterPtr params = NULL;
         int n = 0, capacity = 0;
 
-        if (virTypedParamsAddString(&params, &n, &capacity, e->field, e->value) >= 0)
+        if (NEXT(virTypedParamsAddString)(&params, &n, &capacity, e->field, e->value) >= 0)
                 ((virConnectDomainEventTunableCallback)cb->function)(c, d, params, n, cb->opaque);
         virTypedParamsFree(params, n);
 }
@@ -142,6 +142,17 @@ static void open_pipe(void) {
         while (NEXT(read)(events_fd, &e, sizeof(e)) == (ssize_t)sizeof(e))
                 continue;
         handle = virEventAddHandle(events_fd, VIR_EVENT_HANDLE_READABLE, on_events, NULL, NULL);
+}
+
+/* ---- the loop ---- */
+
+int virEventAddTimeout(int usec, virEventTimeoutCallback function, void *opaque, virFreeCallback forget) {
+        return world && world_point("call", "virEventAddTimeout", false) != 0
+                       ? -1 : NEXT(virEventAddTimeout)(usec, function, opaque, forget);
+}
+
+int virEventRunDefaultImpl(void) {
+        return world && world_point("call", "virEventRunDefaultImpl", false) != 0 ? -1 : NEXT(virEventRunDefaultImpl)();
 }
 
 /* ---- who listens ---- */

@@ -228,10 +228,25 @@ static void select_word(int fd, const char *word) {
         (void)ftruncate(fd, (off_t)strlen(new));
 }
 
+/* What is to be had of what was asked for. Fewer than there are can always be had. */
+static void limit_pool(int fd, const char *path, char *text, size_t size) {
+        unsigned long asked = strtoul(text, NULL, 10), had, room;
+        unsigned node = strstr(path, "/node1/") ? 1 : 0;
+        char old[32] = "";
+
+        if (!world->pools_full[node] && world->pools_room[node] == 0)
+                return;
+        (void)!NEXT(pread)(fd, old, sizeof(old) - 1, 0);
+        had = strtoul(old, NULL, 10);
+        room = world->pools_full[node] || had > world->pools_room[node] ? had : world->pools_room[node];
+        (void)snprintf(text, size, "%lu", asked < room ? asked : room);
+}
+
 /* The pages that came are free. */
-static void set_pool(const char *path, const char *text) {
+static void set_pool(int fd, const char *path, char *text, size_t size) {
         char file[300];
-        int fd;
+
+        limit_pool(fd, path, text, size);
 
         (void)snprintf(file, sizeof(file), "%s/root/%.*sfree_hugepages", world_dir,
                        (int)(strlen(path) - strlen("nr_hugepages")), path);
@@ -257,7 +272,7 @@ void world_kernel_write(int fd, const char *path, const char *text, size_t size)
                 return;
         }
         if (ends_with(path, "/nr_hugepages"))
-                set_pool(path, line);
+                set_pool(fd, path, line, sizeof(line));
         (void)strncat(line, "\n", sizeof(line) - strlen(line) - 1);
         (void)pwrite(fd, line, strlen(line), 0);
         (void)ftruncate(fd, (off_t)strlen(line));

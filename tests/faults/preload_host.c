@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * libnuma, the clocks and memory of the world.
+ * libnuma and the clocks of the world.
  *
  * Time runs World.speed times as fast for everybody in the process: clocks are
  * stretched from where they stood when it began, and what waits for a moment or
@@ -9,16 +9,16 @@
 #include "preload.h"
 
 #include <errno.h>
-#include <link.h>
+#include <fcntl.h>
 #include <numa.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NSEC INT64_C(1000000000)
 
@@ -31,6 +31,8 @@ int numa_available(void) {
 long long numa_node_size64(int node, long long *free_bytes) {
         if (!world)
                 return NEXT(numa_node_size64)(node, free_bytes);
+        if (world_point("call", "numa_node_size64", false) != 0)
+                return -1;
         if (free_bytes)
                 *free_bytes = INT64_C(4) << 30;
         return node <= 1 ? INT64_C(8) << 30 : -1;
@@ -40,23 +42,70 @@ int numa_distance(int a, int b) {
         return world ? (a == b ? 10 : 21) : NEXT(numa_distance)(a, b);
 }
 
-/* Before the first move, every other page of a guest is on node 1. */
+static WorldGuest *guest_of_pid(int pid) {
+        for (unsigned i = 0; i < WORLD_GUESTS_MAX; i++)
+                if (world->guests[i].running && world->guests[i].pid == pid)
+                        return &world->guests[i];
+        return NULL;
+}
+
+/* In place and of one length: a look at the same time must not find half of it. */
+static void write_numa_maps(const WorldGuest *g) {
+        char path[300], text[128];
+        unsigned on[2] = { 0, 0 };
+        int fd, n;
+
+        for (unsigned i = 0; i < g->pages; i++)
+                on[g->page_nodes[i]]++;
+        n = snprintf(text, sizeof(text), "%llx default anon=%u dirty=%u active=0 N0=%u N1=%u kernelpagesize_kB=4",
+                     (unsigned long long)WORLD_PAGES_AT, g->pages, g->pages, on[0], on[1]);
+        (void)snprintf(path, sizeof(path), "%s/root/proc/%d/numa_maps", world_dir, g->pid);
+        fd = NEXT(openat)(AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        (void)dprintf(fd, "%*s\n", -WORLD_MAPS_WIDTH, n > 0 ? text : "");
+        (void)NEXT(close)(fd);
+}
+
+/* Pages of a guest that @nodes are for; as of move_pages(2) without MPOL_MF_MOVE_ALL. */
+static int move(WorldGuest *g, unsigned long n, void **pages, const int *nodes, int *status) {
+        for (unsigned long i = 0; i < n; i++)
+                if (g->nodeset != 0 && (g->nodeset >> nodes[i] & 1U) == 0) {
+                        errno = EACCES;
+                        return -1;
+                }
+        for (unsigned long i = 0; i < n; i++) {
+                uint64_t page = ((uint64_t)(uintptr_t)pages[i] - WORLD_PAGES_AT) >> 12;
+
+                if (page >= g->stuck_pages && page < g->pages)
+                        g->page_nodes[page] = (uint8_t)nodes[i];
+                status[i] = page >= g->pages ? -ENOENT : page < g->stuck_pages ? -EBUSY : nodes[i];
+        }
+        write_numa_maps(g);
+        return 0;
+}
+
 int numa_move_pages(int pid, unsigned long n, void **pages, const int *nodes, int *status, int flags) {
+        WorldGuest *g;
+        char object[64];
         int error;
 
         if (!world)
                 return NEXT(numa_move_pages)(pid, n, pages, nodes, status, flags);
-        error = world_point("call", nodes ? "move_pages" : "move_pages query", nodes != NULL);
-        if (error != 0) {
-                errno = error;
+        g = guest_of_pid(pid);
+        (void)snprintf(object, sizeof(object), "move_pages %s%s", nodes ? "" : "query ", g ? g->name : "");
+        error = world_point("call", object, nodes != NULL);
+        if (error != 0 || !g) {
+                errno = error != 0 ? error : ESRCH;
                 return -1;
         }
-        if (nodes) {
-                world->pages_node = nodes[0];
-                world->pages_moved = true;
+        if (nodes)
+                return move(g, n, pages, nodes, status);
+        for (unsigned long i = 0; i < n; i++) {
+                uint64_t page = ((uint64_t)(uintptr_t)pages[i] - WORLD_PAGES_AT) >> 12;
+
+                status[i] = page < g->pages ? g->page_nodes[page] : -ENOENT;
         }
-        for (unsigned long i = 0; i < n; i++)
-                status[i] = world->pages_moved ? world->pages_node : (int)((uintptr_t)pages[i] >> 12 & 1U);
         return 0;
 }
 
@@ -155,63 +204,4 @@ int poll(struct pollfd *fds, nfds_t n, int timeout) {
         if (timeout > 0)
                 timeout = (int)((timeout + speed() - 1) / speed());
         return NEXT(poll)(fds, n, timeout);
-}
-
-/* ---- memory: what the daemon's own code asks for ---- */
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t size);
-static uintptr_t code_from, code_to;
-
-static int find_code(struct dl_phdr_info *info, size_t size, void *userdata) {
-        (void)size, (void)userdata;
-        for (unsigned i = 0; i < info->dlpi_phnum; i++)
-                if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X)) {
-                        code_from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-                        code_to = code_from + info->dlpi_phdr[i].p_memsz;
-                }
-        /* The program itself comes first. */
-        return 1;
-}
-
-__attribute__((constructor)) static void find_program(void) {
-        (void)dl_iterate_phdr(find_code, NULL);
-}
-
-static bool fails(const void *caller) {
-        unsigned n;
-
-        if (!world || (uintptr_t)caller < code_from || (uintptr_t)caller >= code_to)
-                return false;
-        n = __atomic_add_fetch(&world->n_allocs, 1, __ATOMIC_RELAXED);
-        if (world->alloc_fail_times == 0 || n < world->alloc_fail_at ||
-            n >= world->alloc_fail_at + world->alloc_fail_times)
-                return false;
-        errno = ENOMEM;
-        return true;
-}
-
-#define CALLER __builtin_extract_return_addr(__builtin_return_address(0))
-
-void *malloc(size_t size) {
-        return fails(CALLER) ? NULL : __libc_malloc(size);
-}
-void *calloc(size_t n, size_t size) {
-        return fails(CALLER) ? NULL : __libc_calloc(n, size);
-}
-void *realloc(void *p, size_t size) {
-        return fails(CALLER) ? NULL : __libc_realloc(p, size);
-}
-void *reallocarray(void *p, size_t n, size_t size) {
-        return fails(CALLER) ? NULL : NEXT(reallocarray)(p, n, size);
-}
-char *strdup(const char *s) {
-        return fails(CALLER) ? NULL : NEXT(strdup)(s);
-}
-char *strndup(const char *s, size_t n) {
-        return fails(CALLER) ? NULL : NEXT(strndup)(s, n);
-}
-int vasprintf(char **ret, const char *format, va_list ap) {
-        return fails(CALLER) ? -1 : NEXT(vasprintf)(ret, format, ap);
 }

@@ -67,6 +67,10 @@ static void wait_for_monitor(const WorldGuest *g) {
 
 /* ---- connections ---- */
 
+int virInitialize(void) {
+        return begin("virInitialize", NULL, false) ? NEXT(virInitialize)() : -1;
+}
+
 virConnectPtr virConnectOpen(const char *uri) {
         virConnectPtr c;
 
@@ -111,7 +115,9 @@ int virConnectSetKeepAlive(virConnectPtr c, int interval, unsigned count) {
 
 int virNodeGetCPUMap(virConnectPtr c, unsigned char **map, unsigned *online, unsigned flags) {
         (void)c, (void)map, (void)online, (void)flags;
-        return begin("virNodeGetCPUMap", NULL, false) ? 8 : -1;
+        if (!begin("virNodeGetCPUMap", NULL, false))
+                return -1;
+        return world->cpus_said != 0 ? (int)world->cpus_said : 8;
 }
 
 static bool is_alive(virConnectPtr c) {
@@ -216,9 +222,9 @@ int virDomainGetState(virDomainPtr d, int *state, int *reason, unsigned flags) {
         (void)flags;
         if (!g)
                 return -1;
-        *state = g->paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING;
+        *state = g->state != 0 ? g->state : g->paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING;
         if (reason)
-                *reason = g->paused ? VIR_DOMAIN_PAUSED_USER : VIR_DOMAIN_RUNNING_BOOTED;
+                *reason = g->state != 0 ? g->reason : g->paused ? VIR_DOMAIN_PAUSED_USER : VIR_DOMAIN_RUNNING_BOOTED;
         return 0;
 }
 
@@ -343,7 +349,9 @@ int virDomainGetVcpusFlags(virDomainPtr d, unsigned flags) {
         WorldGuest *g = enter(d, "virDomainGetVcpusFlags", false);
 
         (void)flags;
-        return g ? (int)g->online : -1;
+        if (!g)
+                return -1;
+        return (int)(g->vcpus_said != 0 ? g->vcpus_said : g->online);
 }
 
 int virDomainSetVcpusFlags(virDomainPtr d, unsigned n, unsigned flags) {
@@ -362,8 +370,10 @@ int virDomainSetNumaParameters(virDomainPtr d, virTypedParameterPtr params, int 
 
         (void)flags;
         for (int i = 0; g && i < n; i++)
-                if (strcmp(params[i].field, VIR_DOMAIN_NUMA_NODESET) == 0)
+                if (strcmp(params[i].field, VIR_DOMAIN_NUMA_NODESET) == 0) {
                         g->nodeset = fake_parse_mask(params[i].value.s);
+                        g->nodeset_auto = false;
+                }
         return g ? 0 : -1;
 }
 
@@ -381,10 +391,21 @@ int virDomainSetMemoryParameters(virDomainPtr d, virTypedParameterPtr params, in
         return g ? 0 : -1;
 }
 
+/* The library's own, but for the daemon they may fail. */
+int virTypedParamsAddString(virTypedParameterPtr *params, int *n, int *capacity, const char *name, const char *value) {
+        return begin("virTypedParamsAddString", NULL, false)
+                       ? NEXT(virTypedParamsAddString)(params, n, capacity, name, value) : -1;
+}
+int virTypedParamsAddULLong(virTypedParameterPtr *params, int *n, int *capacity, const char *name,
+                            unsigned long long value) {
+        return begin("virTypedParamsAddULLong", NULL, false)
+                       ? NEXT(virTypedParamsAddULLong)(params, n, capacity, name, value) : -1;
+}
+
 /* ---- statistics ---- */
 
 static void add_number(virDomainStatsRecordPtr r, int *capacity, const char *name, uint64_t value) {
-        (void)virTypedParamsAddULLong(&r->params, &r->nparams, capacity, name, value);
+        (void)NEXT(virTypedParamsAddULLong)(&r->params, &r->nparams, capacity, name, value);
 }
 
 static virDomainStatsRecordPtr new_record(virDomainPtr d, const WorldGuest *g) {

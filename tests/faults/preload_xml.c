@@ -100,7 +100,9 @@ static void add_memory(Text *t, const WorldGuest *g) {
                 if (g->limits_kib[i] != 0)
                         add(t, "<%s unit='KiB'>%llu</%s>", limits[i], (unsigned long long)g->limits_kib[i], limits[i]);
         add(t, "</memtune>");
-        if (g->nodeset != 0)
+        if (g->nodeset_auto)
+                add(t, "<numatune><memory mode='restrictive' placement='auto'/></numatune>");
+        else if (g->nodeset != 0)
                 add_set(t, "<numatune><memory mode='restrictive' nodeset='", g->nodeset, "'/></numatune>");
 }
 
@@ -109,13 +111,18 @@ char *fake_xml(const WorldGuest *g) {
 
         if (!t.p)
                 return NULL;
-        add(&t, "<domain type='kvm' id='%d'><name>%s</name><uuid>%s</uuid>", g->id, g->name, g->uuid);
+        if (g->xml[0] == '!') {
+                add(&t, "%s", g->xml + 1);
+                return t.p;
+        }
+        add(&t, "<domain type='kvm' id='%d'>%s<name>%s</name><uuid>%s</uuid>", g->id, g->xml, g->name, g->uuid);
         if (g->bad_xml)
                 return t.p;
         add_memory(&t, g);
         add_vcpus(&t, g);
         add_cputune(&t, g);
-        add(&t, "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><devices><memballoon model='virtio'>");
+        add(&t, "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><devices>%s<memballoon model='virtio'>",
+            g->devices_xml);
         add(&t, "<stats period='%u'/></memballoon></devices></domain>", g->stats_period);
         return t.p;
 }

@@ -14,54 +14,6 @@
 
 #include "host.h"
 
-/* ---- what is waited for ---- */
-
-static bool is_pinned(const WorldGuest *g) {
-        return g->vcpu_pins[0] != 0 && g->emulator_pin != 0;
-}
-
-/* Each cycle reads this once. */
-static unsigned cycles(TestHost *h) {
-        return h->world->rules[0].seen;
-}
-
-static void start(TestHost *h, Knobs *before) {
-        host_begin(h, before);
-        (void)host_fail(h, "read proc/meminfo", 0, 0, 0);
-        host_start(h, NULL);
-        HOST_UNTIL(h, is_pinned(host_guest(h, "web")) && is_pinned(host_guest(h, "db")));
-}
-
-static void pass_cycles(TestHost *h, unsigned n) {
-        unsigned until = cycles(h) + n;
-
-        HOST_UNTIL(h, cycles(h) >= until || !host_alive(h));
-        ck_assert_msg(host_alive(h), "it has ended: %s", host_log_end(h));
-}
-
-/* It acts: a guest that starts is pinned. */
-static void check_works(TestHost *h, const char *name, unsigned number) {
-        WorldGuest *g = host_guest_add(h, name, number);
-
-        host_event(h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
-        HOST_UNTIL(h, is_pinned(g) || !host_alive(h));
-        ck_assert_msg(host_alive(h), "it has ended: %s", host_log_end(h));
-        host_guest_remove(h, g);
-        host_event(h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN);
-}
-
-static void stop(TestHost *h, const Knobs *before, const char *when) {
-        int status = host_stop(h, SIGTERM);
-
-        ck_assert_msg(status == 0, "%s: ends with %d\n%s", when, status, host_log_end(h));
-        host_check_restored(h, before, when);
-}
-
-static void heal(TestHost *h) {
-        for (unsigned i = 1; i < WORLD_RULES_MAX; i++)
-                h->world->rules[i].pattern[0] = '\0';
-}
-
 /* ---- libvirt ---- */
 
 START_TEST(libvirt_is_not_there_at_first) {
@@ -72,11 +24,11 @@ START_TEST(libvirt_is_not_there_at_first) {
         (void)host_fail(&h, "read proc/meminfo", 0, 0, 0);
         h.world->down = true;
         host_start(&h, NULL);
-        pass_cycles(&h, 20);
+        daemon_pass_cycles(&h, 20);
         ck_assert(host_log_has(&h, "Cannot connect to libvirt"));
         h.world->down = false;
-        check_works(&h, "late", 10);
-        stop(&h, &before, "libvirt came late");
+        daemon_check_works(&h, "late", 10);
+        daemon_stop(&h, &before, "libvirt came late");
 }
 END_TEST
 
@@ -87,14 +39,14 @@ START_TEST(the_connection_is_lost) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         h.world->down = true;
         host_event(&h, WORLD_CLOSE, "", close_reasons[_i], 0);
         HOST_UNTIL(&h, host_log_has(&h, "Lost the connection to libvirt"));
-        pass_cycles(&h, 5);
+        daemon_pass_cycles(&h, 5);
         h.world->down = false;
-        check_works(&h, "after", 10);
-        stop(&h, &before, "the connection was lost");
+        daemon_check_works(&h, "after", 10);
+        daemon_stop(&h, &before, "the connection was lost");
 }
 END_TEST
 
@@ -103,12 +55,12 @@ START_TEST(the_connection_is_lost_and_nobody_says_so) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         h.world->down = true;
         HOST_UNTIL(&h, host_log_has(&h, "Lost the connection to libvirt"));
         h.world->down = false;
-        check_works(&h, "after", 10);
-        stop(&h, &before, "the connection was lost silently");
+        daemon_check_works(&h, "after", 10);
+        daemon_stop(&h, &before, "the connection was lost silently");
 }
 END_TEST
 
@@ -116,18 +68,16 @@ START_TEST(libvirt_comes_and_goes_under_load) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         for (unsigned i = 0; i < 10; i++) {
-                WorldGuest *g = host_guest_add(&h, "load", 20 + i);
-
-                host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
+                WorldGuest *g = daemon_guest_start(&h, "load", 20 + i);
                 host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
-                HOST_UNTIL(&h, is_pinned(g));
+                HOST_UNTIL(&h, daemon_has_pinned(g));
                 host_guest_remove(&h, g);
         }
         host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
-        check_works(&h, "after", 10);
-        stop(&h, &before, "libvirt restarted under load");
+        daemon_check_works(&h, "after", 10);
+        daemon_stop(&h, &before, "libvirt restarted under load");
 }
 END_TEST
 
@@ -139,12 +89,11 @@ START_TEST(a_guest_goes_right_before_the_stop) {
         const char *said;
         WorldGuest *g;
 
-        start(&h, &before);
-        g = host_guest_add(&h, "gone", 10);
-        host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
-        HOST_UNTIL(&h, is_pinned(g));
+        daemon_start(&h, &before);
+        g = daemon_guest_start(&h, "gone", 10);
+        HOST_UNTIL(&h, daemon_has_pinned(g));
         host_guest_remove(&h, g);
-        stop(&h, &before, "a guest went without a word");
+        daemon_stop(&h, &before, "a guest went without a word");
         said = strstr(log = host_log(&h), "gone: is gone; what was changed of it went with it");
         ck_assert_msg(said, "%s", host_log_end(&h));
         ck_assert_msg(!strstr(said + 1, "gone: "), "%s", host_log_end(&h));
@@ -155,14 +104,14 @@ START_TEST(connecting_hangs) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         h.world->accepts_only = true;
         host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
         HOST_UNTIL(&h, host_log_has(&h, "Cannot connect to libvirt: libvirt does not answer"));
-        pass_cycles(&h, 5);
+        daemon_pass_cycles(&h, 5);
         h.world->accepts_only = false;
-        check_works(&h, "after", 10);
-        stop(&h, &before, "connecting hung");
+        daemon_check_works(&h, "after", 10);
+        daemon_stop(&h, &before, "connecting hung");
 }
 END_TEST
 
@@ -178,13 +127,13 @@ START_TEST(connecting_fails_some_times) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         (void)host_fail(&h, connect_rows[_i].point, connect_rows[_i].error, 0, connect_rows[_i].times);
         host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
         HOST_UNTIL(&h, h.world->rules[1].seen > connect_rows[_i].times);
-        heal(&h);
-        check_works(&h, "after", 10);
-        stop(&h, &before, connect_rows[_i].point);
+        daemon_heal(&h);
+        daemon_check_works(&h, "after", 10);
+        daemon_stop(&h, &before, connect_rows[_i].point);
 }
 END_TEST
 
@@ -192,12 +141,12 @@ START_TEST(libvirt_is_slow) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         h.world->call_delay_usec = 20000;
-        check_works(&h, "slow", 10);
-        pass_cycles(&h, 5);
+        daemon_check_works(&h, "slow", 10);
+        daemon_pass_cycles(&h, 5);
         h.world->call_delay_usec = 0;
-        stop(&h, &before, "libvirt was slow");
+        daemon_stop(&h, &before, "libvirt was slow");
 }
 END_TEST
 
@@ -211,13 +160,13 @@ START_TEST(a_flood_of_lifecycle_events) {
         _cleanup_(knobs_done) Knobs before;
         const WorldGuest *g;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         g = host_guest(&h, "web");
         for (unsigned i = 0; i < FLOOD; i++)
                 host_event(&h, WORLD_LIFECYCLE, g->uuid, kinds[i % ELEMENTSOF(kinds)], (int)(i % 7));
-        check_works(&h, "after", 10);
-        pass_cycles(&h, 3);
-        stop(&h, &before, "a flood of events");
+        daemon_check_works(&h, "after", 10);
+        daemon_pass_cycles(&h, 3);
+        daemon_stop(&h, &before, "a flood of events");
 }
 END_TEST
 
@@ -227,7 +176,7 @@ START_TEST(events_of_every_kind) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         for (int what = 0; what < 10; what++)
                 for (int detail = 0; detail < 8; detail++) {
                         host_event(&h, WORLD_LIFECYCLE, stranger, what, detail);
@@ -239,8 +188,8 @@ START_TEST(events_of_every_kind) {
                 if (type != WORLD_BALLOON)
                         host_event(&h, (WorldEventType)type, host_guest(&h, "web")->uuid, 0, 0);
         }
-        check_works(&h, "after", 10);
-        stop(&h, &before, "events of every kind");
+        daemon_check_works(&h, "after", 10);
+        daemon_stop(&h, &before, "events of every kind");
 }
 END_TEST
 
@@ -251,15 +200,15 @@ START_TEST(a_monitor_hangs) {
         _cleanup_(knobs_done) Knobs before;
         WorldGuest *g;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         g = host_guest(&h, "db");
         g->hung = true;
         HOST_UNTIL(&h, host_log_has(&h, "Guest db does not answer libvirt"));
-        check_works(&h, "other", 10);
+        daemon_check_works(&h, "other", 10);
         g->hung = false;
         HOST_UNTIL(&h, host_log_has(&h, "Guest db answers again"));
-        pass_cycles(&h, 3);
-        stop(&h, &before, "a monitor hung");
+        daemon_pass_cycles(&h, 3);
+        daemon_stop(&h, &before, "a monitor hung");
 }
 END_TEST
 
@@ -270,23 +219,22 @@ START_TEST(every_monitor_hangs) {
         _cleanup_(knobs_done) Knobs before;
         char name[32];
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         for (unsigned i = 0; i < ELEMENTSOF(guests); i++) {
                 (void)snprintf(name, sizeof(name), "hung%u", i);
                 guests[i] = host_guest_add(&h, name, 30 + i);
                 guests[i]->hung = true;
                 host_event(&h, WORLD_LIFECYCLE, guests[i]->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
-                pass_cycles(&h, 12);
+                daemon_pass_cycles(&h, 12);
         }
-        pass_cycles(&h, 30);
+        daemon_pass_cycles(&h, 30);
         for (unsigned i = 0; i < ELEMENTSOF(guests); i++)
                 guests[i]->hung = false;
-        check_works(&h, "after", 10);
+        daemon_check_works(&h, "after", 10);
         for (unsigned i = 0; i < ELEMENTSOF(guests); i++) {
-                host_guest_remove(&h, guests[i]);
-                host_event(&h, WORLD_LIFECYCLE, guests[i]->uuid, VIR_DOMAIN_EVENT_STOPPED, 0);
+                daemon_guest_stop(&h, guests[i], 0);
         }
-        stop(&h, &before, "every monitor hung");
+        daemon_stop(&h, &before, "every monitor hung");
 }
 END_TEST
 
@@ -296,17 +244,16 @@ START_TEST(a_guest_is_killed) {
         _cleanup_(knobs_done) Knobs before;
         WorldGuest *g;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         for (unsigned i = 0; i < 5; i++) {
-                g = host_guest_add(&h, "victim", 40 + i);
-                host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
-                HOST_UNTIL(&h, is_pinned(g));
+                g = daemon_guest_start(&h, "victim", 40 + i);
+                HOST_UNTIL(&h, daemon_has_pinned(g));
                 host_guest_remove(&h, g);
-                pass_cycles(&h, i);
+                daemon_pass_cycles(&h, i);
                 host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_CRASHED);
         }
-        check_works(&h, "after", 10);
-        stop(&h, &before, "guests were killed");
+        daemon_check_works(&h, "after", 10);
+        daemon_stop(&h, &before, "guests were killed");
 }
 END_TEST
 
@@ -315,18 +262,17 @@ START_TEST(a_definition_cannot_be_read) {
         _cleanup_(knobs_done) Knobs before;
         WorldGuest *g;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         g = host_guest_add(&h, "odd", 50);
         g->bad_xml = true;
         host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
         HOST_UNTIL(&h, host_log_has(&h, "it is left alone"));
-        check_works(&h, "other", 10);
+        daemon_check_works(&h, "other", 10);
         g->bad_xml = false;
         host_event(&h, WORLD_METADATA, g->uuid, 0, 0);
-        HOST_UNTIL(&h, is_pinned(g));
-        host_guest_remove(&h, g);
-        host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STOPPED, 0);
-        stop(&h, &before, "a definition could not be read");
+        HOST_UNTIL(&h, daemon_has_pinned(g));
+        daemon_guest_stop(&h, g, 0);
+        daemon_stop(&h, &before, "a definition could not be read");
 }
 END_TEST
 
@@ -342,19 +288,19 @@ START_TEST(files_vanish_from_each_read_on) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         for (unsigned n = 0; n < vanish_rows[_i].reads; n++) {
                 (void)host_fail(&h, vanish_rows[_i].pattern, vanish_rows[_i].error, n, 0);
                 (void)usleep(30000);
                 ck_assert_msg(host_alive(&h), "%s from read %u on: it has ended: %s", vanish_rows[_i].pattern, n,
                               host_log_end(&h));
-                heal(&h);
+                daemon_heal(&h);
                 if (n % 4 == 0)
-                        pass_cycles(&h, 1);
+                        daemon_pass_cycles(&h, 1);
         }
-        check_works(&h, "after", 10);
-        pass_cycles(&h, 10);
-        stop(&h, &before, vanish_rows[_i].pattern);
+        daemon_check_works(&h, "after", 10);
+        daemon_pass_cycles(&h, 10);
+        daemon_stop(&h, &before, vanish_rows[_i].pattern);
 }
 END_TEST
 
@@ -380,21 +326,19 @@ START_TEST(cpus_go_and_come_back) {
         _cleanup_(knobs_done) Knobs before;
         WorldGuest *g;
 
-        start(&h, &before);
-        pass_cycles(&h, 5);
+        daemon_start(&h, &before);
+        daemon_pass_cycles(&h, 5);
         for (unsigned i = 0; i < 3; i++) {
                 set_cpus(&h, 6);
-                pass_cycles(&h, 5);
-                g = host_guest_add(&h, "few", 60 + i);
-                host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
-                HOST_UNTIL(&h, is_pinned(g));
+                daemon_pass_cycles(&h, 5);
+                g = daemon_guest_start(&h, "few", 60 + i);
+                HOST_UNTIL(&h, daemon_has_pinned(g));
                 ck_assert_msg((g->vcpu_pins[0] & ~UINT64_C(0x3f)) == 0, "pinned to a CPU that is gone");
-                host_guest_remove(&h, g);
-                host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STOPPED, 0);
+                daemon_guest_stop(&h, g, 0);
                 set_cpus(&h, 8);
-                pass_cycles(&h, 5);
+                daemon_pass_cycles(&h, 5);
         }
-        stop(&h, &before, "CPUs went and came back");
+        daemon_stop(&h, &before, "CPUs went and came back");
 }
 END_TEST
 
@@ -402,21 +346,21 @@ START_TEST(memory_goes_and_comes_back) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         for (unsigned i = 0; i < 3; i++) {
                 host_write(&h, "sys/devices/system/node/node1/meminfo",
                            "Node 1 MemTotal: 1048576 kB\nNode 1 MemFree: 1024 kB\nNode 1 FilePages: 0 kB\n");
                 host_write(&h, "proc/meminfo", "MemTotal: 9437184 kB\nMemFree: 102400 kB\nMemAvailable: 204800 kB\n"
                                                "Buffers: 1 kB\nCached: 1 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
-                pass_cycles(&h, 5);
-                check_works(&h, "tight", 70 + i);
+                daemon_pass_cycles(&h, 5);
+                daemon_check_works(&h, "tight", 70 + i);
                 host_write(&h, "sys/devices/system/node/node1/meminfo",
                            "Node 1 MemTotal: 8388608 kB\nNode 1 MemFree: 4194304 kB\nNode 1 FilePages: 100000 kB\n");
                 host_write(&h, "proc/meminfo", "MemTotal: 16777216 kB\nMemFree: 8388608 kB\nMemAvailable: 8388608 kB\n"
                                                "Buffers: 1 kB\nCached: 1 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
-                pass_cycles(&h, 5);
+                daemon_pass_cycles(&h, 5);
         }
-        stop(&h, &before, "memory went and came back");
+        daemon_stop(&h, &before, "memory went and came back");
 }
 END_TEST
 
@@ -426,15 +370,15 @@ START_TEST(the_wall_clock_jumps) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         for (unsigned i = 0; i < 2; i++) {
                 h.world->realtime_offset_usec = jumps_sec[_i] * 1000000;
-                pass_cycles(&h, 5);
-                check_works(&h, "then", 80 + i);
+                daemon_pass_cycles(&h, 5);
+                daemon_check_works(&h, "then", 80 + i);
                 h.world->realtime_offset_usec = 0;
-                pass_cycles(&h, 5);
+                daemon_pass_cycles(&h, 5);
         }
-        stop(&h, &before, "the clock jumped");
+        daemon_stop(&h, &before, "the clock jumped");
 }
 END_TEST
 
@@ -445,20 +389,18 @@ START_TEST(the_disk_is_full_for_a_while) {
         _cleanup_(knobs_done) Knobs before;
         WorldGuest *g;
 
-        start(&h, &before);
-        pass_cycles(&h, 5);
+        daemon_start(&h, &before);
+        daemon_pass_cycles(&h, 5);
         (void)host_fail(&h, "write state/state.new", ENOSPC, 0, 0);
-        g = host_guest_add(&h, "waits", 90);
-        host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
+        g = daemon_guest_start(&h, "waits", 90);
         HOST_UNTIL(&h, host_log_has(&h, "nothing is changed until it can be written"));
-        pass_cycles(&h, 10);
-        ck_assert_msg(!is_pinned(g), "changed without a record of it");
-        heal(&h);
-        HOST_UNTIL(&h, is_pinned(g));
+        daemon_pass_cycles(&h, 10);
+        ck_assert_msg(!daemon_has_pinned(g), "changed without a record of it");
+        daemon_heal(&h);
+        HOST_UNTIL(&h, daemon_has_pinned(g));
         ck_assert(host_log_has(&h, "can be written again"));
-        host_guest_remove(&h, g);
-        host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STOPPED, 0);
-        stop(&h, &before, "the disk was full");
+        daemon_guest_stop(&h, g, 0);
+        daemon_stop(&h, &before, "the disk was full");
 }
 END_TEST
 
@@ -467,16 +409,16 @@ START_TEST(killed_and_started_again) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
+        daemon_start(&h, &before);
         for (unsigned i = 0; i < 3; i++) {
-                pass_cycles(&h, 1 + i);
+                daemon_pass_cycles(&h, 1 + i);
                 ck_assert_int_eq(host_stop(&h, SIGKILL), 256 + SIGKILL);
                 host_check_record(&h, &before, false, "killed");
                 host_start(&h, NULL);
-                check_works(&h, "again", 95 + i);
+                daemon_check_works(&h, "again", 95 + i);
         }
-        pass_cycles(&h, 5);
-        stop(&h, &before, "killed and started again");
+        daemon_pass_cycles(&h, 5);
+        daemon_stop(&h, &before, "killed and started again");
 }
 END_TEST
 
@@ -485,8 +427,8 @@ START_TEST(stopped_without_libvirt) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        start(&h, &before);
-        pass_cycles(&h, 5);
+        daemon_start(&h, &before);
+        daemon_pass_cycles(&h, 5);
         h.world->down = true;
         host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
         HOST_UNTIL(&h, host_log_has(&h, "Lost the connection to libvirt"));

@@ -12,7 +12,7 @@
  *   libnuma, clocks     answer for this host; time may run faster, and jump
  *
  * Each of these calls is a point, with a name: "write sys/kernel/mm/ksm/run",
- * "fsync state/state.new", "call virDomainPinVcpuFlags web". A point that changes
+ * "fsync state/state.new", "call virDomainPinVcpuFlags web", "call move_pages web". A point that changes
  * something outside of the process is an effect. Rules make points fail; the
  * process can be killed before its N-th effect.
  *
@@ -28,6 +28,13 @@
 #define WORLD_EFFECTS_MAX 512U
 #define WORLD_NAME_MAX 112U
 #define WORLD_LIMITS 3U
+/* A guest's memory: pages of 4 KiB from here on. */
+#define WORLD_PAGES_MAX 4096U
+#define WORLD_PAGES_AT UINT64_C(0x7f0000000000)
+/* Of the line in its numa_maps. */
+#define WORLD_MAPS_WIDTH 120
+#define WORLD_XML_MAX 768U
+#define WORLD_PLACES_MAX 1024U
 
 /* Where the daemon finds DIR. */
 #define WORLD_ENV "KVMTUNED_FAULTS"
@@ -48,14 +55,21 @@ typedef struct WorldGuest {
         bool bad_xml;
         bool paused;
         bool migrating;
+        int state, reason;              /* virDomainState and its reason, when not 0 */
         int id, pid;
         unsigned vcpus, online, iothreads;
         uint64_t max_kib, current_kib;
         uint64_t limits_kib[WORLD_LIMITS];      /* hard, swap, soft; 0: none */
         uint64_t vcpu_pins[WORLD_VCPUS_MAX], emulator_pin, iothread_pins[WORLD_VCPUS_MAX];
-        uint64_t nodeset;               /* numatune, mode restrictive */
+        uint64_t nodeset;               /* numatune, mode restrictive: where its cgroup lets its pages be; 0: anywhere */
+        bool nodeset_auto;              /* placement='auto': libvirt does not print it */
+        unsigned pages, stuck_pages;    /* the first so many cannot be moved */
+        uint8_t page_nodes[WORLD_PAGES_MAX];    /* where each of them is */
         unsigned stats_period;
         uint64_t usable_kib;
+        unsigned vcpus_said;            /* what libvirt says when asked; 0: the truth */
+        char xml[WORLD_XML_MAX];        /* before all else in its XML; from '!' on: all of it */
+        char devices_xml[WORLD_XML_MAX];        /* before its other devices */
 } WorldGuest;
 
 typedef struct WorldReport {
@@ -68,6 +82,11 @@ typedef struct World {
         unsigned kill_at;               /* SIGKILL before the effect of this number; 0: never */
         unsigned alloc_fail_at;         /* this allocation of the daemon's own code fails, and those after it... */
         unsigned alloc_fail_times;      /* ... so many in all; 0: none fails */
+        /*
+         * In each thread but the first, every place of the code that allocates fails once, one place so many allocations
+         * after the other; 0: none does.
+         */
+        unsigned places_gap;
         WorldRule rules[WORLD_RULES_MAX];
         bool down;                      /* no connection is accepted */
         bool accepts_only;              /* connecting hangs */
@@ -81,9 +100,12 @@ typedef struct World {
         unsigned n_connections, n_opened;
         unsigned n_domains;             /* handles of guests that are held */
         WorldReport report;
+        unsigned n_places, place_at;    /* places that have failed; the number of the last such allocation */
+        uint32_t places[WORLD_PLACES_MAX];
 
-        bool pages_moved;
-        int pages_node;                 /* where a guest's pages are since they were moved */
+        unsigned cpus_said;             /* by libvirt; 0: 8 */
+        bool pools_full[2];             /* no huge page is to be had on the node */
+        unsigned pools_room[2];         /* no more than so many are; 0: any number */
         WorldGuest guests[WORLD_GUESTS_MAX];
 } World;
 

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the kernel does itself when asked: memory that moves to another node, and
+ * pools of huge pages. Each takes its time in a thread of its own, and may fail
+ * half-way.
+ */
+#include <check.h>
+#include <errno.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "host.h"
+
+#define PINS "cpu: { policy = \"shared\"; };"
+/* So slow that it is met under way: 4.5 s, which are a second of the test. */
+#define SLOW "numa: { move_rate = \"1 MiB/s\"; };"
+#define SLOW_SPEED 5U
+
+static void begin(TestHost *h, Knobs *ret_before, const char *policy) {
+        host_init(h);
+        host_policy(h, policy);
+        host_move_due(h, host_guest(h, "web"));
+        host_knobs(h, ret_before);
+}
+
+/* Nobody knows whether such a call was carried out. */
+static bool is_uncertain(int error) {
+        return error == VIR_ERR_OPERATION_TIMEOUT || error == VIR_ERR_NO_MEMORY;
+}
+
+/* ---- moves that fail ---- */
+
+/* @said: in the log; NULL: it succeeds, and all pages are where they belong. */
+static const struct {
+        const char *name, *point;
+        int error;
+        unsigned skip, stuck_pages;
+        const char *said;
+} move_rows[] = {
+        { "nothing fails", "", 0, 0, 0, NULL },
+        { "the process is gone", "open proc/100100", ENOENT, 0, 0, "No such process" },
+        { "no descriptor for the process", "open proc/100100", EMFILE, 0, 0, "Too many open files" },
+        { "no thread", "call pthread_create", EAGAIN, 2, 0, "Resource temporarily unavailable" },
+        { "no map of its nodes", "open proc/100100/numa_maps", ENOENT, 1, 0, "No such process" },
+        { "its map of nodes is refused", "open proc/100100/numa_maps", EACCES, 1, 0, "Permission denied" },
+        { "no map", "open proc/100100/maps", EACCES, 0, 0, "Permission denied" },
+        { "its map cannot be read", "read proc/100100/maps", EIO, 0, 0, "Input/output error" },
+        { "it ends meanwhile", "access proc/100100/stat", ENOENT, 0, 0, "No such process" },
+        { "no room on any node", "call numa_node_size64", ENODEV, 2, 0, "the target has no room left" },
+        { "where its pages are is refused", "call move_pages query web", EPERM, 0, 0, "Operation not permitted" },
+        { "it ends while its pages are asked for", "call move_pages query web", ESRCH, 3, 0, "No such process" },
+        { "the node is gone", "call move_pages web", ENODEV, 0, 0, "No such device" },
+        { "its cgroup forbids the node", "call move_pages web", EACCES, 1, 0, "Permission denied" },
+        { "no page can be had", "call move_pages web", ENOMEM, 0, 0, "could not be moved" },
+        { "the pages are busy", "call move_pages web", EBUSY, 2, 0, "could not be moved" },
+        { "pages that are pinned", "", 0, 0, 1024, "could not be moved" },
+        { "the nodeset is refused", "call virDomainSetNumaParameters web", VIR_ERR_OPERATION_INVALID, 0, 0,
+          "its memory policy could not be set first" },
+        { "the nodeset, and nobody knows", "call virDomainSetNumaParameters web", VIR_ERR_OPERATION_TIMEOUT, 0, 0,
+          "its memory policy could not be set first" },
+        { "no parameters can be made", "call virTypedParamsAddString", VIR_ERR_NO_MEMORY, 0, 0,
+          "its memory policy could not be set first" },
+};
+
+START_TEST(a_move_fails) {
+        const char *name = move_rows[_i].name;
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        WorldGuest *g;
+        unsigned on_1;
+
+        begin(&h, &before, PINS);
+        g = host_guest(&h, "web");
+        g->stuck_pages = move_rows[_i].stuck_pages;
+        on_1 = host_pages_on(g, 1);
+        if (move_rows[_i].point[0])
+                (void)host_fail(&h, move_rows[_i].point, move_rows[_i].error, move_rows[_i].skip, 0);
+        ck_assert_msg(host_run(&h, "--once") <= 1, "%s\n%s", name, host_log_end(&h));
+        ck_assert_msg(!move_rows[_i].point[0] || h.world->rules[0].hits > 0, "%s: never reached", name);
+        ck_assert_msg(host_log_has(&h, move_rows[_i].said ?: "4.5 MiB moved"), "%s: not said\n%s", name,
+                      host_log_end(&h));
+        ck_assert_msg(move_rows[_i].said || host_pages_on(g, 1) == 0, "%s: not moved", name);
+        /* Its cgroup first: otherwise the kernel would have refused. */
+        ck_assert_msg(g->nodeset == 1U << 0 || host_pages_on(g, 1) == on_1, "%s: moved against its nodeset", name);
+        host_check_record(&h, &before, !is_uncertain(move_rows[_i].error), name);
+        host_run_well(&h, "--restore", name);
+        host_check_restored(&h, &before, name);
+}
+END_TEST
+
+/* ---- moves that are given up ---- */
+
+static void pause_it(TestHost *h, WorldGuest *g) {
+        g->paused = true;
+        host_event(h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_SUSPENDED, 0);
+}
+static void run_out_of_memory(TestHost *h, WorldGuest *g) {
+        (void)g;
+        host_write(h, "proc/meminfo", "MemTotal: 16777216 kB\nMemFree: 10240 kB\nMemAvailable: 20480 kB\n"
+                                      "Buffers: 1 kB\nCached: 1 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
+}
+static void come_under_pressure(TestHost *h, WorldGuest *g) {
+        (void)g;
+        host_write(h, "proc/pressure/memory", "some avg10=90.00 avg60=90.00 avg300=90.00 total=9000000\n"
+                                              "full avg10=80.00 avg60=80.00 avg300=80.00 total=8000000\n");
+}
+static void go(TestHost *h, WorldGuest *g) {
+        daemon_guest_stop(h, g, VIR_DOMAIN_EVENT_STOPPED_CRASHED);
+}
+static void do_not_ask(TestHost *h, WorldGuest *g) {
+        (void)g;
+        host_policy(h, PINS "numa: { memory = \"none\"; };");
+        (void)kill(h->daemon, SIGHUP);
+}
+static void be_stopped(TestHost *h, WorldGuest *g) {
+        (void)g;
+        (void)kill(h->daemon, SIGTERM);
+}
+
+static const struct {
+        const char *name, *said;
+        void (*happen)(TestHost *h, WorldGuest *g);
+} given_up_rows[] = {
+        { "the guest is paused", "the guest is paused", pause_it },
+        { "the host runs out of memory", "the host has only", run_out_of_memory },
+        { "the host comes under pressure", "the host is under memory pressure", come_under_pressure },
+        { "the guest goes", "gone", go },
+        { "it is not asked for any more", "its memory is not asked to follow any more", do_not_ask },
+        { "kvmtuned is stopped", "kvmtuned stops", be_stopped },
+};
+
+START_TEST(a_move_is_given_up) {
+        const char *name = given_up_rows[_i].name;
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        WorldGuest *g;
+        unsigned all;
+
+        begin(&h, &before, PINS SLOW);
+        h.world->speed = SLOW_SPEED;
+        host_write(&h, "proc/pressure/memory", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+                                               "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+        g = host_guest(&h, "web");
+        all = host_pages_on(g, 1);
+        daemon_begin(&h);
+        HOST_UNTIL(&h, host_pages_on(g, 1) < all);
+        given_up_rows[_i].happen(&h, g);
+        HOST_UNTIL(&h, host_log_has(&h, "given up") || host_log_has(&h, "it is gone meanwhile"));
+        ck_assert_msg(host_log_has(&h, given_up_rows[_i].said), "%s\n%s", name, host_log_end(&h));
+        ck_assert_msg(host_pages_on(g, 1) > 0, "%s: it was moved all the same", name);
+        if (given_up_rows[_i].happen != be_stopped) {
+                daemon_check_works(&h, "other", 10);
+                daemon_stop(&h, &before, name);
+                return;
+        }
+        ck_assert_int_eq(host_wait(&h), 0);
+        host_check_restored(&h, &before, name);
+}
+END_TEST
+
+/* Without libvirt it goes on: pages are the kernel's. What became of it is measured, and said. */
+START_TEST(a_move_goes_on_without_libvirt) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        WorldGuest *g;
+        unsigned all;
+
+        begin(&h, &before, PINS SLOW);
+        h.world->speed = SLOW_SPEED;
+        g = host_guest(&h, "web");
+        all = host_pages_on(g, 1);
+        daemon_begin(&h);
+        HOST_UNTIL(&h, host_pages_on(g, 1) < all);
+        h.world->down = true;
+        host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
+        HOST_UNTIL(&h, host_log_has(&h, "Lost the connection to libvirt"));
+        HOST_UNTIL(&h, host_log_has(&h, "4.5 MiB moved"));
+        ck_assert_uint_eq(host_pages_on(g, 1), 0);
+        h.world->down = false;
+        daemon_check_works(&h, "other", 10);
+        daemon_stop(&h, &before, "moved without libvirt");
+}
+END_TEST
+
+/* ---- pools of huge pages ---- */
+
+#define POOL "sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
+
+/* Of what is asked for on node 0. @exact: what did not come is not on record. */
+static const struct {
+        const char *name, *point;
+        int error;
+        unsigned skip, room;
+        bool full, exact;
+        const char *said;
+} pool_rows[] = {
+        { "all is to be had", "", 0, 0, 0, false, true, "huge pages of 2 MiB on node 0 0 -> 16" },
+        { "a part is to be had", "", 0, 0, 10, false, true, "the kernel has 10 of the 16 pages" },
+        { "none is to be had", "", 0, 0, 0, true, true, "the kernel has 0 of the 16 pages" },
+        { "memory cannot be compacted", "openw sys/devices/system/node/node0/compact", EACCES, 0, 10, false, true,
+          "the kernel has 10 of the 16 pages" },
+        { "the second try is refused", "openw " POOL, EBUSY, 1, 10, false, true, "the kernel has 10 of the 16 pages" },
+        { "what came cannot be read", "open " POOL, EIO, 1, 0, false, false, "cannot be read" },
+        { "what came cannot be read, and it is less", "open " POOL, EIO, 1, 10, false, false, "cannot be read" },
+        { "surplus pages cannot be read", "open sys/devices/system/node/node0/hugepages/*/surplus_hugepages", EIO, 0, 0,
+          false, true, "huge pages of 2 MiB on node 0 0 -> 16" },
+        { "no thread", "call pthread_create", EAGAIN, 2, 0, false, true, "Resource temporarily unavailable" },
+};
+
+START_TEST(a_pool_does_not_grow_as_asked) {
+        const char *name = pool_rows[_i].name;
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+
+        host_begin(&h, &before);
+        host_policy(&h, "hugepages: { mode = \"fixed\"; size = \"2 MiB\"; target = \"64 MiB\"; };");
+        h.world->pools_full[0] = pool_rows[_i].full;
+        h.world->pools_room[0] = pool_rows[_i].room;
+        if (pool_rows[_i].point[0])
+                (void)host_fail(&h, pool_rows[_i].point, pool_rows[_i].error, pool_rows[_i].skip, 0);
+        ck_assert_msg(host_run(&h, "--once") <= 1, "%s\n%s", name, host_log_end(&h));
+        ck_assert_msg(!pool_rows[_i].point[0] || h.world->rules[0].hits > 0, "%s: never reached", name);
+        ck_assert_msg(host_log_has(&h, pool_rows[_i].said), "%s: not said\n%s", name, host_log_end(&h));
+        host_check_record(&h, &before, pool_rows[_i].exact, name);
+        host_run_well(&h, "--restore", name);
+        host_check_restored(&h, &before, name);
+}
+END_TEST
+
+int main(void) {
+        Suite *s = suite_create("moves");
+        TCase *tc = tcase_create("moves");
+        SRunner *runner;
+        int failed;
+
+        tcase_set_timeout(tc, 120);
+        tcase_add_loop_test(tc, a_move_fails, 0, ELEMENTSOF(move_rows));
+        tcase_add_loop_test(tc, a_move_is_given_up, 0, ELEMENTSOF(given_up_rows));
+        tcase_add_test(tc, a_move_goes_on_without_libvirt);
+        tcase_add_loop_test(tc, a_pool_does_not_grow_as_asked, 0, ELEMENTSOF(pool_rows));
+        suite_add_tcase(s, tc);
+        runner = srunner_create(s);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed > 0;
+}
