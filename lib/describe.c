@@ -55,13 +55,19 @@ void describe_put_permyriad(Value *map, const char *key, uint32_t number) {
                 value_put_number(map, key, number);
 }
 
+void describe_put_text(Value *map, const char *key, int r, const char *text) {
+        if (r >= 0)
+                value_put_string(map, key, text);
+        else if (r == -ENOMEM && map)
+                map->failed = true;
+}
+
 void describe_put_set(Value *map, const char *key, const IdSet *set) {
         _cleanup_free_ char *text = NULL;
+        int r;
 
-        if (idset_format(set, &text) < 0)
-                map->failed = true;
-        else
-                value_put_string(map, key, text);
+        r = idset_format(set, &text);
+        describe_put_text(map, key, r, text);
 }
 
 /* ---- the host ---- */

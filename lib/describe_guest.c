@@ -52,6 +52,7 @@ static void put_summary(Value *v, const Description *d, size_t i, size_t held) {
         const Settings *settings = d->settings.guests[i];
         const GuestMemo *memo = state_find_guest(d->state, g->uuid);
         _cleanup_free_ char *policy = NULL, *balloon = NULL;
+        int r;
 
         value_put_string(v, "name", g->name);
         value_put_string(v, "uuid", g->uuid);
@@ -70,10 +71,10 @@ static void put_summary(Value *v, const Description *d, size_t i, size_t held) {
         if (v && memo && !idset_is_empty(&memo->cpus))
                 describe_put_set(v, "own_cpus", &memo->cpus);
         put_memory_nodes(v, g);
-        if (setting_format(settings, KEY_CPU_POLICY, &policy) >= 0)
-                value_put_string(v, "cpu_policy", policy);
-        if (setting_format(settings, KEY_BALLOON_MODE, &balloon) >= 0)
-                value_put_string(v, "balloon_mode", balloon);
+        r = setting_format(settings, KEY_CPU_POLICY, &policy);
+        describe_put_text(v, "cpu_policy", r, policy);
+        r = setting_format(settings, KEY_BALLOON_MODE, &balloon);
+        describe_put_text(v, "balloon_mode", r, balloon);
         value_put_number(v, "changes_held", held);
 }
 
@@ -139,6 +140,7 @@ static void put_held(Value *v, const Description *d, const Guest *g) {
                 const Owned *o = &d->state->owned[i];
                 _cleanup_free_ char *current = NULL;
                 Value *held;
+                int r;
 
                 if (!streq(o->uuid, g->uuid))
                         continue;
@@ -147,8 +149,8 @@ static void put_held(Value *v, const Description *d, const Guest *g) {
                 value_put_number(held, "index", o->index);
                 value_put_string(held, "original", o->original);
                 value_put_string(held, "ours", o->ours);
-                if (policy_current_value(d->snapshot, o->kind, o->uuid, o->index, &current) >= 0)
-                        value_put_string(held, "current", current);
+                r = policy_current_value(d->snapshot, o->kind, o->uuid, o->index, &current);
+                describe_put_text(held, "current", r, current);
         }
 }
 

@@ -27,24 +27,27 @@ static void put_value(Value *v, const Condition *c, const Snapshot *s) {
         MetricSource from = { s, NULL, c->has_node, c->node, !c->above };
         _cleanup_free_ char *text = NULL;
         uint64_t value;
+        int r;
 
-        if (c->rate == RATE_NONE && metric_value(&from, c->metric, c->percent, &value) >= 0 &&
-            format_metric(c, value, &text) >= 0)
-                value_put_string(v, "value", text);
+        if (c->rate != RATE_NONE || metric_value(&from, c->metric, c->percent, &value) < 0)
+                return;
+        r = format_metric(c, value, &text);
+        describe_put_text(v, "value", r, text);
 }
 
 static void put_threshold(Value *v, const Condition *c, const Description *d) {
         _cleanup_free_ char *limit = NULL, *dwell = NULL;
+        int r;
 
         value_put_string(v, "metric", metric_to_string(c->metric));
         if (c->has_node)
                 value_put_number(v, "node", c->node);
         if (c->rate != RATE_NONE)
                 value_put_string(v, "rate", metric_rate_to_string(c->rate));
-        if (format_metric(c, c->limit, &limit) >= 0)
-                value_put_string(v, c->above ? "above" : "below", limit);
-        if (c->for_usec > 0 && format_duration(c->for_usec, &dwell) >= 0)
-                value_put_string(v, "for", dwell);
+        r = format_metric(c, c->limit, &limit);
+        describe_put_text(v, c->above ? "above" : "below", r, limit);
+        r = c->for_usec > 0 ? format_duration(c->for_usec, &dwell) : -ENODATA;
+        describe_put_text(v, "for", r, dwell);
         value_put_bool(v, "of_guest", metric_scope(c->metric) == METRIC_OF_GUEST);
         if (metric_scope(c->metric) == METRIC_OF_GUEST)
                 return;
@@ -84,11 +87,12 @@ static void put_changes(Value *v, const Rule *rule) {
                 Settings one = { 0 };
                 _cleanup_free_ char *text = NULL;
                 Value *change = value_put_map(list, NULL);
+                int r;
 
                 one.values[rule->set.keys[i]] = rule->set.values[i];
                 value_put_printf(change, "key", "%s.%s", info->group, info->name);
-                if (setting_format(&one, rule->set.keys[i], &text) >= 0)
-                        value_put_string(change, "value", text);
+                r = setting_format(&one, rule->set.keys[i], &text);
+                describe_put_text(change, "value", r, text);
         }
 }
 

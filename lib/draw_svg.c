@@ -60,14 +60,16 @@ void svg_bold(const Svg *s, unsigned x, unsigned y, unsigned size, const char *t
         (void)fputs("</text>\n", s->f);
 }
 
-const char *svg_cut(const char *text, size_t columns, char buf[static SVG_TEXT_MAX]) {
+const char *svg_cut(const Svg *s, const char *text, size_t columns, char buf[static SVG_TEXT_MAX]) {
         DrawOptions o = { .unicode = true };
         size_t n = pen_columns(text);
         Pen pen = { fmemopen(buf, SVG_TEXT_MAX, "w"), &o, 0 };
 
         buf[0] = 0;
-        if (!pen.f)
+        if (!pen.f) {
+                *s->incomplete = true;
                 return buf;
+        }
         pen_padded(&pen, PEN_PLAIN, text, MIN(n, MIN(columns, (size_t)SVG_TEXT_MAX / 5)));
         (void)fclose(pen.f);
         buf[SVG_TEXT_MAX - 1] = 0;

@@ -24,6 +24,7 @@ typedef struct Svg {
         size_t colored[SVG_COLORS_MAX]; /* guests with a colour of their own */
         size_t n_colored;
         unsigned columns, panel_width, width;
+        bool *incomplete;               /* set where something is not drawn for want of memory */
 } Svg;
 
 typedef enum SvgAnchor { SVG_START, SVG_MIDDLE, SVG_END } SvgAnchor;
@@ -37,7 +38,7 @@ void svg_bold(const Svg *s, unsigned x, unsigned y, unsigned size, const char *t
 /* Text where only text may stand: no markup, nothing that XML 1.0 forbids. */
 void svg_escape(FILE *f, const char *text);
 /* At most @columns of @text, cut with an ellipsis. Returns @buf. */
-const char *svg_cut(const char *text, size_t columns, char buf[static SVG_TEXT_MAX]);
+const char *svg_cut(const Svg *s, const char *text, size_t columns, char buf[static SVG_TEXT_MAX]);
 
 const char *svg_load_color(uint32_t permyriad);
 const char *svg_guest_color(const Svg *s, size_t guest);

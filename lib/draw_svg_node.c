@@ -144,7 +144,7 @@ static void put_guest(const Svg *s, unsigned x, unsigned y, unsigned w, size_t g
                 (void)snprintf(note, sizeof(note), "%u %% remote", draw_percent(remote));
         room = (w - 20) / CHAR_WIDTH - strlen(text) - strlen(note) - 3;
         put_swatch(s, x, y + 2, guest);
-        svg_text(s, x + 20, y + 13, 13, SVG_START, SVG_INK, svg_cut(g->name, room, cut));
+        svg_text(s, x + 20, y + 13, 13, SVG_START, SVG_INK, svg_cut(s, g->name, room, cut));
         (void)fprintf(s->f,
                       "<text x=\"%u\" y=\"%u\" font-size=\"12\" text-anchor=\"end\" fill=\"%s\">"
                       "<tspan fill=\"%s\">%s</tspan>%s%s</text>\n",
@@ -182,22 +182,27 @@ static unsigned put_guests(const Svg *s, const DrawNode *n, unsigned x, unsigned
 
 /* ---- the panel ------------------------------------------------------------- */
 
+static int node_subtitle(const DrawNode *n, char **ret) {
+        _cleanup_free_ char *cpus = NULL, *packages = NULL;
+
+        if (n->n_cpus == 0)
+                return strprintf_to(ret, "memory without CPUs");
+        if (idset_format(n->cpu_ids, &cpus) < 0 || idset_format(&n->packages, &packages) < 0)
+                return -ENOMEM;
+        return strprintf_to(ret, "package%s %s, CPU%s %s", idset_count(&n->packages) == 1 ? "" : "s", packages,
+                            n->n_cpus == 1 ? "" : "s", cpus);
+}
+
 static void put_title(const Svg *s, const DrawNode *n, unsigned x, unsigned y, unsigned w) {
-        _cleanup_free_ char *cpus = NULL, *packages = NULL, *text = NULL;
         char title[32], cut[SVG_TEXT_MAX];
-        int r;
+        _cleanup_free_ char *text = NULL;
 
         (void)snprintf(title, sizeof(title), "Node %u", n->id);
         svg_bold(s, x, y, 16, title);
-        if (idset_format(n->cpu_ids, &cpus) < 0 || idset_format(&n->packages, &packages) < 0)
-                return;
-        if (n->n_cpus == 0)
-                r = strprintf_to(&text, "memory without CPUs");
+        if (node_subtitle(n, &text) < 0)
+                *s->incomplete = true;
         else
-                r = strprintf_to(&text, "package%s %s, CPU%s %s", idset_count(&n->packages) == 1 ? "" : "s", packages,
-                                 n->n_cpus == 1 ? "" : "s", cpus);
-        if (r >= 0)
-                svg_text(s, x + w, y, 12, SVG_END, SVG_FAINT, svg_cut(text, (w - 80) / CHAR_WIDTH, cut));
+                svg_text(s, x + w, y, 12, SVG_END, SVG_FAINT, svg_cut(s, text, (w - 80) / CHAR_WIDTH, cut));
 }
 
 static void put_panel(const Svg *s, const DrawNode *n, unsigned x, unsigned y, unsigned height) {

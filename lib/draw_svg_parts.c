@@ -30,7 +30,7 @@ static unsigned put_chip(const Svg *s, unsigned x, unsigned y, size_t guest, boo
 
         if (g->memory_bytes != UNKNOWN_U64)
                 (void)format_bytes_short(g->memory_bytes, size);
-        (void)snprintf(text, sizeof(text), "%s, %u vCPU%s, %s", svg_cut(g->name, 28, cut), g->vcpus,
+        (void)snprintf(text, sizeof(text), "%s, %u vCPU%s, %s", svg_cut(s, g->name, 28, cut), g->vcpus,
                        g->vcpus == 1 ? "" : "s", size);
         w = 34 + (unsigned)(pen_columns(text) * 66 / 10);
         if (!draw)

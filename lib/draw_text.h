@@ -14,6 +14,7 @@ typedef struct DrawText {
         bool marked;            /* a CPU has a mark */
         bool unknown;           /* the load of a CPU is not known */
         bool cells;             /* CPUs are cells, not a strip */
+        bool *incomplete;       /* set where something is not drawn for want of memory */
 } DrawText;
 
 /* Who is on the node, in at most two lines. */

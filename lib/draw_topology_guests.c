@@ -75,7 +75,9 @@ void draw_text_node_guests(const DrawText *t, const DrawNode *n) {
         _cleanup_free_ size_t *order = NULL;
         size_t n_guests, column = INDENT, lines = 1;
 
-        if (largest_first(t->d, n, &order, &n_guests) < 0 || n_guests == 0)
+        if (largest_first(t->d, n, &order, &n_guests) < 0)
+                *t->incomplete = true;
+        if (!order || n_guests == 0)
                 return;
         (void)fprintf(t->pen.f, "  %-8s", "guests");
         for (size_t i = 0; i < n_guests; i++) {
@@ -210,12 +212,18 @@ void draw_text_guests(const DrawText *t) {
         size_t n, shown;
         Widths w;
 
-        if (t->d->n_guests == 0 || largest_first(t->d, NULL, &order, &n) < 0)
+        if (t->d->n_guests == 0)
                 return;
+        if (largest_first(t->d, NULL, &order, &n) < 0) {
+                *t->incomplete = true;
+                return;
+        }
         shown = t->pen.o->all || n <= ROWS_MAX ? n : ROWS_MAX - 1;
         qsort(order, shown, sizeof(*order), compare_indices);
-        if (measure(t, order, shown, &w) < 0)
+        if (measure(t, order, shown, &w) < 0) {
+                *t->incomplete = true;
                 return;
+        }
         (void)fputc('\n', t->pen.f);
         pen_color(&t->pen, PEN_BOLD);
         (void)fprintf(t->pen.f, "  %-*s%7s%8s%11s  %-*s  memory on", (int)w.name, "guest", "vCPUs", "CPU", "memory",
@@ -224,7 +232,7 @@ void draw_text_guests(const DrawText *t) {
         (void)fputc('\n', t->pen.f);
         for (size_t i = 0; i < shown; i++)
                 if (put_row(t, &t->d->guests[order[i]], &w) < 0)
-                        return;
+                        *t->incomplete = true;
         if (shown < n)
                 put_others(t, order + shown, n - shown);
 }

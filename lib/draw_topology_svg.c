@@ -92,7 +92,7 @@ static int put_head(const Svg *s) {
         svg_bold(s, MARGIN, 42, 20, "KVM host");
         put_counts(s);
         if (sets)
-                svg_text(s, s->width - MARGIN, 42, 12, SVG_END, SVG_FAINT, svg_cut(sets, 50, text));
+                svg_text(s, s->width - MARGIN, 42, 12, SVG_END, SVG_FAINT, svg_cut(s, sets, 50, text));
         (void)snprintf(text, sizeof(text), "%u vCPUs on %zu CPUs", s->d->vcpus, s->d->n_cpus);
         (void)svg_load(s, MARGIN, 78, half, s->d->snapshot->host.cpu_busy_permyriad, text);
         (void)svg_memory(s, MARGIN + half + GAP, 78, half, NULL);
@@ -134,7 +134,8 @@ static int put_all(const Svg *s) {
 int draw_topology_svg(const Snapshot *snapshot, const State *state, const Config *config, char **ret) {
         _cleanup_(drawing_freep) Drawing *d = NULL;
         _cleanup_free_ char *text = NULL;
-        Svg s = { 0 };
+        bool incomplete = false;
+        Svg s = { .incomplete = &incomplete };
         size_t size;
         int r;
 
@@ -148,7 +149,7 @@ int draw_topology_svg(const Snapshot *snapshot, const State *state, const Config
         if (!s.f)
                 return -ENOMEM;
         r = put_all(&s);
-        if (fclose(s.f) != 0 && r >= 0)
+        if ((fclose(s.f) != 0 || incomplete) && r >= 0)
                 r = -ENOMEM;
         if (r < 0)
                 return r;

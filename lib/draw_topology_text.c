@@ -24,9 +24,13 @@
 static void put_set(const DrawText *t, const char *what, const IdSet *set) {
         _cleanup_free_ char *list = NULL, *text = NULL;
 
-        if (idset_is_empty(set) || idset_format(set, &list) < 0 ||
-            strprintf_to(&text, "%s CPU%s %s", what, idset_count(set) == 1 ? "" : "s", list) < 0)
+        if (idset_is_empty(set))
                 return;
+        if (idset_format(set, &list) < 0 ||
+            strprintf_to(&text, "%s CPU%s %s", what, idset_count(set) == 1 ? "" : "s", list) < 0) {
+                *t->incomplete = true;
+                return;
+        }
         pen_padded(&t->pen, PEN_PLAIN, text, MIN(strlen(text), (size_t)t->pen.width));
         (void)fputc('\n', t->pen.f);
 }
@@ -286,23 +290,28 @@ static void put_strip(const DrawText *t, const DrawNode *n) {
 
 /* ---- nodes ----------------------------------------------------------------- */
 
-static void put_node_title(const DrawText *t, const DrawNode *n) {
-        _cleanup_free_ char *cpus = NULL, *packages = NULL, *text = NULL;
-        size_t width;
-        int r;
+static int node_title(const DrawText *t, const DrawNode *n, char **ret) {
+        _cleanup_free_ char *cpus = NULL, *packages = NULL;
 
         if (idset_format(n->cpu_ids, &cpus) < 0 || idset_format(&n->packages, &packages) < 0)
-                return;
+                return -ENOMEM;
         if (n->n_cpus == 0)
-                r = strprintf_to(&text, "node %u, no CPUs ", n->id);
-        else if (t->d->n_packages > 1)
-                r = strprintf_to(&text, "node %u, package%s %s, CPU%s %s ", n->id,
-                                 idset_count(&n->packages) == 1 ? "" : "s", packages, n->n_cpus == 1 ? "" : "s",
-                                 cpus);
-        else
-                r = strprintf_to(&text, "node %u, CPU%s %s ", n->id, n->n_cpus == 1 ? "" : "s", cpus);
-        if (r < 0)
+                return strprintf_to(ret, "node %u, no CPUs ", n->id);
+        if (t->d->n_packages > 1)
+                return strprintf_to(ret, "node %u, package%s %s, CPU%s %s ", n->id,
+                                    idset_count(&n->packages) == 1 ? "" : "s", packages, n->n_cpus == 1 ? "" : "s",
+                                    cpus);
+        return strprintf_to(ret, "node %u, CPU%s %s ", n->id, n->n_cpus == 1 ? "" : "s", cpus);
+}
+
+static void put_node_title(const DrawText *t, const DrawNode *n) {
+        _cleanup_free_ char *text = NULL;
+        size_t width;
+
+        if (node_title(t, n, &text) < 0) {
+                *t->incomplete = true;
                 return;
+        }
         (void)fputc('\n', t->pen.f);
         width = strlen(text);
         if (width > t->pen.width) {
@@ -387,7 +396,8 @@ int draw_topology_text(const Snapshot *s, const State *state, const Config *conf
                        char **ret) {
         _cleanup_(drawing_freep) Drawing *d = NULL;
         _cleanup_free_ char *text = NULL;
-        DrawText t = { 0 };
+        bool incomplete = false;
+        DrawText t = { .incomplete = &incomplete };
         size_t size;
         int r;
 
@@ -402,7 +412,7 @@ int draw_topology_text(const Snapshot *s, const State *state, const Config *conf
         t.d = d;
         prepare(&t);
         put_all(&t);
-        if (fclose(t.pen.f) != 0)
+        if (fclose(t.pen.f) != 0 || incomplete)
                 return -ENOMEM;
         *ret = TAKE_PTR(text);
         return 0;

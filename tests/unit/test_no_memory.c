@@ -296,7 +296,7 @@ START_TEST(host_is_described) {
         _cleanup_(case_done) Case c = { 0 };
 
         case_load((size_t)_i, &c);
-        fail_each_of("describe", describe, &c, true);
+        fail_each("describe", describe, &c);
 }
 END_TEST
 
@@ -317,7 +317,7 @@ START_TEST(host_is_drawn) {
         _cleanup_(case_done) Case c = { 0 };
 
         case_load((size_t)_i, &c);
-        fail_each_of("draw", draw, &c, true);
+        fail_each("draw", draw, &c);
 }
 END_TEST
 
