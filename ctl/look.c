@@ -9,6 +9,7 @@
 #include "../lib/config_value.h"
 #include "../lib/doctor.h"
 #include "../lib/snapshot_file.h"
+#include "../lib/state_memo.h"
 #include "ctl.h"
 
 #define DOCTOR_WIDTH_MAX 110U
@@ -44,9 +45,11 @@ static int take_dedicated(State *state, const Value *guests) {
                 if (!uuid || !cpus || idset_parse(cpus, &set) < 0)
                         continue;
                 r = state_guest(state, uuid, &memo);
+                if (r >= 0)
+                        r = memo_make_cpus(memo);
                 if (r < 0)
                         return r;
-                memo->cpus = set;
+                *memo->cpus = set;
         }
         return 0;
 }

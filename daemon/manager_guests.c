@@ -84,7 +84,7 @@ static void remove_slot(Manager *m, const char *uuid) {
 static void note_freed_cpus(Manager *m, const char *uuid) {
         const GuestMemo *memo = state_find_guest(m->state, uuid);
 
-        if (memo && !idset_is_empty(&memo->cpus))
+        if (memo && memo_has_cpus(memo))
                 m->look_at_all = true;
 }
 

@@ -68,8 +68,8 @@ static void put_summary(Value *v, const Description *d, size_t i, size_t held) {
         describe_put_known(v, "memory_resident_bytes", g->rss_bytes);
         if (v && memo && !idset_is_empty(&memo->nodes))
                 describe_put_set(v, "placed_nodes", &memo->nodes);
-        if (v && memo && !idset_is_empty(&memo->cpus))
-                describe_put_set(v, "own_cpus", &memo->cpus);
+        if (v && memo && memo_has_cpus(memo))
+                describe_put_set(v, "own_cpus", memo_cpus(memo));
         put_memory_nodes(v, g);
         r = setting_format(settings, KEY_CPU_POLICY, &policy);
         describe_put_text(v, "cpu_policy", r, policy);

@@ -186,7 +186,7 @@ static void take_vcpus(const Drawing *d, DrawGuest *g, bool *ret_pinned) {
 static DrawPlace place_of(const Drawing *d, const DrawGuest *g, const GuestMemo *memo, bool pinned) {
         IdSet apart = idset_or(&d->topology->isolated, &d->reserved), all, wanted;
 
-        if (memo && !idset_is_empty(&memo->cpus))
+        if (memo && memo_has_cpus(memo))
                 return DRAW_DEDICATED;
         apart = idset_or(&apart, &d->dedicated);
         wanted = idset_minus(&d->topology->online, &apart);
@@ -251,7 +251,7 @@ static void take_owned(Drawing *d, size_t guest, const State *state) {
         const GuestMemo *memo = state ? state_find_guest(state, g->guest->uuid) : NULL;
 
         if (memo)
-                own_cpus(d, guest, &memo->cpus);
+                own_cpus(d, guest, memo_cpus(memo));
         for (size_t i = 0; i < g->guest->n_vcpus; i++) {
                 const GuestThread *t = &g->guest->vcpus[i];
                 IdSet cpus;
@@ -303,7 +303,7 @@ static int take_guests(Drawing *d, const State *state) {
                 const GuestMemo *memo = state_find_guest(state, d->snapshot->guests[i]->uuid);
 
                 if (memo)
-                        d->dedicated = idset_or(&d->dedicated, &memo->cpus);
+                        d->dedicated = idset_or(&d->dedicated, memo_cpus(memo));
         }
         for (size_t i = 0; i < n; i++) {
                 r = take_guest(d, d->snapshot->guests[i], state, &d->guests[d->n_guests++]);

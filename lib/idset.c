@@ -5,6 +5,8 @@
 
 #include <ctype.h>
 
+const IdSet idset_none;
+
 int idset_add(IdSet *s, unsigned id) {
         if (id >= IDSET_MAX)
                 return -ERANGE;

@@ -22,6 +22,7 @@ typedef struct IdSet {
 } IdSet;
 
 #define IDSET_EMPTY ((IdSet){ .words = { 0 } })
+extern const IdSet idset_none;          /* the empty set, to point to */
 
 /* -ERANGE when @id >= IDSET_MAX. */
 int idset_add(IdSet *s, unsigned id);

@@ -77,10 +77,10 @@ static void promise_start(Placement *p, const PlacementGuest *g, uint64_t need) 
                 if (p->weights[i] > 0)
                         room = u64_add(room, placement_room(&p->nodes[i], g->guest));
         promise(p, g->guest, need);
-        if (need <= room || !g->memo || idset_is_empty(&g->memo->memory_only))
+        if (need <= room || !g->memo || !memo_has_memory_only(g->memo))
                 return;
         for (size_t i = 0; i < p->n_nodes; i++)
-                p->weights[i] = idset_contains(&g->memo->memory_only, p->nodes[i].id);
+                p->weights[i] = idset_contains(memo_memory_only(g->memo), p->nodes[i].id);
         promise(p, g->guest, need - room);
 }
 

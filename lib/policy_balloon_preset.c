@@ -22,6 +22,7 @@
 
 #include "policy_balloon.h"
 #include "policy_balloon_preset.h"
+#include "state_memo.h"
 
 #define STEP_USEC (10 * USEC_PER_SEC)
 /* A timer may be early. */
@@ -135,7 +136,7 @@ static void means(const BalloonSamples *s, double *ret_first, double *ret_second
         *ret_second = second / s->n;
 }
 
-static void decide_mom(BalloonDecision *d, bool due) {
+static int decide_mom(BalloonDecision *d, bool due) {
         const HostMemory *m = &d->context->snapshot->host.memory;
         uint64_t now = d->context->snapshot->now_usec;
         uint64_t total_kib = d->host.total / KIB;
@@ -151,17 +152,22 @@ static void decide_mom(BalloonDecision *d, bool due) {
                 MomGuest g = { .current = b->current / KIB, .minimum = b->minimum / KIB,
                                .maximum = b->maximum / KIB };
                 uint64_t size;
+                int r;
 
                 if (!takes_part(b, BALLOON_MOM))
                         continue;
-                sample(&b->memo->balloon_samples, now, g.current, b->guest->stats.unused_bytes / KIB);
+                r = memo_make_balloon_samples(b->memo);
+                if (r < 0)
+                        return r;
+                sample(b->memo->balloon_samples, now, g.current, b->guest->stats.unused_bytes / KIB);
                 if (!due)
                         continue;
-                means(&b->memo->balloon_samples, &g.mean_current, &g.mean_unused);
+                means(b->memo->balloon_samples, &g.mean_current, &g.mean_unused);
                 size = balloon_mom(d->mom_free, &g);
                 if (size != g.current)
                         preset_resize(d, b, size * KIB, KIB);
         }
+        return 0;
 }
 
 /* ---- proportional ------------------------------------------------------------------ */
@@ -237,6 +243,7 @@ static bool take_step(State *s, uint64_t now) {
 int balloon_decide_presets(BalloonDecision *d) {
         bool pve = any(d, BALLOON_PVE), mom = any(d, BALLOON_MOM), proportional = any(d, BALLOON_PROPORTIONAL), due;
         _cleanup_free_ PveGuest *scratch = NULL;
+        int r = 0;
 
         if (!mom)
                 d->context->state->free_samples.n = 0;
@@ -252,8 +259,8 @@ int balloon_decide_presets(BalloonDecision *d) {
         if (pve)
                 decide_pve(d, scratch, due);
         if (mom)
-                decide_mom(d, due);
+                r = decide_mom(d, due);
         if (proportional)
                 decide_proportional(d, due);
-        return 0;
+        return r;
 }

@@ -74,7 +74,7 @@ IdSet placement_memory_nodes(const Placement *p, const PlacementGuest *g) {
                 return nodes;
         nodes = placement_memory_of(p, &g->memo->nodes);
         if (setting(g->settings, KEY_NUMA_MEMORY_ONLY) == MEMORY_ONLY_OVERFLOW)
-                nodes = idset_or(&nodes, &g->memo->memory_only);
+                nodes = idset_or(&nodes, memo_memory_only(g->memo));
         return nodes;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy_nodes.h"
+#include "state_memo.h"
 
 /*
  * A guest with NUMA cells of its own gets a node for each: the guest's kernel
@@ -210,12 +211,17 @@ static void sort_equal_cells(const Guest *g, uint16_t *map) {
                         }
 }
 
-void cells_remember(const Search *s, GuestMemo *m) {
+int cells_remember(const Search *s, GuestMemo *m) {
         Candidate again = { 0 };
+        int r;
 
+        r = memo_make_cell_nodes(m);
+        if (r < 0)
+                return r;
         grow(s, &again, &s->p->nodes[s->best.seed], m->cell_nodes);
         sort_equal_cells(s->g->guest, m->cell_nodes);
         m->n_cells = (unsigned)s->g->guest->n_cells;
+        return 0;
 }
 
 int cells_format(const GuestMemo *m, char **ret) {

@@ -47,7 +47,7 @@ static unsigned own_cpus(const Picker *k, const PlacementCore *core) {
         unsigned n = 0;
 
         for (unsigned i = core->first; i < core->first + core->n_cpus; i++)
-                n += idset_contains(&k->g->memo->cpus, k->p->by_core[i]);
+                n += idset_contains(memo_cpus(k->g->memo), k->p->by_core[i]);
         return n;
 }
 
@@ -131,7 +131,7 @@ static void take_core(Picker *k, const PlacementCore *core) {
                 if (!may_take(k, cpu, own))
                         continue;
                 placement_take_cpu(k->p, k->g, cpu);
-                (void)idset_add(&k->g->memo->cpus, cpu);
+                (void)idset_add(k->g->memo->cpus, cpu);
                 k->left--;
                 if (k->threads == THREADS_ISOLATE)
                         return;
@@ -242,7 +242,7 @@ int placement_assign_one(const Placement *p, const GuestThread *t, IdSet *rest) 
 void placement_assign_cpus(Placement *p, const PlacementGuest *g, IdSet *ret_rest) {
         const Guest *guest = g->guest;
         bool cells = guest->n_cells > 0;
-        IdSet rest = g->memo->cpus, nodes;
+        IdSet rest = *memo_cpus(g->memo), nodes;
 
         for (unsigned pass = 0; pass < 2; pass++)
                 for (size_t i = 0; i < guest->n_vcpus; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy_placement.h"
+#include "state_memo.h"
 
 /*
  * cpu.policy dedicated: who has CPUs of its own.
@@ -95,7 +96,7 @@ static void drop_unused(const PlacementGuest *g, IdSet *cpus) {
 
 /* Of memo->cpus, what can stay. */
 static IdSet staying_cpus(const Placement *p, const PlacementGuest *g) {
-        IdSet nodes = own_nodes(p, g), present = idset_and(&g->memo->cpus, &p->usable), staying = IDSET_EMPTY;
+        IdSet nodes = own_nodes(p, g), present = idset_and(memo_cpus(g->memo), &p->usable), staying = IDSET_EMPTY;
 
         present = placement_within_limit(g, &present);
         IDSET_FOREACH(cpu, &present)
@@ -107,15 +108,15 @@ static IdSet staying_cpus(const Placement *p, const PlacementGuest *g) {
 }
 
 static void take_all(Placement *p, const PlacementGuest *g) {
-        IDSET_FOREACH(cpu, &g->memo->cpus)
+        IDSET_FOREACH(cpu, memo_cpus(g->memo))
                 if (p->cpu_node[cpu] != UINT16_MAX && !idset_contains(&p->dedicated, (unsigned)cpu))
                         placement_take_cpu(p, g, (unsigned)cpu);
 }
 
 static void release_all(Placement *p, PlacementGuest *g) {
-        IDSET_FOREACH(cpu, &g->memo->cpus)
+        IDSET_FOREACH(cpu, memo_cpus(g->memo))
                 placement_release_cpu(p, g, (unsigned)cpu);
-        g->memo->cpus = IDSET_EMPTY;
+        *g->memo->cpus = IDSET_EMPTY;
 }
 
 /* Gives one of @own to a thread that must be on @nodes. */
@@ -131,7 +132,7 @@ static bool use_one(const Placement *p, IdSet *own, const IdSet *nodes) {
 /* By guest NUMA cell: vCPUs without a CPU on their nodes get one, with @pick; returns how many still lack one. */
 static unsigned complete_cells(Placement *p, PlacementGuest *g, bool pick) {
         unsigned lacking = 0, helpers = g->n_wanted - g->n_vcpus;
-        IdSet own = g->memo->cpus, nodes;
+        IdSet own = *memo_cpus(g->memo), nodes;
 
         for (size_t i = 0; i < g->guest->n_vcpus; i++) {
                 if (!g->guest->vcpus[i].online)
@@ -153,7 +154,7 @@ static unsigned complete(Placement *p, PlacementGuest *g, bool pick) {
 
         if (g->guest->n_cells > 0)
                 return complete_cells(p, g, pick);
-        lacking = g->n_wanted - MIN(idset_count(&g->memo->cpus), g->n_wanted);
+        lacking = g->n_wanted - MIN(idset_count(memo_cpus(g->memo)), g->n_wanted);
         if (lacking == 0 || !pick)
                 return lacking;
         nodes = own_nodes(p, g);
@@ -174,14 +175,14 @@ void placement_hold(Placement *p) {
         for (size_t i = 0; i < p->n_guests; i++) {
                 PlacementGuest *g = &p->guests[i];
 
-                if (!g->memo || idset_is_empty(&g->memo->cpus))
+                if (!g->memo || !memo_has_cpus(g->memo))
                         continue;
                 if (g->memo->user_pinned) {
-                        g->memo->cpus = IDSET_EMPTY;
+                        memo_drop_cpus(g->memo);
                         continue;
                 }
                 if (g->managed)
-                        g->memo->cpus = staying_cpus(p, g);
+                        *g->memo->cpus = staying_cpus(p, g);
                 take_all(p, g);
                 g->dedicated = !g->managed || (place_is_valid(p, g) && complete(p, g, false) == 0);
         }
@@ -219,7 +220,7 @@ static int say_what_is_missing(Placement *p, const PlacementGuest *g, unsigned n
                 [THREADS_REQUIRE] = "CPUs on whole cores with siblings",
         };
         CpuThreads threads = placement_threads_policy(g);
-        unsigned n_own = idset_count(&g->memo->cpus);
+        unsigned n_own = idset_count(memo_cpus(g->memo));
         bool smt = false;
 
         if (n_own > 0)
@@ -248,7 +249,7 @@ static int refuse(Placement *p, PlacementGuest *g, const IdSet *nodes) {
 
 /* It stays where it is, with the CPUs in @cpus. */
 static int serve_in_part(Placement *p, PlacementGuest *g, const IdSet *cpus) {
-        g->memo->cpus = *cpus;
+        *g->memo->cpus = *cpus;
         take_all(p, g);
         p->sharing = true;
         placement_account(p, g);
@@ -261,7 +262,7 @@ static int describe(PlacementGuest *g, bool moved) {
         const char *idle = placement_threads_policy(g) == THREADS_ISOLATE ? ", their siblings idle" : "";
         int r;
 
-        r = idset_format(&g->memo->cpus, &cpus);
+        r = idset_format(memo_cpus(g->memo), &cpus);
         if (r >= 0)
                 r = idset_format(&g->memo->nodes, &nodes);
         if (r < 0)
@@ -276,7 +277,7 @@ static int describe(PlacementGuest *g, bool moved) {
 
 static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
         bool stays = had_some && place_is_valid(p, g);
-        IdSet bound, before = g->memo->cpus;
+        IdSet bound, before = *memo_cpus(g->memo);
         const IdSet *within = NULL;
         int r;
 
@@ -288,8 +289,8 @@ static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
         r = placement_choose(p, g);
         if (r < 0)
                 return r;
-        g->memo->cpus = before;
-        g->memo->cpus = staying_cpus(p, g);
+        *g->memo->cpus = before;
+        *g->memo->cpus = staying_cpus(p, g);
         take_all(p, g);
         if (complete(p, g, true) == 0)
                 return describe(g, true);
@@ -297,14 +298,14 @@ static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
 }
 
 int placement_dedicate(Placement *p, PlacementGuest *g) {
-        bool had_some = !idset_is_empty(&g->memo->cpus);
+        bool had_some = memo_has_cpus(g->memo);
         IdSet nodes;
 
         bar_user_pins(p);
         g->dedicated = true;
         nodes = own_nodes(p, g);
         if (!place_is_valid(p, g) ||
-            placement_capacity_of(p, g, &nodes) + idset_count(&g->memo->cpus) < g->n_wanted ||
+            placement_capacity_of(p, g, &nodes) + idset_count(memo_cpus(g->memo)) < g->n_wanted ||
             complete(p, g, true) > 0)
                 return serve_elsewhere(p, g, had_some);
         placement_account(p, g);

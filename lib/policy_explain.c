@@ -188,13 +188,13 @@ static int explain_kept(Placement *p, PlacementGuest *g, CandidateList *list, Pl
         int r;
 
         if (g->dedicated)
-                IDSET_FOREACH(cpu, &g->memo->cpus)
+                IDSET_FOREACH(cpu, memo_cpus(g->memo))
                         placement_release_cpu(p, g, (unsigned)cpu);
         memcpy(saved, p->nodes, p->n_nodes * sizeof(*saved));
         r = explain_off_books(p, g, list);
         memcpy(p->nodes, saved, p->n_nodes * sizeof(*saved));
         if (g->dedicated)
-                IDSET_FOREACH(cpu, &g->memo->cpus)
+                IDSET_FOREACH(cpu, memo_cpus(g->memo))
                         placement_take_cpu(p, g, (unsigned)cpu);
         return r;
 }

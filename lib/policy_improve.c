@@ -395,7 +395,7 @@ static bool is_ordinary(const Placement *p, const PlacementGuest *g) {
         const Guest *guest = g->guest;
         IdSet unused;
 
-        return p->plain && g->memo->n_cells == 0 && idset_is_empty(&g->memo->memory_only) &&
+        return p->plain && g->memo->n_cells == 0 && !memo_has_memory_only(g->memo) &&
                idset_is_empty(&guest->vfio_nodes) && !g->limited && !placement_memory_bound(p, guest, &unused);
 }
 

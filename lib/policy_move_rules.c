@@ -98,7 +98,7 @@ bool placement_is_candidate(const Placement *p, const PlacementGuest *g) {
 
         return g->managed && !g->fresh && !g->guest->starting && g->n_vcpus > 0 && g->guest->n_cells == 0 &&
                (policy == CPU_SHARED || policy == CPU_PINNED) && setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO &&
-               !idset_is_empty(&g->memo->nodes) && idset_is_empty(&g->memo->memory_only) &&
+               !idset_is_empty(&g->memo->nodes) && !memo_has_memory_only(g->memo) &&
                !placement_constraint(p, g->guest, &constraint);
 }
 

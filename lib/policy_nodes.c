@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy_nodes.h"
+#include "state_memo.h"
 
 /*
  * The nodes of a guest: those that its configuration binds it to, or else the
@@ -121,13 +122,17 @@ Search candidates_for(Placement *p, const PlacementGuest *g) {
 }
 
 static int choose_best(PlacementGuest *g, Search *s) {
-        int r;
+        int r = 0;
 
+        if (s->best.n_extra > 0)
+                r = memo_make_memory_only(g->memo);
+        if (r >= 0 && s->cells)
+                r = cells_remember(s, g->memo);
+        if (r < 0)
+                return r;
         g->memo->nodes = s->best.nodes;
         for (unsigned i = 0; i < s->best.n_extra; i++)
-                (void)idset_add(&g->memo->memory_only, s->p->nodes[s->best.extra[i]].id);
-        if (s->cells)
-                cells_remember(s, g->memo);
+                (void)idset_add(g->memo->memory_only, s->p->nodes[s->best.extra[i]].id);
         r = placement_format_choice(s, &g->reason);
         /* Advice has no plan. */
         if (r < 0 || !s->ignore_memory || s->best.memory_fits || !s->p->context->plan)
@@ -142,7 +147,7 @@ static int choose(Placement *p, PlacementGuest *g, CandidateList *list) {
         bool bound, is_advised;
         int r;
 
-        g->memo->memory_only = IDSET_EMPTY;
+        memo_drop_memory_only(g->memo);
         g->memo->n_cells = 0;
         s.list = list;
         bound = g->dedicated ? placement_bound_nodes(p, g->guest, &constraint)

@@ -102,8 +102,8 @@ bool cells_can_map(const Placement *p, const PlacementGuest *g);
 bool cells_still_valid(const Placement *p, const PlacementGuest *g);
 /* The candidate with the largest cell on @seed. */
 void cells_grow(const Search *s, Candidate *c, const PlacementNode *seed);
-/* The map of s->best. */
-void cells_remember(const Search *s, GuestMemo *m);
+/* The map of s->best. -ENOMEM. */
+int cells_remember(const Search *s, GuestMemo *m);
 /* "cell 0 on node 2, cell 1 on node 3"; NULL when they are not mapped. -ENOMEM. */
 int cells_format(const GuestMemo *m, char **ret);
 

@@ -90,7 +90,7 @@ static void note_full(const Placement *p, const PlacementGuest *g) {
 
 /* Memory-only nodes only when the others have no room. */
 static IdSet targets(const Placement *p, const PlacementGuest *g, uint64_t bytes) {
-        IdSet home = placement_memory_nodes(p, g), others = idset_minus(&home, &g->memo->memory_only);
+        IdSet home = placement_memory_nodes(p, g), others = idset_minus(&home, memo_memory_only(g->memo));
 
         return has_room(p, g, &others, bytes) ? others : home;
 }

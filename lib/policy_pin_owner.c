@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy_placement.h"
+#include "state_memo.h"
 
 /*
  * Whose pins they are.
@@ -155,7 +156,8 @@ static int leave_to_user(Placement *p, PlacementGuest *g, const ThreadRef *ref, 
 
         state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
         g->memo->user_pinned = true;
-        g->memo->nodes = g->memo->cpus = IDSET_EMPTY;
+        g->memo->nodes = IDSET_EMPTY;
+        memo_drop_cpus(g->memo);
         g->managed = false;
         return plan_add_skip(p->context->plan, ref->kind, g->guest, why, "%s: its pins are left alone", who);
 }

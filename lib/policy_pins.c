@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy_placement.h"
+#include "state_memo.h"
 
 /*
  * Which CPUs the threads of a guest get: all CPUs of its nodes that are nobody's
@@ -78,7 +79,7 @@ static void wanted_dedicated(Placement *p, const PlacementGuest *g, Wanted *w) {
 
         placement_assign_cpus(p, g, &rest);
         if (idset_is_empty(&w->cpus))
-                w->cpus = g->memo->cpus;
+                w->cpus = *memo_cpus(g->memo);
         w->emulator_cpus = w->iothread_cpus = w->cpus;
         /* The emulator's first, then what is left: both have theirs already unless one was added now. */
         if (setting(g->settings, KEY_CPU_EMULATOR) == FOLLOW_ISOLATE && !idset_is_empty(&rest))
@@ -227,7 +228,7 @@ static int default_dedicated_reason(PlacementGuest *g) {
         _cleanup_free_ char *cpus = NULL;
         int r;
 
-        r = idset_format(&g->memo->cpus, &cpus);
+        r = idset_format(memo_cpus(g->memo), &cpus);
         if (r < 0)
                 return r;
         return strprintf_to(&g->reason, "CPUs %s are its own, as decided before", cpus);
@@ -383,6 +384,7 @@ int placement_give_back(Placement *p, PlacementGuest *g) {
                 if (r < 0)
                         return r;
         }
-        g->memo->nodes = g->memo->cpus = IDSET_EMPTY;
+        g->memo->nodes = IDSET_EMPTY;
+        memo_drop_cpus(g->memo);
         return 0;
 }

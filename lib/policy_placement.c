@@ -3,6 +3,7 @@
 
 #include "policy_eligible.h"
 #include "policy_improve.h"
+#include "state_memo.h"
 
 /*
  * One decision about CPUs and memory of all guests, in this order:
@@ -56,13 +57,17 @@ static int classify(Placement *p, PlacementGuest *g) {
         if (!eligible)
                 return skip_pins(p, g, why, detail);
         if (placement_policy(g) != CPU_DEDICATED)
-                g->memo->cpus = IDSET_EMPTY;
+                memo_drop_cpus(g->memo);
         if (idset_is_empty(&p->usable))
                 return skip_pins(p, g, SKIP_NO_CAPACITY, "every CPU of the host is reserved or isolated");
         if (g->cpus_limited && !idset_intersects(&g->guest->cgroup_cpus, &p->usable)) {
                 r = placement_give_back(p, g);
                 return r < 0 ? r : skip_pins(p, g, SKIP_NO_CAPACITY, limit_text(p, g->guest));
         }
+        /* From here on a guest that is to have CPUs of its own has room for them. */
+        r = placement_policy(g) == CPU_DEDICATED ? memo_make_cpus(g->memo) : 0;
+        if (r < 0)
+                return r;
         g->managed = true;
         if (setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
                 g->memo->nodes = IDSET_EMPTY;
@@ -287,7 +292,7 @@ static int decide(Placement *p) {
 static IdSet cpus_of(const PolicyContext *c, const char *uuid) {
         const GuestMemo *memo = state_find_guest(c->state, uuid);
 
-        return memo ? memo->cpus : IDSET_EMPTY;
+        return memo ? *memo_cpus(memo) : IDSET_EMPTY;
 }
 
 int policy_placement(PolicyContext *c) {

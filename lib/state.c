@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "state.h"
+#include "state_memo.h"
 
 int state_new(State **ret) {
         State *s = calloc(1, sizeof(*s));
@@ -23,6 +23,8 @@ State *state_free(State *s) {
         free(s->boot_id);
         for (size_t i = 0; i < s->n_owned; i++)
                 owned_done(&s->owned[i]);
+        for (size_t i = 0; i < s->n_guests; i++)
+                memo_done(&s->guests[i]);
         free(s->owned);
         free(s->guests);
         free(s->thresholds);
@@ -82,10 +84,14 @@ static int copy_arrays(const State *from, State *to) {
                 if (r < 0)
                         return r;
         }
-        r = copy_array(from->guests, from->n_guests, sizeof(*from->guests), (void **)&to->guests);
+        r = state_reserve_guests(to, from->n_guests);
         if (r < 0)
                 return r;
-        to->n_guests = to->guests_capacity = from->n_guests;
+        for (; to->n_guests < from->n_guests; to->n_guests++) {
+                r = memo_copy(&from->guests[to->n_guests], &to->guests[to->n_guests]);
+                if (r < 0)
+                        return r;
+        }
         r = copy_array(from->thresholds, from->n_thresholds, sizeof(*from->thresholds), (void **)&to->thresholds);
         if (r < 0)
                 return r;
@@ -351,6 +357,7 @@ void state_forget_guest(State *s, const char *uuid) {
         at = guest_position(s, uuid, &found);
         if (!found)
                 return;
+        memo_done(&s->guests[at]);
         s->n_guests--;
         memmove(s->guests + at, s->guests + at + 1, (s->n_guests - at) * sizeof(*s->guests));
 }

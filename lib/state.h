@@ -64,11 +64,11 @@ typedef struct GuestMemo {
          */
         bool adopted;
         IdSet nodes;                    /* where it was placed; empty: not placed */
-        IdSet cpus;                     /* CPUs that are its own (cpu.policy dedicated); empty: none */
-        IdSet memory_only;              /* nodes without CPUs that its memory may overflow to */
+        IdSet *cpus;                    /* CPUs that are its own (cpu.policy dedicated); see memo_cpus() */
+        IdSet *memory_only;             /* nodes without CPUs that its memory may overflow to; the same */
         /* The node of each of the guest's NUMA cells, by its place among Guest.cells; 0 of them: not mapped. */
         unsigned n_cells;
-        uint16_t cell_nodes[GUEST_CELLS_MAX];
+        uint16_t *cell_nodes;           /* room for GUEST_CELLS_MAX; NULL: not mapped */
         uint64_t placed_usec;
         uint64_t moved_usec;            /* last move of a running guest; 0: never */
         unsigned moves;                 /* in a row that did not help: each doubles the cool-down */
@@ -107,7 +107,7 @@ typedef struct GuestMemo {
         uint64_t balloon_learned_usec;
         uint64_t balloon_hour_usec;     /* changes since then */
         unsigned balloon_changes;
-        BalloonSamples balloon_samples; /* preset mom: current and unused memory; never written */
+        BalloonSamples *balloon_samples;/* preset mom: current and unused memory; never written; NULL: none yet */
         unsigned memtune_taken;         /* 1 << MemtuneKnob each: changed by somebody else */
         uint64_t memtune_set_usec;      /* last time a limit was asked for; never written */
         bool memtune_adopted;           /* as adopted, for its memory limits; never written */
@@ -222,6 +222,20 @@ int state_put_owned(State *s, const Owned *o);
 void state_disown(State *s, ActionKind kind, const char *uuid, unsigned index);
 /* The guest is gone: forgets everything about it. */
 void state_forget_guest(State *s, const char *uuid);
+
+/* Empty when there are none. Changed by way of state_memo.h. */
+static inline const IdSet *memo_cpus(const GuestMemo *m) {
+        return m->cpus ? m->cpus : &idset_none;
+}
+static inline const IdSet *memo_memory_only(const GuestMemo *m) {
+        return m->memory_only ? m->memory_only : &idset_none;
+}
+static inline bool memo_has_cpus(const GuestMemo *m) {
+        return m->cpus && !idset_is_empty(m->cpus);
+}
+static inline bool memo_has_memory_only(const GuestMemo *m) {
+        return m->memory_only && !idset_is_empty(m->memory_only);
+}
 
 GuestMemo *state_find_guest(const State *s, const char *uuid);
 /* The same at a walk: asked for uuids in ascending order. *@at, 0 before the first, is where the last one was looked for. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state_fields.h"
 
+#include "state_memo.h"
+
 static const StateField guest_fields[] = {
         { "start_time", offsetof(GuestMemo, start_time), STATE_U64, 0 },
         { "placed_usec", offsetof(GuestMemo, placed_usec), STATE_U64, 0 },
@@ -93,10 +95,33 @@ const StateFields state_guest_fields = FIELDS(guest_fields);
 const StateFields state_threshold_fields = FIELDS(threshold_fields);
 const StateFields state_host_fields = FIELDS(host_fields);
 
+static const IdSet *get_nodes(const GuestMemo *g) {
+        return &g->nodes;
+}
+
+static int make_nodes(GuestMemo *g, IdSet **ret) {
+        *ret = &g->nodes;
+        return 0;
+}
+
+static int make_cpus(GuestMemo *g, IdSet **ret) {
+        int r = memo_make_cpus(g);
+
+        *ret = g->cpus;
+        return r;
+}
+
+static int make_memory_only(GuestMemo *g, IdSet **ret) {
+        int r = memo_make_memory_only(g);
+
+        *ret = g->memory_only;
+        return r;
+}
+
 const StateSet state_sets[STATE_SETS] = {
-        { "nodes", "nodes", offsetof(GuestMemo, nodes) },
-        { "cpus", "CPUs", offsetof(GuestMemo, cpus) },
-        { "memory_only", "nodes", offsetof(GuestMemo, memory_only) },
+        { "nodes", "nodes", get_nodes, make_nodes },
+        { "cpus", "CPUs", memo_cpus, make_cpus },
+        { "memory_only", "nodes", memo_memory_only, make_memory_only },
 };
 
 uint64_t state_field_get(const StateField *field, const void *record) {

@@ -37,16 +37,9 @@ int state_field_set(const StateField *field, void *record, uint64_t value);
 /* A set of nodes or CPUs of a guest's record; left out when it is empty. */
 typedef struct StateSet {
         const char *key, *what;
-        size_t offset;
+        const IdSet *(*get)(const GuestMemo *g);
+        int (*make)(GuestMemo *g, IdSet **ret);         /* to be filled. -ENOMEM */
 } StateSet;
 
 #define STATE_SETS 3U
 extern const StateSet state_sets[STATE_SETS];           /* GuestMemo */
-
-static inline const IdSet *state_set_get(const StateSet *set, const GuestMemo *g) {
-        return (const IdSet *)(const void *)((const char *)g + set->offset);
-}
-
-static inline IdSet *state_set_of(const StateSet *set, GuestMemo *g) {
-        return (IdSet *)(void *)((char *)g + set->offset);
-}

@@ -6,6 +6,7 @@
 
 #include "parse.h"
 #include "state_fields.h"
+#include "state_memo.h"
 
 #define THRESHOLDS_MAX 65536U
 
@@ -204,9 +205,15 @@ static int read_owned(Reader *reader) {
 /* Returns 0 when @key is no set of numbers, 1 when it was read. */
 static int read_set(Reader *reader, GuestMemo *g, const char *key, const char *value) {
         for (size_t i = 0; i < STATE_SETS; i++) {
+                IdSet *set;
+                int r;
+
                 if (!streq(key, state_sets[i].key))
                         continue;
-                if (idset_parse(value, state_set_of(&state_sets[i], g)) < 0)
+                r = state_sets[i].make(g, &set);
+                if (r < 0)
+                        return r;
+                if (idset_parse(value, set) < 0)
                         return fault(reader, "%s is not a list of %s: \"%s\"", key, state_sets[i].what, value);
                 return 1;
         }
@@ -216,8 +223,12 @@ static int read_set(Reader *reader, GuestMemo *g, const char *key, const char *v
 /* In the order of the cells, which a set would lose. */
 static int read_cells(Reader *reader, GuestMemo *g, char *value) {
         char *node;
+        int r;
 
         g->n_cells = 0;
+        r = memo_make_cell_nodes(g);
+        if (r < 0)
+                return r;
         while ((node = strsep(&value, ","))) {
                 unsigned number;
 

@@ -57,7 +57,7 @@ static int put_sets(FILE *f, const GuestMemo *g) {
                 _cleanup_free_ char *text = NULL;
                 int r;
 
-                r = idset_format(state_set_get(&state_sets[i], g), &text);
+                r = idset_format(state_sets[i].get(g), &text);
                 if (r < 0)
                         return r;
                 if (*text)

@@ -3,6 +3,7 @@
 /* Advice for guests that are about to start, on hosts of many shapes. */
 
 #include "../../lib/policy_advise.h"
+#include "../../lib/state_memo.h"
 #include "placement_util.h"
 
 #define NO_RESERVE "host: { reserved_memory = \"0\"; }; "
@@ -287,7 +288,8 @@ static Guest *dedicated(World *w, const char *name, size_t vcpus, const char *no
 
         ck_assert_int_eq(state_guest(w->state, g->uuid, &memo), 0);
         memo->nodes = set_of(node);
-        memo->cpus = set_of(cpus);
+        ck_assert_int_eq(memo_make_cpus(memo), 0);
+        *memo->cpus = set_of(cpus);
         return g;
 }
 

@@ -10,6 +10,7 @@
 #include "../../lib/draw_pen.h"
 #include "../../lib/snapshot_load.h"
 #include "../../lib/snapshot_file.h"
+#include "../../lib/state_memo.h"
 
 static Snapshot *load(const char *text) {
         _cleanup_free_ char *error = NULL;
@@ -68,8 +69,9 @@ START_TEST(where_a_guest_is) {
         ck_assert_int_eq(config_load_text("c", "host: { reserved_cpus = \"0\"; };", &config, &error), 0);
         ck_assert_int_eq(state_new(&state), 0);
         ck_assert_int_eq(state_guest(state, s->guests[0]->uuid, &memo), 0);
+        ck_assert_int_eq(memo_make_cpus(memo), 0);
         if (where_rows[_i].own)
-                ck_assert_int_eq(idset_parse(where_rows[_i].own, &memo->cpus), 0);
+                ck_assert_int_eq(idset_parse(where_rows[_i].own, memo->cpus), 0);
         ck_assert_int_eq(drawing_new(s, state, config, &d), 0);
         ck_assert_int_eq(drawing_where(&d->guests[0], &where), 0);
         ck_assert_msg(streq(where, where_rows[_i].where), "%s: \"%s\", not \"%s\"", where_rows[_i].name, where,

@@ -18,7 +18,7 @@ static const char policy_text[] =
         "           { match = { name = \"n-*\"; }; cpu = { policy = \"none\"; }; } );";
 
 static const IdSet *own(const World *w, const Guest *g) {
-        return &state_find_guest(w->state, g->uuid)->cpus;
+        return memo_cpus(state_find_guest(w->state, g->uuid));
 }
 
 static void assert_own(const World *w, const Guest *g, const char *cpus) {

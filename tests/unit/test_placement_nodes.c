@@ -202,7 +202,7 @@ START_TEST(memory_only_nodes_are_never_used_unless_asked_for) {
         g = starting_guest(&w, 2, 100 * GIB);
         world_decide(&w, NULL);
         assert_nodes(&w, g, "33");
-        ck_assert(idset_is_empty(&state_find_guest(w.state, g->uuid)->memory_only));
+        ck_assert(!memo_has_memory_only(state_find_guest(w.state, g->uuid)));
         ck_assert(strstr(reason_of(&w, g), "no set of nodes has room"));
         ck_assert(world_skips(&w, g, ACTION_MOVE_MEMORY, SKIP_NO_CAPACITY));
         world_done(&w);
@@ -217,8 +217,8 @@ START_TEST(overflow_takes_the_nearest_memory_only_node) {
         g = starting_guest(&w, 2, 100 * GIB);
         world_decide(&w, NULL);
         assert_nodes(&w, g, "45");
-        ck_assert(idset_contains(&state_find_guest(w.state, g->uuid)->memory_only, 34));
-        ck_assert_uint_eq(idset_count(&state_find_guest(w.state, g->uuid)->memory_only), 1);
+        ck_assert(idset_contains(memo_memory_only(state_find_guest(w.state, g->uuid)), 34));
+        ck_assert_uint_eq(idset_count(memo_memory_only(state_find_guest(w.state, g->uuid))), 1);
         ck_assert(!world_skips(&w, g, ACTION_MOVE_MEMORY, SKIP_NO_CAPACITY));
         world_done(&w);
 
@@ -227,7 +227,7 @@ START_TEST(overflow_takes_the_nearest_memory_only_node) {
         g = starting_guest(&w, 2, 30 * GIB);
         world_decide(&w, NULL);
         assert_nodes(&w, g, "33,45");
-        ck_assert(idset_is_empty(&state_find_guest(w.state, g->uuid)->memory_only));
+        ck_assert(!memo_has_memory_only(state_find_guest(w.state, g->uuid)));
         world_done(&w);
 }
 END_TEST
@@ -268,9 +268,9 @@ START_TEST(a_second_guest_finds_the_expander_taken) {
         world_decide(&w, NULL);
         b = starting_guest(&w, 2, 100 * GIB);
         world_decide(&w, b->uuid);
-        ck_assert(idset_contains(&state_find_guest(w.state, a->uuid)->memory_only, 34));
+        ck_assert(idset_contains(memo_memory_only(state_find_guest(w.state, a->uuid)), 34));
         /* 6 GiB are left of 34; the rest lies on 2. */
-        ck_assert(idset_contains(&state_find_guest(w.state, b->uuid)->memory_only, 2));
+        ck_assert(idset_contains(memo_memory_only(state_find_guest(w.state, b->uuid)), 2));
         world_done(&w);
 }
 END_TEST
@@ -678,10 +678,10 @@ START_TEST(numbers_of_nodes_and_cpus_do_not_matter) {
                 for (size_t i = 0; i < dense.snapshot->n_guests; i++) {
                         const GuestMemo *a = state_find_guest(dense.state, dense.snapshot->guests[i]->uuid);
                         const GuestMemo *b = state_find_guest(sparse.state, sparse.snapshot->guests[i]->uuid);
-                        IdSet nodes = spread_ids(&a->nodes, 7, 5), extra = spread_ids(&a->memory_only, 7, 5);
+                        IdSet nodes = spread_ids(&a->nodes, 7, 5), extra = spread_ids(memo_memory_only(a), 7, 5);
 
                         ck_assert_msg(idset_equal(&nodes, &b->nodes), "seed %d, guest %zu: nodes", _i * 40 + (int)n, i);
-                        ck_assert_msg(idset_equal(&extra, &b->memory_only), "seed %d: memory", _i * 40 + (int)n);
+                        ck_assert_msg(idset_equal(&extra, memo_memory_only(b)), "seed %d: memory", _i * 40 + (int)n);
                         ck_assert_uint_eq(a->n_cells, b->n_cells);
                         for (size_t c = 0; c < a->n_cells; c++)
                                 ck_assert_uint_eq(a->cell_nodes[c] * 7U + 5, b->cell_nodes[c]);

@@ -153,7 +153,7 @@ static const TopologyCpu *cpu_of(const World *w, unsigned id) {
 /* The CPUs that only @g may use: its own, and their siblings where those are to be idle. */
 static IdSet closed_cpus(const World *w, const Guest *g) {
         const Topology *t = w->snapshot->topology;
-        IdSet closed = state_find_guest(w->state, g->uuid)->cpus, own = closed;
+        IdSet closed = *memo_cpus(state_find_guest(w->state, g->uuid)), own = closed;
 
         if (g->name[0] == 'i')
                 IDSET_FOREACH(cpu, &own)
@@ -166,7 +166,7 @@ static IdSet closed_cpus(const World *w, const Guest *g) {
 /* CPUs of one guest: as many as it needs (unless vCPUs were plugged in since), different ones, as cpu.threads asks; no other pin of ours is on them. */
 static void check_dedicated(const World *w, const Guest *g, bool plugged, uint64_t seed) {
         unsigned long long s = seed;
-        IdSet closed = closed_cpus(w, g), own = state_find_guest(w->state, g->uuid)->cpus;
+        IdSet closed = closed_cpus(w, g), own = *memo_cpus(state_find_guest(w->state, g->uuid));
         size_t helpers = g->name[0] == 'i' ? 1 + MIN(g->n_iothreads, (size_t)1) : 0;
         size_t wanted = guest_online_vcpus(g) + helpers;
         IdSet cores = IDSET_EMPTY;
@@ -187,7 +187,7 @@ static void check_dedicated(const World *w, const Guest *g, bool plugged, uint64
 
                 if (other == g)
                         continue;
-                ck_assert_msg(!idset_intersects(&closed, &state_find_guest(w->state, other->uuid)->cpus),
+                ck_assert_msg(!idset_intersects(&closed, memo_cpus(state_find_guest(w->state, other->uuid))),
                               "seed %llu: %s and %s own the same CPU", s, g->name, other->name);
                 for (size_t v = 0; v < other->n_vcpus; v++)
                         if (state_find_owned(w->state, ACTION_PIN_VCPU, other->uuid, other->vcpus[v].id))
@@ -202,7 +202,7 @@ static void check_dedicated(const World *w, const Guest *g, bool plugged, uint64
 
 /* Different ones of its own CPUs, as far as they go. */
 static void check_vcpus(const World *w, const Guest *g, uint64_t seed) {
-        IdSet own = state_find_guest(w->state, g->uuid)->cpus, seen = IDSET_EMPTY;
+        IdSet own = *memo_cpus(state_find_guest(w->state, g->uuid)), seen = IDSET_EMPTY;
         size_t wanted = MIN(guest_online_vcpus(g), (size_t)idset_count(&own));
 
         if (idset_is_empty(&own) || g->migrating)
@@ -262,7 +262,7 @@ static void remove_dedicated(World *w, const IdSet *reserved, uint64_t seed) {
         for (size_t i = 0; i < w->snapshot->n_guests; i++) {
                 const Guest *g = w->snapshot->guests[i];
 
-                if (idset_is_empty(&state_find_guest(w->state, g->uuid)->cpus))
+                if (!memo_has_cpus(state_find_guest(w->state, g->uuid)))
                         continue;
                 snapshot_remove_guest(w->snapshot, g->uuid);
                 follow_up(w, reserved, false, seed);

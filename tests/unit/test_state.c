@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "../../lib/state.h"
+#include "../../lib/state_memo.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -166,7 +166,15 @@ static State *full_state(void) {
         own(s, ACTION_SET_KSM, "", KSM_KNOB_RUN, "0", "a b%\n\x7f");
         ck_assert_int_eq(state_guest(s, UUID_A, &memo), 0);
         ck_assert_int_eq(idset_add_range(&memo->nodes, 2, 3), 0);
-        ck_assert_int_eq(idset_add_range(&memo->cpus, 8, 9), 0);
+        ck_assert_int_eq(memo_make_cpus(memo), 0);
+        ck_assert_int_eq(idset_add_range(memo->cpus, 8, 9), 0);
+        ck_assert_int_eq(memo_make_memory_only(memo), 0);
+        ck_assert_int_eq(idset_add(memo->memory_only, 34), 0);
+        ck_assert_int_eq(memo_make_cell_nodes(memo), 0);
+        memo->n_cells = 2;
+        memo->cell_nodes[0] = 3;
+        memo->cell_nodes[1] = 2;
+        ck_assert_int_eq(memo_make_balloon_samples(memo), 0);
         memo->n_left = 2;
         memo->left[0] = (NodeLeft){ .node = 33, .usec = 5 };
         memo->left[1] = (NodeLeft){ .node = 2, .usec = 77 };
@@ -195,7 +203,7 @@ static const char full_text[] =
         "own pin-vcpu " UUID_A " 1 original=0-7 ours=2 previous=0-3\n"
         "own set-nodeset " UUID_A " 0 original= ours=0\n"
         "own set-ksm - 0 original=0 ours=a%20b%25%0A%7F\n"
-        "guest " UUID_A " nodes=2-3 cpus=8-9 left=33:5,2:77 start_time=123456 placed_usec=18446744073709551614 moves=4294967295"
+        "guest " UUID_A " nodes=2-3 cpus=8-9 memory_only=34 cells=3,2 left=33:5,2:77 start_time=123456 placed_usec=18446744073709551614 moves=4294967295"
         " user_pinned=1 vcpus_target=3 vcpus_from=4 vcpus_asked_usec=88 vcpus_late=2 major_faults=0\n"
         "threshold 0\n"
         "threshold 1 raw=1 raw_since_usec=7 active=1\n"

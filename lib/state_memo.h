@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What only some guests have stands apart from their memo: of ten thousand new
+ * guests each page of memory that is touched for the first time is felt.
+ */
+
+#include "state.h"
+
+/* Make room for it, empty, where there is none. -ENOMEM. */
+int memo_make_cpus(GuestMemo *m);
+int memo_make_memory_only(GuestMemo *m);
+int memo_make_cell_nodes(GuestMemo *m);
+int memo_make_balloon_samples(GuestMemo *m);
+/* The inverse; it is empty then. */
+void memo_drop_cpus(GuestMemo *m);
+void memo_drop_memory_only(GuestMemo *m);
+
+/* Fills *ret with a copy of its own, -ENOMEM. Frees what a memo holds. */
+int memo_copy(const GuestMemo *from, GuestMemo *ret);
+void memo_done(GuestMemo *m);
