@@ -15,6 +15,7 @@
  *   guest-threshold UUID NUMBER key=value...
  *   stopped UNIT
  *   host key=value...
+ *   pool INDEX key=value...
  *   end
  * Values with white space, '%' or control characters are %XX-escaped. Unknown
  * keys of a known record are ignored (a newer version wrote them).
@@ -146,7 +147,7 @@ typedef struct GuestThreshold {
         ThresholdMemo memo;
 } GuestThreshold;
 
-/* A pool of huge pages; never written: after a restart it is looked at afresh. */
+/* A pool of huge pages. But for `taken` it is never written: after a restart it is looked at afresh. */
 typedef struct PoolMemo {
         unsigned index;                 /* as Action.index */
         bool under_way;                 /* the kernel is making or freeing pages */

@@ -89,11 +89,15 @@ static const StateField host_fields[] = {
         { "balloon_stepped_usec", offsetof(State, balloon_stepped_usec), STATE_U64, 0 },
         { "overload_usec", offsetof(State, overload_usec), STATE_U64, 0 },
 };
+static const StateField pool_fields[] = {
+        { "taken", offsetof(PoolMemo, taken), STATE_BOOL, 0 },
+};
 
 #define FIELDS(table) { .fields = table, .n = ELEMENTSOF(table) }
 const StateFields state_guest_fields = FIELDS(guest_fields);
 const StateFields state_threshold_fields = FIELDS(threshold_fields);
 const StateFields state_host_fields = FIELDS(host_fields);
+const StateFields state_pool_fields = FIELDS(pool_fields);
 
 static const IdSet *get_nodes(const GuestMemo *g) {
         return &g->nodes;

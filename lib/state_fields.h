@@ -29,6 +29,7 @@ typedef struct StateFields {
 extern const StateFields state_guest_fields;            /* GuestMemo */
 extern const StateFields state_threshold_fields;        /* ThresholdMemo */
 extern const StateFields state_host_fields;             /* State */
+extern const StateFields state_pool_fields;             /* PoolMemo */
 
 uint64_t state_field_get(const StateField *field, const void *record);
 /* -ERANGE when the field cannot hold @value. */

@@ -342,6 +342,23 @@ static int read_host(Reader *reader) {
         return read_fields(reader, &state_host_fields, reader->state);
 }
 
+static int read_pool(Reader *reader) {
+        size_t before = reader->state->n_pools;
+        unsigned index = 0;
+        PoolMemo *pool;
+        int r;
+
+        r = need_unsigned(reader, "the pool's number", &index);
+        if (r < 0)
+                return r;
+        r = state_pool(reader->state, index, &pool);
+        if (r < 0)
+                return r;
+        if (reader->state->n_pools == before)
+                return fault(reader, "this pool is recorded twice");
+        return read_fields(reader, &state_pool_fields, pool);
+}
+
 static int read_end(Reader *reader) {
         if (next_word(reader))
                 return fault(reader, "nothing may follow \"end\"");
@@ -353,7 +370,8 @@ static int read_record(Reader *reader) {
         static const struct { const char *name; int (*read)(Reader *); } records[] = {
                 { "boot", read_boot },           { "own", read_owned }, { "guest", read_guest },
                 { "threshold", read_threshold }, { "guest-threshold", read_guest_threshold },
-                { "stopped", read_stopped },     { "host", read_host }, { "end", read_end },
+                { "stopped", read_stopped },     { "host", read_host }, { "pool", read_pool },
+                { "end", read_end },
         };
         const char *name;
 

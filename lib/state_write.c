@@ -83,6 +83,16 @@ static int put_guest(FILE *f, const GuestMemo *g) {
         return 0;
 }
 
+/* Of a pool only what a restart must not forget: that it was taken over. */
+static void put_pools(FILE *f, const State *s) {
+        for (size_t i = 0; i < s->n_pools; i++) {
+                if (!s->pools[i].taken)
+                        continue;
+                (void)fprintf(f, "pool %u", s->pools[i].index);
+                put_fields(f, &state_pool_fields, &s->pools[i]);
+        }
+}
+
 static int put_state(FILE *f, const State *s) {
         int r;
 
@@ -116,6 +126,7 @@ static int put_state(FILE *f, const State *s) {
         }
         (void)fputs("host", f);
         put_fields(f, &state_host_fields, s);
+        put_pools(f, s);
         (void)fputs("end\n", f);
         return 0;
 }

@@ -279,6 +279,25 @@ START_TEST(somebody_elses_number_is_theirs_until_reload) {
 }
 END_TEST
 
+/* Otherwise what is theirs would be taken for the host's original number, and changed again. */
+START_TEST(somebody_elses_number_is_theirs_after_a_restart) {
+        _cleanup_free_ char *text = NULL, *error = NULL;
+
+        configure("mode = \"fixed\"; target = \"400 MiB\";");
+        decide();
+        carry_out(UINT64_MAX);
+        set_pool(0, 90, 90);
+        decide();
+        ck_assert_int_eq(state_format(world.state, &text), 0);
+        world.state = state_free(world.state);
+        ck_assert_int_eq(state_parse(text, &world.state, &error), 0);
+        decide();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        assert_skip(SKIP_TAKEN_OVER, "on node 0");
+        ck_assert_uint_eq(world.state->n_owned, 1);
+}
+END_TEST
+
 /* Pages that guests took beyond the pool are not somebody else's change. */
 START_TEST(surplus_pages_do_not_count) {
         configure("mode = \"fixed\"; target = \"400 MiB\";");
@@ -368,6 +387,7 @@ int main(void) {
         tcase_add_test(t, what_the_kernel_has_not_is_asked_for_later_and_later);
         tcase_add_test(t, nothing_is_decided_while_the_kernel_is_at_it);
         tcase_add_test(t, somebody_elses_number_is_theirs_until_reload);
+        tcase_add_test(t, somebody_elses_number_is_theirs_after_a_restart);
         tcase_add_test(t, surplus_pages_do_not_count);
         tcase_add_loop_test(t, after_a_crash_what_came_is_ours, 0, (int)ELEMENTSOF(crash_rows));
         tcase_add_test(t, restore_after_a_crash_gives_back_what_came);

@@ -194,6 +194,13 @@ static State *full_state(void) {
         ck_assert_int_eq(state_add_stopped(s, "numad.service"), 0);
         s->ksm_on = s->reclaiming = true;
         s->ksm_pages = 1250;
+        for (unsigned i = 3; i > 0; i--) {
+                PoolMemo *pool;
+
+                ck_assert_int_eq(state_pool(s, i << POOL_SIZE_BITS | 21, &pool), 0);
+                pool->tries = 2;
+                pool->taken = i != 2;
+        }
         return s;
 }
 
@@ -210,6 +217,8 @@ static const char full_text[] =
         "stopped mom%20vdsm.service\n"
         "stopped numad.service\n"
         "host ksm_on=1 ksm_pages=1250 reclaiming=1\n"
+        "pool 85 taken=1\n"
+        "pool 213 taken=1\n"
         "end\n";
 
 START_TEST(the_text_form_is_as_documented) {
@@ -338,6 +347,9 @@ static const struct {
           "line 3: this unit is recorded twice", 0 },
         { "kvmtuned-state 1\nhost ksm_on=yes\nend\n", -EBADMSG,
           "line 2: ksm_on is not a number in its range: \"yes\"", 0 },
+        { "kvmtuned-state 1\npool\nend\n", -EBADMSG, "line 2: the pool's number is missing", 0 },
+        { "kvmtuned-state 1\npool 85 taken=2\nend\n", -EBADMSG, "line 2: taken is not a number in its range: \"2\"", 0 },
+        { "kvmtuned-state 1\npool 85\npool 85 taken=1\nend\n", -EBADMSG, "line 3: this pool is recorded twice", 0 },
 };
 
 START_TEST(malformed_text_names_the_line_and_keeps_what_precedes_it) {
