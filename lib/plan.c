@@ -252,6 +252,21 @@ int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, 
         return 0;
 }
 
+int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail) {
+        Skip s = { .kind = kind, .why = why };
+        int r;
+
+        r = GROW_ARRAY(p->skips, p->skips_capacity, p->n_skips);
+        if (r >= 0)
+                r = put_guest(p, guest, NULL, s.uuid, &s.guest);
+        if (r >= 0)
+                r = text_pool_add(&p->texts, detail, &s.detail);
+        if (r < 0)
+                return r;
+        p->skips[p->n_skips++] = s;
+        return 0;
+}
+
 int plan_want_stats(Plan *p, const Guest *guest) {
         int r;
 

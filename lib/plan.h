@@ -263,6 +263,8 @@ int plan_add_action_because(Plan *p, ActionKind kind, const Guest *guest, unsign
                             const char *new_value, const char *source, const char *reason);
 int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...)
         _printf_(5, 6);
+/* The same of a detail that is in words already. */
+int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail);
 int plan_want_stats(Plan *p, const Guest *guest);
 /* Takes over nothing: @v's text is copied, its guest filled in from @guest. */
 int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v);

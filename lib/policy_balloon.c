@@ -267,13 +267,17 @@ static bool any_needs_host(const BalloonDecision *d) {
         return false;
 }
 
+static void decision_done(BalloonDecision *d) {
+        free(d->guests);
+        free(d->source);
+}
+
 int policy_balloon(PolicyContext *c) {
-        _cleanup_free_ BalloonGuest *guests = NULL;
-        BalloonDecision d = { .context = c };
+        _cleanup_(decision_done) BalloonDecision d = { .context = c };
         int r;
 
-        guests = d.guests = calloc(MAX(c->snapshot->n_guests, (size_t)1), sizeof(*guests));
-        if (!guests)
+        d.guests = calloc(MAX(c->snapshot->n_guests, (size_t)1), sizeof(*d.guests));
+        if (!d.guests)
                 return -ENOMEM;
         look_at_host(&d);
         r = look_at_guests(&d);

@@ -75,6 +75,10 @@ typedef struct BalloonDecision {
         int64_t pve_goal;               /* bytes all guests of pve together are to grow */
         double mom_free;                /* share of the host's memory that is free */
         double share;                   /* of proportional: how far from minimum to maximum, 0..1 */
+        char host_text[128];            /* what each reason says of the host; "": not put together yet */
+        char *source;                   /* of source_key in source_of, the last one asked for */
+        const Settings *source_of;
+        Key source_key;
 } BalloonDecision;
 
 /* policy_balloon.c: it swaps, or its tasks wait for memory. */

@@ -13,9 +13,14 @@
 
 /* Cut where it does not fit. */
 typedef struct Text {
-        char text[TEXT_MAX];
         size_t n;
+        char text[TEXT_MAX];
 } Text;
+
+static void begin(Text *t) {
+        t->n = 0;
+        t->text[0] = '\0';
+}
 
 static void put(Text *t, const char *s) {
         size_t n = strlen(s);
@@ -61,9 +66,10 @@ static Key leading_key(BalloonWhy why) {
         }
 }
 
-static void put_host(const BalloonDecision *d, Text *t) {
+static void say_host(const BalloonDecision *d, Text *t) {
         const Settings *s = &d->context->host;
 
+        begin(t);
         put(t, "host has ");
         put_tenths(t, MIN(u64_muldiv(d->host.available, 1000, d->host.total), (uint64_t)99999));
         put(t, d->host.strained ? " available and swaps or waits for memory (starts at " : " available (starts at ");
@@ -71,6 +77,17 @@ static void put_host(const BalloonDecision *d, Text *t) {
         put(t, " %, stops at ");
         put_number(t, setting(s, KEY_BALLOON_STOP) / 100);
         put(t, " %)");
+}
+
+/* The same in each reason. */
+static void put_host(BalloonDecision *d, Text *t) {
+        if (!d->host_text[0]) {
+                Text host;
+
+                say_host(d, &host);
+                memcpy(d->host_text, host.text, MIN(host.n, sizeof(d->host_text) - 1));
+        }
+        put(t, d->host_text);
 }
 
 static void put_guest(const BalloonGuest *b, Text *t) {
@@ -122,7 +139,7 @@ static void put_spare(const BalloonGuest *b, Text *t) {
         put_guest(b, t);
 }
 
-static void put_reason(const BalloonDecision *d, const BalloonGuest *b, Text *t) {
+static void put_reason(BalloonDecision *d, const BalloonGuest *b, Text *t) {
         switch (b->purpose) {
         case BALLOON_DISTRESS:
                 put(t, "the guest is short of memory: ");
@@ -157,20 +174,34 @@ static void put_reason(const BalloonDecision *d, const BalloonGuest *b, Text *t)
         }
 }
 
-int balloon_add_action(BalloonDecision *d, const BalloonGuest *b) {
-        _cleanup_free_ char *source = NULL;
-        char old[U64_TEXT_MAX], new[U64_TEXT_MAX];
-        Text reason = { .n = 0 };
+/* Most guests have the same settings, and the same reason. */
+static int find_source(BalloonDecision *d, const BalloonGuest *b) {
+        bool hosts = b->purpose == BALLOON_HOST_SHORT || b->purpose == BALLOON_GIVEN;
+        const Settings *settings = hosts ? &d->context->host : b->settings;
+        Key key = leading_key(b->purpose);
         int r;
 
-        r = setting_source(b->purpose == BALLOON_HOST_SHORT || b->purpose == BALLOON_GIVEN ? &d->context->host
-                                                                                          : b->settings,
-                           leading_key(b->purpose), &source);
+        if (d->source && d->source_of == settings && d->source_key == key)
+                return 0;
+        free(TAKE_PTR(d->source));
+        r = setting_source(settings, key, &d->source);
+        d->source_of = settings;
+        d->source_key = key;
+        return r;
+}
+
+int balloon_add_action(BalloonDecision *d, const BalloonGuest *b) {
+        char old[U64_TEXT_MAX], new[U64_TEXT_MAX];
+        Text reason;
+        int r;
+
+        r = find_source(d, b);
         if (r < 0)
                 return r;
+        begin(&reason);
         put_reason(d, b, &reason);
-        return plan_add_action(d->context->plan, ACTION_SET_BALLOON, b->guest, 0, u64_text(b->current, old),
-                               u64_text(b->new_bytes, new), source, "%s", reason.text);
+        return plan_add_action_because(d->context->plan, ACTION_SET_BALLOON, b->guest, 0, u64_text(b->current, old),
+                                       u64_text(b->new_bytes, new), d->source, reason.text);
 }
 
 static void put_stuck(const BalloonDecision *d, const BalloonGuest *b, Text *t) {
@@ -242,8 +273,9 @@ static void put_skip(const BalloonDecision *d, const BalloonGuest *b, SkipReason
 }
 
 int balloon_add_skip(BalloonDecision *d, const BalloonGuest *b, SkipReason why) {
-        Text detail = { .n = 0 };
+        Text detail;
 
+        begin(&detail);
         put_skip(d, b, why, &detail);
-        return plan_add_skip(d->context->plan, ACTION_SET_BALLOON, b->guest, why, "%s", detail.text);
+        return plan_add_skip_because(d->context->plan, ACTION_SET_BALLOON, b->guest, why, detail.text);
 }
