@@ -7,6 +7,10 @@
  * there is nothing to move (memory the guest never touched), asking alone takes
  * at most half of a CPU, and ends with the last page that is there.
  *
+ * Pages that numa_maps counts and move_pages(2) does not see cannot be moved by
+ * it. On Linux 6.1 those are all that kernel.numa_balancing has unmapped and the
+ * guest has not touched since: most of the memory of an idle guest.
+ *
  * The target of a slice is the node with most free memory; a reserve stays.
  * Nodes without CPUs (memory beyond a CXL link, say) come after the others: when
  * those have no room, or seem to have some and the kernel finds none.
@@ -290,6 +294,7 @@ static int move_range(Mover *m, const MoverRange *range) {
                 if (r < 0)
                         return r;
         }
+        m->report.failed_bytes += u64_sub(range->n_pages, present) * range->page_bytes;
         return 0;
 }
 
