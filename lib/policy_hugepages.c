@@ -7,9 +7,9 @@
  * `fixed` divides hugepages.target evenly between the nodes that have memory.
  * `auto` wants, of each pool that is in use or of hugepages.size,
  *
- *     the pages in use + what was advised for guests that are not here yet
- *     + hugepages.spare, and at least hugepages.minimum (auto, and of other
- *     sizes: what it had).
+ *     the pages in use + what was advised for guests that are not here yet and
+ *     that has not been taken meanwhile + hugepages.spare, and at least
+ *     hugepages.minimum (auto, and of other sizes: what it had).
  *
  * It grows at once, in steps, and shrinks when it has been too large for
  * hugepages.dwell, never below what is in use.
@@ -43,6 +43,7 @@ typedef struct Pools {
         uint64_t page_bytes;            /* hugepages.size */
         uint64_t memory_bytes;          /* of all nodes */
         uint64_t n_nodes;               /* with memory */
+        uint64_t n_guests;              /* in huge pages */
         uint64_t promised_bytes;        /* to guests without huge pages */
         uint64_t reserve_bytes;
 } Pools;
@@ -182,10 +183,26 @@ static uint64_t minimum_pages(const Pools *p, const Pool *pool) {
         return pages_for(amount(p, KEY_HUGEPAGES_MINIMUM) / p->n_nodes, p->page_bytes);
 }
 
+/*
+ * A guest that was advised takes its pages before it is there to be seen: what is in use more than before is of those
+ * that were advised, unless another guest has come.
+ */
+static uint64_t advised_pages_left(const Pools *p, const Pool *pool) {
+        uint64_t advised = advised_pages(p, pool);
+        PoolMemo *m = pool->memo;
+
+        if (advised == 0 || advised != m->advised_pages || p->n_guests != m->advised_guests)
+                m->unadvised_pages = pool->used;
+        m->unadvised_pages = MIN(m->unadvised_pages, pool->used);
+        m->advised_pages = advised;
+        m->advised_guests = p->n_guests;
+        return u64_sub(advised, pool->used - m->unadvised_pages);
+}
+
 static void want_auto(const Pools *p, Pool *pool) {
         bool main_size = pool->pages->page_bytes == p->page_bytes;
         uint64_t spare = main_size ? pages_for(amount(p, KEY_HUGEPAGES_SPARE), p->page_bytes) : 0;
-        uint64_t advised = advised_pages(p, pool), minimum = minimum_pages(p, pool);
+        uint64_t advised = advised_pages_left(p, pool), minimum = minimum_pages(p, pool);
 
         pool->want = u64_add(u64_add(pool->used, advised), spare);
         if (pool->want < minimum && !p->c->host.values[KEY_HUGEPAGES_MINIMUM].automatic)
@@ -374,6 +391,8 @@ static void init(Pools *p) {
                 p->memory_bytes = u64_add(p->memory_bytes, h->nodes[i].total_bytes);
                 p->n_nodes += h->nodes[i].total_bytes > 0;
         }
+        for (size_t i = 0; i < p->c->snapshot->n_guests; i++)
+                p->n_guests += p->c->snapshot->guests[i]->hugepages;
         p->promised_bytes = promised_to_guests(p->c->snapshot);
         p->reserve_bytes = policy_host_reserve(p->c);
 }

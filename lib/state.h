@@ -153,6 +153,8 @@ typedef struct PoolMemo {
         bool under_way;                 /* the kernel is making or freeing pages */
         bool taken;                     /* changed by somebody else: left alone until reload */
         uint64_t idle_since_usec;       /* it has been larger than needed; 0: it is not */
+        uint64_t advised_pages, advised_guests; /* for guests to come; how many with huge pages there were then */
+        uint64_t unadvised_pages;       /* in use when that was last so */
         uint64_t asked_pages, got_pages;        /* at the last try that had fewer than asked */
         unsigned tries;                 /* in a row */
         uint64_t retry_usec;            /* not tried again before */
