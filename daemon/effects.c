@@ -201,63 +201,24 @@ static void unown(Manager *m, const Action *a) {
         o->ours = TAKE_PTR(o->previous);
 }
 
-static GuestThread *thread_of(Guest *g, const Action *a) {
-        bool vcpu = a->kind == ACTION_PIN_VCPU;
-        GuestThread *threads = vcpu ? g->vcpus : g->iothreads;
-        size_t n = vcpu ? g->n_vcpus : g->n_iothreads;
-
-        if (a->kind == ACTION_PIN_EMULATOR)
-                return &g->emulator;
-        if (!vcpu && a->kind != ACTION_PIN_IOTHREAD)
-                return NULL;
-        for (size_t i = 0; i < n; i++)
-                if (threads[i].id == a->index)
-                        return &threads[i];
-        return NULL;
-}
-
-/* Which they are, its XML will tell; how many, whoever puts back what is ours must know at once. */
-static void note_vcpus(Guest *g, const char *value) {
-        size_t want = strtoull(value, NULL, 10), online = guest_online_vcpus(g);
-
-        for (size_t i = 0; i < g->n_vcpus && online < want; i++)
-                if (!g->vcpus[i].online) {
-                        g->vcpus[i].online = true;
-                        online++;
-                }
-        for (size_t i = g->n_vcpus; i > 0 && online > want; i--)
-                if (g->vcpus[i - 1].online) {
-                        g->vcpus[i - 1].online = false;
-                        online--;
-                }
-}
-
-/* What libvirt has done is so, before its own event or the next look at /proc says it. */
-static void note_in_snapshot(Guest *g, const Action *a) {
-        GuestThread *t = thread_of(g, a);
-        IdSet set;
-
-        if (t && idset_parse(a->new_value, &set) >= 0) {
-                t->pinned = true;
-                t->pin = t->affinity = set;
-        }
-        if (a->kind == ACTION_SET_STATS_PERIOD)
-                g->stats_period_sec = strtoull(a->new_value, NULL, 10);
-        if (a->kind == ACTION_SET_VCPUS)
-                note_vcpus(g, a->new_value);
-        if (a->kind == ACTION_SET_MEMTUNE)
-                policy_memtune_note(g, (MemtuneKnob)a->index, a->new_value);
-}
-
 static bool is_giving_back(const Manager *m) {
         return m->stopping || m->restoring || m->options.mode == RUN_RESTORE;
 }
 
-static void note_success(Manager *m, const Action *a) {
+/* Decided while it was under way: that it had failed, or was somebody else's. It came to be all the same. */
+static void own_again(Manager *m, const Action *a) {
+        if (is_giving_back(m) || (a->uuid[0] && !snapshot_find_guest(m->snapshot, a->uuid)))
+                return;
+        if (state_own(m->state, a) >= 0)
+                m->state_dirty = true;
+}
+
+static void note_success(Manager *m, const Action *a, bool recorded) {
         const Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
-        Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
         GuestSlot *slot = slot_of(m, a->uuid);
 
+        if (!o && recorded)
+                own_again(m, a);
         if (slot && slot->retry_usec[a->kind] <= manager_now(m))
                 slot->failures[a->kind] = 0;
         m->counters.done[a->kind]++;
@@ -267,9 +228,8 @@ static void note_success(Manager *m, const Action *a) {
                 state_disown(m->state, a->kind, a->uuid, a->index);
                 m->state_dirty = true;
         }
-        if (g)
-                note_in_snapshot(g, a);
-        if (g && a->kind == ACTION_SET_NODESET)
+        effects_note(m, a);
+        if (a->kind == ACTION_SET_NODESET && snapshot_find_guest(m->snapshot, a->uuid))
                 (void)virt_refresh(m->virt, a->uuid);
 }
 
@@ -321,7 +281,7 @@ static void finish(Manager *m, const Action *a, uint64_t cycle, bool recorded, i
                 return;
         }
         if (result >= 0)
-                note_success(m, a);
+                note_success(m, a, recorded);
         else
                 note_failure(m, a, result, recorded);
         look_again(m, a);

@@ -20,6 +20,9 @@ int effects_set_kernel(Manager *m, const Action *a, bool recorded);
 /* The same for a pool of huge pages. */
 int effects_set_pool(Manager *m, const Action *a, bool recorded);
 void effects_on_kernel(void *userdata, int result, const char *text);
+/* effects_note.c: @a was done; the pool has so many pages without surplus ones. */
+void effects_note(Manager *m, const Action *a);
+void effects_note_pool(Manager *m, unsigned node, uint64_t page_bytes, uint64_t pages);
 /* What became of earlier moves. */
 void effects_log_verdicts(Manager *m, const Plan *plan);
 /* Gives up the move under way when the plan says so. */

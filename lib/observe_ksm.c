@@ -34,6 +34,7 @@ static const struct {
 struct KsmObserver {
         SysfsFile run, general_profit, advisor_mode;
         SysfsFile fields[ELEMENTSOF(ksm_fields)];
+        KsmStatus last;         /* that was present, for when it is again */
         bool looked;            /* for ksmd, and whether "run" may be written */
         bool writable;
         bool ksmd_found;
@@ -158,11 +159,13 @@ int ksm_observe(KsmObserver *o, int root_fd, uint64_t now_usec, Host *host) {
                 .smart_scan = UNKNOWN_U64,
                 .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE),
         };
+        const KsmStatus *before = host->ksm.present ? &host->ksm : &o->last;
         const char *text;
         int r;
 
         r = sysfs_file_read_optional_u64(&o->run, root_fd, &k.run);
         if (r < 0) {
+                o->last = *before;
                 host->ksm = k;
                 return 0;
         }
@@ -172,13 +175,13 @@ int ksm_observe(KsmObserver *o, int root_fd, uint64_t now_usec, Host *host) {
         k.present = true;
         k.writable = o->writable;
         for (size_t i = 0; i < ELEMENTSOF(ksm_fields); i++)
-                read_field(o, i, root_fd, &host->ksm, &k);
+                read_field(o, i, root_fd, before, &k);
         if (sysfs_file_read_optional(&o->general_profit, root_fd, &text) >= 0)
                 (void)parse_i64(text, &k.general_profit_bytes);
         if (sysfs_file_read_optional(&o->advisor_mode, root_fd, &text) >= 0)
                 sysfs_selected_word(text, k.advisor_mode, sizeof(k.advisor_mode));
         else if (o->advisor_mode.found)
-                memcpy(k.advisor_mode, host->ksm.advisor_mode, sizeof(k.advisor_mode));
+                memcpy(k.advisor_mode, before->advisor_mode, sizeof(k.advisor_mode));
         k.ksmd_busy_permyriad = ksmd_busy(o, root_fd, now_usec);
         host->ksm = k;
         return 0;

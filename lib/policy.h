@@ -108,6 +108,9 @@ int policy_memtune(PolicyContext *c);           /* memory limits of guests */
 int policy_hugepages(PolicyContext *c);         /* pools of huge pages */
 int policy_thp(PolicyContext *c);               /* transparent huge pages */
 
+/* The knob was given @value: so it is in what was seen, too. */
+void policy_ksm_note(KsmStatus *ksm, KsmKnob knob, const char *value);
+
 /* A memory limit and its canonical text; UINT64_MAX is no limit. 0, -EINVAL, -ERANGE or -ENOMEM. */
 int policy_memtune_parse(const char *text, uint64_t *ret_bytes);
 int policy_memtune_format(uint64_t bytes, char **ret);

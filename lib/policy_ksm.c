@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "parse.h"
 #include "policy_ksm.h"
 
 #define VOLATILE_FACTOR 10U
@@ -37,25 +38,32 @@ static const unsigned orders[2][_KSM_KNOB_MAX - 2] = {
 
 /* ---- what the kernel has ---- */
 
+/* Of those that are numbers. */
+static const size_t offsets[_KSM_KNOB_MAX] = {
+        [KSM_KNOB_RUN] = offsetof(KsmStatus, run),
+        [KSM_KNOB_PAGES_TO_SCAN] = offsetof(KsmStatus, pages_to_scan),
+        [KSM_KNOB_SLEEP_MILLISECS] = offsetof(KsmStatus, sleep_millisecs),
+        [KSM_KNOB_MERGE_ACROSS_NODES] = offsetof(KsmStatus, merge_across_nodes),
+        [KSM_KNOB_SMART_SCAN] = offsetof(KsmStatus, smart_scan),
+        [KSM_KNOB_ADVISOR_MAX_CPU] = offsetof(KsmStatus, advisor_max_cpu),
+        [KSM_KNOB_ADVISOR_TARGET_SCAN_TIME] = offsetof(KsmStatus, advisor_target_scan_time),
+};
+
 static uint64_t knob_number(const KsmStatus *ksm, unsigned knob) {
-        switch (knob) {
-        case KSM_KNOB_RUN:
-                return ksm->run;
-        case KSM_KNOB_PAGES_TO_SCAN:
-                return ksm->pages_to_scan;
-        case KSM_KNOB_SLEEP_MILLISECS:
-                return ksm->sleep_millisecs;
-        case KSM_KNOB_MERGE_ACROSS_NODES:
-                return ksm->merge_across_nodes;
-        case KSM_KNOB_SMART_SCAN:
-                return ksm->smart_scan;
-        case KSM_KNOB_ADVISOR_MAX_CPU:
-                return ksm->advisor_max_cpu;
-        case KSM_KNOB_ADVISOR_TARGET_SCAN_TIME:
-                return ksm->advisor_target_scan_time;
-        default:
-                return UNKNOWN_U64;
-        }
+        uint64_t value = UNKNOWN_U64;
+
+        if (knob < ELEMENTSOF(offsets) && knob != KSM_KNOB_ADVISOR_MODE)
+                memcpy(&value, (const char *)ksm + offsets[knob], sizeof(value));
+        return value;
+}
+
+void policy_ksm_note(KsmStatus *ksm, KsmKnob knob, const char *value) {
+        uint64_t number;
+
+        if (knob == KSM_KNOB_ADVISOR_MODE)
+                (void)snprintf(ksm->advisor_mode, sizeof(ksm->advisor_mode), "%s", value);
+        else if ((size_t)knob < ELEMENTSOF(offsets) && parse_u64(value, &number) >= 0)
+                memcpy((char *)ksm + offsets[knob], &number, sizeof(number));
 }
 
 int ksm_knob_text(const KsmStatus *ksm, unsigned knob, char ret[static 24]) {

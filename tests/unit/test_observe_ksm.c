@@ -100,6 +100,12 @@ START_TEST(what_cannot_be_read_for_a_moment_is_as_it_was) {
         ck_assert_int_eq(ksm_observe(o, t.fd, 2 * USEC_PER_SEC, &h), 0);
         ck_assert_uint_eq(h.ksm.pages_to_scan, 222);
         ck_assert_str_eq(h.ksm.advisor_mode, "none");
+        tree_write(&t, "sys/kernel/mm/ksm/run", "");
+        ck_assert_int_eq(ksm_observe(o, t.fd, 2 * USEC_PER_SEC, &h), 0);
+        ck_assert(!h.ksm.present);
+        tree_write(&t, "sys/kernel/mm/ksm/run", "1\n");
+        ck_assert_int_eq(ksm_observe(o, t.fd, 2 * USEC_PER_SEC, &h), 0);
+        ck_assert_uint_eq(h.ksm.pages_to_scan, 222);
         tree_write(&t, "sys/kernel/mm/ksm/pages_to_scan", "100\n");
         ck_assert_int_eq(ksm_observe(o, t.fd, 3 * USEC_PER_SEC, &h), 0);
         ck_assert_uint_eq(h.ksm.pages_to_scan, 100);
