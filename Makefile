@@ -246,6 +246,14 @@ coverage: ## lines and branches of lib/ that unit and golden tests run (COVER_LI
 	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(COVER_BUILD) CC='$(COVER_CC)' SANITIZE=--coverage CFLAGS='-O0 -g' all unit-tests
 	@tests/coverage $(COVER_BUILD)
 
+# A daemon of -O0 is slower, and the tests wait no longer for it: nothing else should run meanwhile.
+.PHONY: coverage-faults
+coverage-faults: ## lines of daemon/effects* and daemon/virt* that no fault test reaches, and is not listed in tests/FAULTS.md
+	@tools/deps build test
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(COVER_BUILD) CC='$(COVER_CC)' SANITIZE=--coverage CFLAGS='-O0 -g' \
+		$(COVER_BUILD)/kvmtuned fault-tests
+	@tests/faults/unreached $(COVER_BUILD)
+
 .PHONY: layers
 layers: all ## who may include whom
 	@tests/static/layers.t

@@ -280,7 +280,8 @@ END_TEST
 
 static const struct { const char *pattern; int error; unsigned reads; } vanish_rows[] = {
         { "* proc/100100*", ENOENT, 40 }, { "* proc/100100*", ESRCH, 40 }, { "* proc/100100*", EIO, 40 },
-        { "* proc/*", ENOENT, 60 },       { "* proc/*", EMFILE, 60 },      { "* run/*", EACCES, 4 },
+        { "* proc/*", ENOENT, 60 },       { "* proc/*", EMFILE, 60 },      { "* proc/*", ENODEV, 60 },
+        { "* sys/*", ENOENT, 60 },        { "* sys/*", EIO, 60 },          { "* run/*", EACCES, 4 },
 };
 
 /* From the n-th read of a cycle on everything of this kind is gone, for each n; then it is there again. */
