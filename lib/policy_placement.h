@@ -11,7 +11,7 @@
  *   policy_capacity.c   the model: what each node and CPU can take
  *   policy_account.c    and what is on it
  *   policy_nodes.c      which nodes a guest gets (its parts: policy_nodes.h)
- *   policy_improve.c    guests placed together, exchanged
+ *   policy_improve.c    guests placed together, exchanged (its parts: policy_improve_internal.h)
  *   policy_node_sets.c  among these sets of nodes
  *   policy_cpus.c       which CPUs are left for guests that share, and which could be dedicated
  *   policy_dedicated.c  who gets CPUs of its own, and who does not
