@@ -24,6 +24,8 @@
 
 #define WORDS_MAX 128U
 #define SHAPES_MAX 16U
+/* A prime: no guest of one variant has the noise of another one's. */
+#define VARIANT_STEP UINT64_C(1000003)
 
 typedef struct Reader {
         Sim *sim;
@@ -213,7 +215,7 @@ static void read_guests(Reader *r) {
                 g->n_vcpus = made.n_vcpus;
                 g->max_bytes = bytes;
                 g->start_usec += l.over_usec * i / count / r->sim->step_usec * r->sim->step_usec;
-                g->load.noise_seed = l.together ? r->line : r->sim->n_guests * 7919;
+                g->load.noise_seed = (l.together ? r->line : r->sim->n_guests * 7919) + (r->sim->seed - 1) * VARIANT_STEP;
         }
 }
 
@@ -247,7 +249,7 @@ static void read_line(Reader *r, char *text) {
                 wrong(r, "machine, run, shape or guests is needed");
 }
 
-int sim_day(Sim *s, const char *path, char **ret_error) {
+int sim_day(Sim *s, const char *path, uint64_t variant, char **ret_error) {
         Reader *r = sim_alloc(1, sizeof(*r));
         _cleanup_free_ char *error = NULL;
         FILE *f = fopen(path, "re");
@@ -256,7 +258,7 @@ int sim_day(Sim *s, const char *path, char **ret_error) {
 
         *r = (Reader){ .sim = s, .path = path };
         s->name = path;
-        s->seed = 1;
+        s->seed = variant;
         s->begin_usec = USEC_PER_DAY;
         s->step_usec = 10 * USEC_PER_SEC;
         s->engine.cooldown_usec = 10 * USEC_PER_MINUTE;

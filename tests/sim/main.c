@@ -3,7 +3,7 @@
 /*
  * sim [--seeds N] [--first SEED] [--jobs N]   that many random scenarios, as TAP
  * sim --seed N [-v]                           one of them; -v tells the story
- * sim --day FILE...                           days, with each tuner, as a table
+ * sim --day [--variants N] FILE...            days, with each tuner, as a table; N of each kind, and their means
  */
 
 #include "sim.h"
@@ -76,48 +76,74 @@ static int report(uint64_t first, uint64_t n, unsigned jobs) {
         return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* One tuner's line; *none_work is the work done without any. 1: something was violated. */
-static int run_day(const char *path, TunerKind tuner, bool verbose, double *none_work) {
-        Sim s = { .tuner = tuner, .verbose = verbose };
-        _cleanup_free_ char *error = NULL;
-        const SimMetrics *m = &s.metrics;
-        double days;
-        int rc;
+/* ---- days ---- */
 
-        if (sim_day(&s, path, &error) < 0) {
+typedef struct Days {
+        char **paths;
+        int n;
+        uint64_t variants;              /* of each day: the table has their means */
+        bool verbose;
+        int rc;
+} Days;
+
+static void add_metrics(SimMetrics *sum, const SimMetrics *m) {
+        sum->busy += m->busy;
+        sum->wanted += m->wanted;
+        sum->wait += m->wait;
+        sum->remote += m->remote;
+        sum->work += m->work;
+        sum->moved_bytes += m->moved_bytes;
+        sum->guest_hours += m->guest_hours;
+        sum->relocations += m->relocations;
+        sum->returns += m->returns;
+}
+
+static void run_day(Days *d, const char *path, TunerKind tuner, uint64_t variant, SimMetrics *sum) {
+        Sim s = { .tuner = tuner, .verbose = d->verbose && tuner == TUNER_KVMTUNED };
+        _cleanup_free_ char *error = NULL;
+
+        if (sim_day(&s, path, variant, &error) < 0) {
                 (void)fprintf(stderr, "%s\n", error);
                 exit(2);
         }
         sim_run(&s);
-        if (tuner == TUNER_NONE)
-                *none_work = m->work;
-        days = MAX(m->guest_hours / 24, 1e-9);
-        (void)printf("%-12s %-9s %8.1f %7.1f %10.1f %12.2f %8u %9.1f\n", strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
-                     tuner_name(tuner), 100 * m->remote / MAX(m->busy, 1e-9), 100 * m->wait / MAX(m->wanted, 1e-9),
-                     m->moved_bytes / (double)GIB, m->relocations / days, m->returns,
-                     100 * m->work / MAX(*none_work, 1e-9));
-        (void)fflush(stdout);
-        rc = s.violation != NULL;
-        if (s.violation)
-                (void)printf("# %s\n", s.violation);
+        add_metrics(sum, &s.metrics);
+        if (s.violation) {
+                (void)printf("# variant %llu: %s\n", (unsigned long long)variant, s.violation);
+                d->rc = EXIT_FAILURE;
+        }
         sim_done(&s);
-        return rc;
 }
 
-static int run_days(char **paths, int n, bool verbose) {
-        int rc = 0;
+/* One tuner's line; *none_work is the work done without any. */
+static void run_variants(Days *d, const char *path, TunerKind tuner, double *none_work) {
+        const char *name = strrchr(path, '/');
+        SimMetrics m = { 0 };
+        double n = (double)d->variants;
 
-        (void)printf("%-12s %-9s %8s %7s %10s %12s %8s %9s\n", "day", "tuner", "remote %", "wait %", "moved GiB",
+        for (uint64_t i = 1; i <= d->variants; i++)
+                run_day(d, path, tuner, i, &m);
+        if (tuner == TUNER_NONE)
+                *none_work = m.work;
+        (void)printf("%-15s %-9s %8.1f %7.2f %10.1f %12.2f %8.1f %9.1f\n", name ? name + 1 : path, tuner_name(tuner),
+                     100 * m.remote / MAX(m.busy, 1e-9), 100 * m.wait / MAX(m.wanted, 1e-9),
+                     m.moved_bytes / (double)GIB / n, m.relocations / MAX(m.guest_hours / 24, 1e-9), m.returns / n,
+                     100 * m.work / MAX(*none_work, 1e-9));
+        (void)fflush(stdout);
+}
+
+static int run_days(Days *d) {
+        (void)printf("%-15s %-9s %8s %7s %10s %12s %8s %9s\n", "day", "tuner", "remote %", "wait %", "moved GiB",
                      "node changes", "returns", "work %");
-        (void)printf("%-12s %-9s %8s %7s %10s %12s %8s %9s\n", "", "", "of use", "of use", "", "a guest-day", "",
+        (void)printf("%-15s %-9s %8s %7s %10s %12s %8s %9s\n", "", "", "of use", "of use", "", "a guest-day", "",
                      "of none");
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < d->n; i++) {
                 double none_work = 0;
 
                 for (unsigned k = 0; k < _TUNER_MAX; k++)
-                        rc |= run_day(paths[i], (TunerKind)k, verbose && k == TUNER_KVMTUNED, &none_work);
+                        run_variants(d, d->paths[i], (TunerKind)k, &none_work);
         }
-        return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+        return d->rc;
 }
 
 static uint64_t number(const char *text) {
@@ -135,9 +161,10 @@ int main(int argc, char **argv) {
                 { "seeds", required_argument, NULL, 'n' }, { "first", required_argument, NULL, 'f' },
                 { "jobs", required_argument, NULL, 'j' },  { "seed", required_argument, NULL, 's' },
                 { "verbose", no_argument, NULL, 'v' },     { "day", no_argument, NULL, 'd' },
+                { "variants", required_argument, NULL, 'V' },
                 { 0 },
         };
-        uint64_t n = DEFAULT_SEEDS, first = 1, seed = 0;
+        uint64_t n = DEFAULT_SEEDS, first = 1, seed = 0, variants = 1;
         bool verbose = false, one = false, days = false;
         unsigned jobs = 1;
         int o;
@@ -150,10 +177,14 @@ int main(int argc, char **argv) {
                 case 's': seed = number(optarg); one = true; break;
                 case 'v': verbose = true; break;
                 case 'd': days = true; break;
+                case 'V': variants = MAX(number(optarg), UINT64_C(1)); break;
                 default: return 2;
                 }
-        if (days)
-                return run_days(argv + optind, argc - optind, verbose);
+        if (days) {
+                Days d = { .paths = argv + optind, .n = argc - optind, .variants = variants, .verbose = verbose };
+
+                return run_days(&d);
+        }
         if (one) {
                 Totals t = { 0 };
 

@@ -235,8 +235,8 @@ double sim_farness(const Sim *s, const SimGuest *g, size_t node);
 
 /* scenario.c, day.c */
 void sim_scenario(Sim *s, uint64_t seed);
-/* -1: the file is wrong, *ret_error says where. */
-int sim_day(Sim *s, const char *path, char **ret_error);
+/* The same day with other noise and bursts for each @variant from 1. -1: the file is wrong, *ret_error says where. */
+int sim_day(Sim *s, const char *path, uint64_t variant, char **ret_error);
 
 /* engine.c */
 void engine_begin(Sim *s);
