@@ -155,6 +155,7 @@ static int skip_level(SkipReason why) {
         switch (why) {
         case SKIP_COOLDOWN:
         case SKIP_NO_GAIN:
+        case SKIP_BOUND:
         case SKIP_AT_MINIMUM:
         case SKIP_AT_MAXIMUM:
         case SKIP_HOST_BUSY:

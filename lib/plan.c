@@ -70,6 +70,7 @@ static const char *const skip_reason_table[_SKIP_REASON_MAX] = {
         [SKIP_HUGEPAGES] = "hugepages",
         [SKIP_LOCKED] = "locked",
         [SKIP_VFIO] = "vfio",
+        [SKIP_BOUND] = "bound",
         [SKIP_NO_CAPACITY] = "no-capacity",
         [SKIP_NOT_EXCLUSIVE] = "not-exclusive",
         [SKIP_HOST_BUSY] = "host-busy",

@@ -103,6 +103,7 @@ typedef enum SkipReason {
         SKIP_HUGEPAGES,
         SKIP_LOCKED,
         SKIP_VFIO,
+        SKIP_BOUND,             /* to its CPUs or nodes, for as long as it runs */
         SKIP_NO_CAPACITY,       /* no node or CPU can take it */
         SKIP_NOT_EXCLUSIVE,     /* others that kvmtuned does not manage may run on dedicated CPUs */
         SKIP_HOST_BUSY,         /* the host's CPUs have too little idle time */

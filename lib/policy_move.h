@@ -103,7 +103,9 @@ uint64_t placement_load(const PlacementNode *n);
 uint64_t move_cpus_of(const Placement *p, const NodeList *list);
 /* Nothing but its cool-down and the room at the target can stand against moving @g. */
 bool placement_is_candidate(const Placement *p, const PlacementGuest *g);
-/* The same of those; *ret_why is set when they do. */
+/* It is placed, and nothing that is measured ever moves it: it has CPUs of its own or NUMA cells, or is bound. */
+bool placement_stays(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail);
+/* Nothing stands against it but the cool-down of @g; *ret_why is set when that does. */
 bool placement_may_move(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail);
 /* No node gets worse by it, and @c->to can have the guest. Fills in the loads. */
 bool move_is_allowed(const Placement *p, MoveCandidate *c);

@@ -91,15 +91,39 @@ bool move_is_allowed(const Placement *p, MoveCandidate *c) {
         return target < MOVE_OVERLOAD_PERMYRIAD || target <= c->load_after;
 }
 
-/* Placed on nodes, free to leave them as far as settings and libvirt's configuration go. */
-bool placement_is_candidate(const Placement *p, const PlacementGuest *g) {
-        CpuPolicy policy = placement_policy(g);
+/* It has a place, and the settings let it have another one. */
+static bool is_placed(const PlacementGuest *g) {
+        return g->managed && !g->fresh && !g->guest->starting && g->n_vcpus > 0 &&
+               setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO && !idset_is_empty(&g->memo->nodes);
+}
+
+bool placement_stays(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail) {
         IdSet constraint;
 
-        return g->managed && !g->fresh && !g->guest->starting && g->n_vcpus > 0 && g->guest->n_cells == 0 &&
-               (policy == CPU_SHARED || policy == CPU_PINNED) && setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO &&
-               !idset_is_empty(&g->memo->nodes) && !memo_has_memory_only(g->memo) &&
-               !placement_constraint(p, g->guest, &constraint);
+        if (!is_placed(g))
+                return false;
+        if (placement_constraint(p, g->guest, &constraint)) {
+                *ret_why = SKIP_USER_NUMATUNE;
+                *ret_detail = placement_bound_text(g->guest);
+                return true;
+        }
+        *ret_why = SKIP_BOUND;
+        if (placement_policy(g) != CPU_SHARED && placement_policy(g) != CPU_PINNED)
+                *ret_detail = "its CPUs are its own, and stay the same while it runs";
+        else if (g->guest->n_cells > 0)
+                *ret_detail = "it has NUMA cells, whose nodes stay the same while it runs";
+        else if (memo_has_memory_only(g->memo))
+                *ret_detail = "some of its memory is on nodes without CPUs, near those that it has";
+        else
+                return false;
+        return true;
+}
+
+bool placement_is_candidate(const Placement *p, const PlacementGuest *g) {
+        const char *detail;
+        SkipReason why;
+
+        return is_placed(g) && !placement_stays(p, g, &why, &detail);
 }
 
 bool placement_may_move(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail) {

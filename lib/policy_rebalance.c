@@ -237,6 +237,27 @@ static void refuse_bound(Rebalance *r, PlacementGuest *g, const PlacementNode *f
         }
 }
 
+/* It would be looked at, were it not for what it is. */
+static int skip_staying(const Rebalance *r, const PlacementGuest *g) {
+        NodeList home = move_node_list(r->p, &g->memo->nodes, r->p->home);
+        Plan *plan = r->p->context->plan;
+        char bytes[FORMAT_BYTES_MAX];
+        const PlacementNode *from;
+        const char *detail;
+        SkipReason why;
+        MoveCause cause;
+
+        from = node_in_need(r, g, &home, &cause);
+        if (!from || !placement_stays(r->p, g, &why, &detail))
+                return 0;
+        if (cause == MOVE_SHORTAGE)
+                return plan_add_skip(plan, ACTION_PIN_VCPU, g->guest, why,
+                                     "node %u is %s short of its share of the host's reserve: %s", from->id,
+                                     format_bytes_short(from->short_bytes, bytes), detail);
+        return plan_add_skip(plan, ACTION_PIN_VCPU, g->guest, why, "node %u at %" PRIu64 " %% of its %u CPUs: %s",
+                             from->id, placement_load(from) / 100, from->n_cpus, detail);
+}
+
 static int consider(Rebalance *r, PlacementGuest *g) {
         MoveCandidate c = { .guest = g };
         bool remote = false;
@@ -250,8 +271,10 @@ static int consider(Rebalance *r, PlacementGuest *g) {
 
                 remote = move_is_remote(g, move_remote_bytes(g, &memory));
         }
-        if ((!r->overloaded && !r->short_of_memory && !remote) || !placement_is_candidate(r->p, g))
+        if (!r->overloaded && !r->short_of_memory && !remote)
                 return 0;
+        if (!placement_is_candidate(r->p, g))
+                return g->memo ? skip_staying(r, g) : 0;
         c.home = move_node_list(r->p, &g->memo->nodes, r->p->home);
         if (!c.home.at || c.home.n == 0)
                 return 0;

@@ -7,9 +7,21 @@
  */
 
 #include <check.h>
+#include <dirent.h>
 #include <stdio.h>
 
 #include "../../lib/policy.h"
+
+/* ---- policies ---- */
+
+#define NO_RESERVE "host: { reserved_memory = \"0\"; }; "
+#define SHARED NO_RESERVE "cpu: { policy = \"shared\"; }; "
+#define PINNED NO_RESERVE "cpu: { policy = \"pinned\"; }; "
+/* Guests named other-* are not ours: they are only there. */
+#define OTHERS "guests = ( { match = { name = \"other-*\"; }; cpu = { policy = \"none\"; }; } ); "
+#define FOUR_NODES "numa:4 core:4 pu:1"
+
+/* ---- the host ---- */
 
 typedef struct World {
         Snapshot *snapshot;
@@ -58,6 +70,31 @@ static inline _unused_ void world_init(World *w, const char *synthetic, const ch
 
         ck_assert_int_eq(topology_load_synthetic(synthetic, &t), 0);
         world_init_topology(w, t, WORLD_NODE_BYTES, text);
+}
+
+#define MACHINES "tests/fixtures/topologies"
+#define N_MACHINES 37
+
+static inline _unused_ int is_machine(const struct dirent *d) {
+        size_t n = strlen(d->d_name);
+
+        return n > 4 && streq(d->d_name + n - 4, ".xml");
+}
+
+/* The @which'th of the captured machines; each node has 64 GiB. */
+static inline _unused_ void world_init_machine(World *w, int which, const char *text) {
+        struct dirent **names = NULL;
+        int n = scandir(MACHINES, &names, is_machine, alphasort);
+        Topology *t = NULL;
+        char path[512];
+
+        ck_assert_msg(n == N_MACHINES, "%d machines in " MACHINES, n);
+        (void)snprintf(path, sizeof(path), MACHINES "/%s", names[which]->d_name);
+        ck_assert_msg(topology_load_xml(path, &t) == 0, "%s", path);
+        for (int i = 0; i < n; i++)
+                free(names[i]);
+        free(names);
+        world_init_topology(w, t, 64 * GIB, text);
 }
 
 static inline _unused_ void world_done(World *w) {
@@ -243,4 +280,72 @@ static inline _unused_ void assert_quiet(const World *w) {
                 return;
         (void)plan_format(w->plan, false, &text);
         ck_abort_msg("%zu actions:\n%s", w->plan->n_actions, text ?: "");
+}
+
+/* ---- hosts and guests that are not like the others ---- */
+
+/* Node numbers with gaps: 0 is missing. */
+static const unsigned sparse_ids[4] _unused_ = { 2, 33, 34, 45 };
+
+static inline _unused_ void renumber(World *w, const unsigned *ids) {
+        for (size_t i = 0; i < w->snapshot->topology->n_nodes; i++) {
+                w->snapshot->topology->nodes[i].id = ids[i];
+                w->snapshot->host.nodes[i].id = ids[i];
+        }
+}
+
+static inline _unused_ Guest *starting_guest(World *w, size_t vcpus, uint64_t bytes) {
+        Guest *g = world_guest(w, "guest", vcpus, bytes);
+
+        g->starting = true;
+        return g;
+}
+
+/* @vcpus of somebody else's, on the i-th node. */
+static inline _unused_ void occupy(World *w, size_t node, size_t vcpus) {
+        Guest *g = world_guest(w, "other-1", vcpus, GIB);
+
+        for (size_t i = 0; i < vcpus; i++)
+                g->vcpus[i].affinity = w->snapshot->topology->nodes[node].cpus;
+}
+
+static inline _unused_ void take_cpus(World *w, size_t node) {
+        Topology *t = w->snapshot->topology;
+
+        t->online = idset_minus(&t->online, &t->nodes[node].cpus);
+        t->nodes[node].cpus = IDSET_EMPTY;
+}
+
+static inline _unused_ void take_memory(World *w, size_t node) {
+        w->snapshot->host.nodes[node].total_bytes = w->snapshot->host.nodes[node].free_bytes = 0;
+}
+
+static inline _unused_ const char *reason_of(const World *w, const Guest *g) {
+        const Action *a = world_action(w, g, ACTION_PIN_VCPU, 0);
+
+        ck_assert_ptr_nonnull(a);
+        return a->reason;
+}
+
+static inline _unused_ void add_cells(Guest *g, size_t n, const char *const *vcpus, const uint64_t *gib) {
+        g->cells = calloc(n, sizeof(*g->cells));
+        ck_assert_ptr_nonnull(g->cells);
+        g->n_cells = n;
+        for (size_t i = 0; i < n; i++)
+                g->cells[i] = (GuestCell){ .id = (unsigned)i, .vcpus = set_of(vcpus[i]), .memory_bytes = gib[i] * GIB };
+}
+
+/* ---- chance ---- */
+
+/* splitmix64 (S. Vigna, public domain) */
+static inline _unused_ uint64_t next_random(uint64_t *seed) {
+        uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
+
+        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+        return z ^ (z >> 31);
+}
+
+static inline _unused_ unsigned pick(uint64_t *seed, unsigned n) {
+        return (unsigned)(next_random(seed) % n);
 }

@@ -7,11 +7,6 @@
 
 #include "placement_util.h"
 
-#define NO_RESERVE "host: { reserved_memory = \"0\"; }; "
-#define SHARED NO_RESERVE "cpu: { policy = \"shared\"; }; "
-#define OTHERS "guests = ( { match = { name = \"other-*\"; }; cpu = { policy = \"none\"; }; } ); "
-#define FOUR_NODES "numa:4 core:4 pu:1"
-
 static void world_explain(World *w, const char *only_uuid) {
         PolicyInput in = { .config = w->config, .snapshot = w->snapshot, .only_uuid = only_uuid, .explain = true };
 

@@ -6,9 +6,6 @@
 
 #include "placement_util.h"
 
-#define SHARED "host: { reserved_memory = \"0\"; }; cpu: { policy = \"shared\"; }; "
-#define FOUR_NODES "numa:4 core:4 pu:1"
-
 /* As if its last move were long over, and done with. */
 static void forget_move(World *w, const Guest *g) {
         GuestMemo *m = state_find_guest(w->state, g->uuid);

@@ -4,8 +4,6 @@
 
 #include "placement_util.h"
 
-#define SHARED "host: { reserved_memory = \"0\"; }; cpu: { policy = \"shared\"; }; "
-
 /* ---- demand --------------------------------------------------------------- */
 
 typedef struct DemandRow {
@@ -46,6 +44,45 @@ START_TEST(helpers_count_in_a_guests_demand) {
         }
         ck_assert_msg(state_find_guest(w.state, g->uuid)->demand_permyriad == row->want, "%s: %llu", row->name,
                       (unsigned long long)state_find_guest(w.state, g->uuid)->demand_permyriad);
+        world_done(&w);
+}
+END_TEST
+
+/*
+ * What is remembered of a guest's demand is no more than the vCPUs that are left and the helpers can want: 1 CPU and
+ * 1.2 CPUs. With what others want, its node of four CPUs is overloaded (85 %) or is not; counted with all it wanted
+ * before, it would be in each case, and in none without its helpers.
+ */
+static const struct {
+        const char *name;
+        uint32_t other;                 /* of one CPU, by each of two vCPUs */
+        bool overloaded;
+} cap_rows[] = {
+        { "2.2 CPUs and 1.1 others", 5500, false },
+        { "2.2 CPUs and 1.3 others", 6500, true },
+};
+
+START_TEST(demand_is_no_more_than_vcpus_and_helpers_can_want) {
+        GuestMemo *m;
+        World w;
+        Guest *g;
+
+        world_init(&w, "numa:2 core:4 pu:1", SHARED OTHERS);
+        occupy(&w, 0, 2);
+        guest_load(w.snapshot->guests[0], cap_rows[_i].other, 0);
+        g = world_guest(&w, "g", 4, GIB);
+        guest_load(g, 10000, 0);
+        g->emulator_busy_permyriad = 12000;
+        for (unsigned i = 1; i < 4; i++)
+                g->vcpus[i].online = false;
+        ck_assert_int_eq(state_guest(w.state, g->uuid, &m), 0);
+        m->nodes = set_of("0");
+        m->placed_usec = 1;
+        m->pins_seen = true;
+        m->demand_permyriad = 52000;
+        m->measured_usec = w.snapshot->now_usec - 10 * USEC_PER_SEC;
+        world_decide(&w, NULL);
+        ck_assert_msg((w.state->overload_usec > 0) == cap_rows[_i].overloaded, "%s", cap_rows[_i].name);
         world_done(&w);
 }
 END_TEST
@@ -120,6 +157,7 @@ int main(void) {
         int failed;
 
         tcase_add_loop_test(tc, helpers_count_in_a_guests_demand, 0, (int)ELEMENTSOF(demand_rows));
+        tcase_add_loop_test(tc, demand_is_no_more_than_vcpus_and_helpers_can_want, 0, (int)ELEMENTSOF(cap_rows));
         tcase_add_loop_test(tc, huge_pages_of_another_size_are_no_room, 0, (int)ELEMENTSOF(pool_rows));
         tcase_add_test(tc, promises_stay_within_their_pool);
         suite_add_tcase(s, tc);

@@ -23,19 +23,6 @@
 #define MEAN_ALLOWED 1.01
 #define ONLINE_ALLOWED 1.10
 
-static uint64_t next_random(uint64_t *seed) {
-        /* splitmix64 (S. Vigna, public domain) */
-        uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
-
-        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-        return z ^ (z >> 31);
-}
-
-static unsigned pick(uint64_t *seed, unsigned n) {
-        return (unsigned)(next_random(seed) % n);
-}
-
 typedef struct Instance {
         unsigned n_nodes, n_guests;
         unsigned cpus[NODES_MAX], distance[NODES_MAX][NODES_MAX];

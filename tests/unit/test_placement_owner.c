@@ -7,10 +7,6 @@
 
 #include "placement_util.h"
 
-#define NO_RESERVE "host: { reserved_memory = \"0\"; }; "
-#define SHARED NO_RESERVE "cpu: { policy = \"shared\"; }; "
-#define FOUR_NODES "numa:4 core:4 pu:1"
-
 /* What happens to vCPU 0 of a guest that has its pin "0-3" (original "0-15"), and how the next cycle takes it. */
 static const struct {
         const char *name;

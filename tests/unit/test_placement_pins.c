@@ -6,13 +6,6 @@
 
 #include "placement_util.h"
 
-#define NO_RESERVE "host: { reserved_memory = \"0\"; }; "
-#define SHARED NO_RESERVE "cpu: { policy = \"shared\"; }; "
-#define PINNED NO_RESERVE "cpu: { policy = \"pinned\"; }; "
-/* Guests named other-* are not ours: they are only there. */
-#define OTHERS "guests = ( { match = { name = \"other-*\"; }; cpu = { policy = \"none\"; }; } ); "
-#define FOUR_NODES "numa:4 core:4 pu:1"
-
 /* ---- pins ---- */
 
 START_TEST(shared_pins_every_thread_to_the_nodes) {

@@ -6,25 +6,10 @@
 
 #include "placement_util.h"
 
-#define SHARED "host: { reserved_memory = \"0\"; }; cpu: { policy = \"shared\"; }; "
-
 /* ---- invariants over random hosts ---- */
 
 #define RANDOM_SCENARIOS 2400U
 #define RANDOM_CHUNKS 24U
-
-static uint64_t next_random(uint64_t *seed) {
-        /* splitmix64 (S. Vigna, public domain) */
-        uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
-
-        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-        return z ^ (z >> 31);
-}
-
-static unsigned pick(uint64_t *seed, unsigned n) {
-        return (unsigned)(next_random(seed) % n);
-}
 
 static const char *const random_hosts[] = {
         "numa:1 core:4 pu:2", "numa:2 core:4 pu:1", "numa:4 core:2 pu:2", "pack:2 numa:2 core:3 pu:2",

@@ -7,11 +7,6 @@
 
 #include "placement_util.h"
 
-#include <dirent.h>
-
-#define TOPOLOGIES "tests/fixtures/topologies"
-#define N_MACHINES 37
-
 /* What stands in the group cpu. */
 static const char *const policies[] = {
         "policy = \"none\";",
@@ -28,32 +23,11 @@ static const char *const policies[] = {
 #define POLICY_ISOLATE 4
 #define POLICY_REQUIRE 5
 
-static int is_xml(const struct dirent *d) {
-        size_t n = strlen(d->d_name);
-
-        return n > 4 && streq(d->d_name + n - 4, ".xml");
-}
-
-static Topology *load(int machine) {
-        struct dirent **names = NULL;
-        int n = scandir(TOPOLOGIES, &names, is_xml, alphasort);
-        Topology *t = NULL;
-        char path[512];
-
-        ck_assert_msg(n == N_MACHINES, "%d machines in " TOPOLOGIES, n);
-        (void)snprintf(path, sizeof(path), TOPOLOGIES "/%s", names[machine]->d_name);
-        ck_assert_msg(topology_load_xml(path, &t) == 0, "%s", path);
-        for (int i = 0; i < n; i++)
-                free(names[i]);
-        free(names);
-        return t;
-}
-
 static void world_on_machine(World *w, int machine, const char *policy) {
         char text[200];
 
         (void)snprintf(text, sizeof(text), "host: { reserved_memory = \"0\"; }; cpu: { %s };", policy);
-        world_init_topology(w, load(machine), 64 * GIB, text);
+        world_init_machine(w, machine, text);
 }
 
 static unsigned cpus_of_core(const Topology *t, const IdSet *cpus, unsigned core) {
