@@ -274,13 +274,13 @@ static int start_workers(Manager *m) {
                 return r;
         r = mover_new(m->root_fd, &m->mover);
         if (r < 0)
-                return r;
+                return log_error_errno(r, "Failed to prepare for moves of memory");
         r = kernel_knob_new(m->event, m->root_fd, effects_on_kernel, m, &m->kernel_knob);
         if (r < 0)
                 return r;
         r = pool_writer_new(m->root_fd, &m->pool_writer);
         if (r < 0)
-                return r;
+                return log_error_errno(r, "Failed to prepare for changes of huge page pools");
         r = add_io(m, pool_writer_get_fd(m->pool_writer), effects_on_pools, EPOLLIN, "huge pages");
         if (r < 0)
                 return r;

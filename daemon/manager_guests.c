@@ -164,14 +164,15 @@ static void ask_for_decision(Batch *b, const char *uuid) {
 }
 
 /*
- * Whether the guest is still the process that is known: the event of a start
- * may arrive after a listing that had the guest already.
+ * Whether the guest is another process than the one that is known: the event of a start may arrive after a listing
+ * that had the guest already. What cannot be found out now is found out when its process is (match_run()): to forget
+ * it would be to forget what is changed of it, too.
  */
-static bool is_same_run(Manager *m, const Guest *known) {
+static bool is_other_run(Manager *m, const Guest *known) {
         int32_t pid;
 
         return known->pid > 0 && guest_process_find(m->root_fd, known->name, known->uuid, &pid) >= 0 &&
-               pid == known->pid;
+               pid != known->pid;
 }
 
 /* A guest as it is now replaces what was known of it; observations are kept while it is the same process. */
@@ -184,7 +185,7 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
         Guest *g;
         int r;
 
-        if (known && (streq(event, "started") || streq(event, "listed")) && !is_same_run(m, known)) {
+        if (known && (streq(event, "started") || streq(event, "listed")) && is_other_run(m, known)) {
                 forget_guest(m, message->guest->uuid);
                 known = NULL;
         }
