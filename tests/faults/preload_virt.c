@@ -68,6 +68,7 @@ static void wait_for_monitor(const WorldGuest *g) {
 /* ---- connections ---- */
 
 int virInitialize(void) {
+        world->allocs_before_libvirt = world->n_allocs;
         return begin("virInitialize", NULL, false) ? NEXT(virInitialize)() : -1;
 }
 

@@ -16,7 +16,15 @@ static const int libvirt_errors[] = { VIR_ERR_OPERATION_INVALID, VIR_ERR_INVALID
                                       VIR_ERR_ACCESS_DENIED, VIR_ERR_INTERNAL_ERROR, VIR_ERR_OPERATION_FAILED, 0 };
 static const char *const calls[] = { "virDomainPinVcpuFlags", "virDomainPinEmulator", "virDomainPinIOThread",
                                      "virDomainSetMemoryFlags", "virDomainSetMemoryStatsPeriod",
-                                     "virDomainSetVcpusFlags", "virDomainSetMemoryParameters" };
+                                     "virDomainSetVcpusFlags", "virDomainSetMemoryParameters",
+                                     "virDomainSetNumaParameters" };
+
+/* A guest's memory is due to follow it, its nodeset first. */
+static void begin_with_move(TestHost *h, Knobs *ret_before) {
+        host_init(h);
+        host_move_due(h, host_guest(h, "web"));
+        host_knobs(h, ret_before);
+}
 
 static bool is_kernel_write(const char *effect) {
         return startswith(effect, "write sys/") || startswith(effect, "write proc/");
@@ -101,7 +109,7 @@ START_TEST(every_call_is_refused_with_every_error) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        host_begin(&h, &before);
+        begin_with_move(&h, &before);
         for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
                 (void)snprintf(pattern, sizeof(pattern), "call %s *", calls[i]);
                 (void)host_fail(&h, pattern, libvirt_errors[(i + (size_t)_i) % ELEMENTSOF(libvirt_errors)], 0, 0);
@@ -122,7 +130,7 @@ START_TEST(a_call_of_which_nobody_knows_stays_on_record) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        host_begin(&h, &before);
+        begin_with_move(&h, &before);
         for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
                 char pattern[64];
 
@@ -136,6 +144,10 @@ END_TEST
 /* The question behind a call fails: how many vCPUs there are, whether the guest runs at all. */
 static const struct { const char *ask, *call; int error; } question_rows[] = {
         { "call virDomainGetVcpusFlags *", NULL, VIR_ERR_OPERATION_FAILED },
+        { "call virDomainGetXMLDesc web", NULL, VIR_ERR_OPERATION_FAILED },
+        { "call virDomainGetXMLDesc web", NULL, VIR_ERR_NO_DOMAIN },
+        { "call virDomainGetState db", NULL, VIR_ERR_OPERATION_TIMEOUT },
+        { "call virTypedParamsAddULLong", NULL, VIR_ERR_INTERNAL_ERROR },
         { "call virDomainIsActive *", "call virDomainPin*", VIR_ERR_INTERNAL_ERROR },
         { "call virDomainIsActive *", "call virDomainPin*", VIR_ERR_NO_DOMAIN },
         { "call virDomainLookupByUUIDString *", NULL, VIR_ERR_NO_DOMAIN },

@@ -87,6 +87,7 @@ typedef struct World {
          * after the other; 0: none does.
          */
         unsigned places_gap;
+        bool places_main;               /* in the first thread, too */
         WorldRule rules[WORLD_RULES_MAX];
         bool down;                      /* no connection is accepted */
         bool accepts_only;              /* connecting hangs */
@@ -100,6 +101,7 @@ typedef struct World {
         unsigned n_connections, n_opened;
         unsigned n_domains;             /* handles of guests that are held */
         WorldReport report;
+        unsigned allocs_before_libvirt; /* how many there were when it began with libvirt's library */
         unsigned n_places, place_at;    /* places that have failed; the number of the last such allocation */
         uint32_t places[WORLD_PLACES_MAX];
 
