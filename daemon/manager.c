@@ -218,6 +218,21 @@ static int lock_state(Manager *m) {
         return -EBUSY;
 }
 
+/* Not to be guessed: a record of another boot is thrown away. */
+static int read_boot_id(int root_fd, char **ret) {
+        _cleanup_free_ char *id = NULL;
+        int r;
+
+        r = sysfs_read(root_fd, "proc/sys/kernel/random/boot_id", &id, NULL);
+        if (r == -ENOENT)
+                return strdup_to(ret, "unknown");
+        if (r < 0)
+                return r;
+        id[strcspn(id, "\n")] = 0;
+        *ret = TAKE_PTR(id);
+        return 0;
+}
+
 static int load_state(Manager *m) {
         _cleanup_free_ char *boot_id = NULL, *error = NULL;
         int r;
@@ -231,11 +246,10 @@ static int load_state(Manager *m) {
                                        m->options.state_path);
         else if (r < 0 && r != -ENOENT)
                 return log_error_errno(r, "Failed to read %s", m->options.state_path);
-        if (sysfs_read(m->root_fd, "proc/sys/kernel/random/boot_id", &boot_id, NULL) < 0)
-                boot_id = strdup("unknown");
-        if (!boot_id)
-                return -ENOMEM;
-        boot_id[strcspn(boot_id, "\n")] = 0;
+        r = read_boot_id(m->root_fd, &boot_id);
+        if (r < 0)
+                return log_error_errno(r, "Failed to find out which boot this is, and with that whether %s is of it",
+                                       m->options.state_path);
         /* Pins, balloons and kernel switches end with the boot in which they were made. */
         if (m->state && !streq_ptr(m->state->boot_id, boot_id))
                 m->state = state_free(m->state);

@@ -247,6 +247,28 @@ START_TEST(what_cannot_be_put_back_stays_on_record) {
 }
 END_TEST
 
+/* ---- the boot ---- */
+
+static const int boot_errors[] = { EIO, EMFILE, EACCES };
+
+/* Whether what is on record is of this boot is not guessed: it would be thrown away. */
+START_TEST(which_boot_it_is_cannot_be_read) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+
+        host_begin(&h, &before);
+        host_run_well(&h, "--once", "acting");
+        for (unsigned i = 0; i < 2; i++) {
+                host_calm(&h);
+                (void)host_fail(&h, "read proc/sys/kernel/random/boot_id", boot_errors[_i], 0, 0);
+                ck_assert_int_eq(host_run(&h, i == 0 ? "--once" : "--restore"), 1);
+                host_check_record(&h, &before, true, "the boot is not known");
+        }
+        host_run_well(&h, "--restore", "putting back");
+        host_check_restored(&h, &before, "putting back");
+}
+END_TEST
+
 /* ---- memory ---- */
 
 /* Every so many allocations one fails, or all from there on: it may end, but what it owns survives. */
@@ -313,6 +335,7 @@ int main(void) {
         tcase_add_loop_test(tc, the_disk_fills_while_it_acts, 0, 3);
         tcase_add_test(tc, a_record_that_cannot_be_removed_is_said);
         tcase_add_loop_test(tc, what_cannot_be_put_back_stays_on_record, 0, 5);
+        tcase_add_loop_test(tc, which_boot_it_is_cannot_be_read, 0, ELEMENTSOF(boot_errors));
         tcase_add_loop_test(tc, memory_runs_out, 0, ELEMENTSOF(allocation_rows));
         suite_add_tcase(s, tc);
         runner = srunner_create(s);
