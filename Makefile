@@ -119,7 +119,7 @@ $(BUILD)/tests/faults/test_%: $(BUILD)/tests/faults/test_%.o $(FAULT_PARTS) \
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
 
 # It is loaded into programs that are built with sanitizers, and is not itself.
-$(BUILD)/tests/faults/preload_%.o: SANITIZE :=
+$(BUILD)/tests/faults/preload_%.o: override SANITIZE :=
 $(BUILD)/tests/faults/preload_%.o: ALL_CFLAGS += -fPIC
 
 .PHONY: unit-tests

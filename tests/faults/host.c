@@ -301,7 +301,7 @@ void host_event(TestHost *h, WorldEventType type, const char *uuid, int what, in
 
 static void become_daemon(TestHost *h, const char *mode) {
         const char *program = getenv("KVMTUNED"), *build = getenv("BUILD"), *asan = getenv("FAULTS_ASAN");
-        char config[128], state[128], log[128], root[128], library[600];
+        char config[128], state[128], log[128], root[128], library[600], path[512];
         sigset_t none;
         int fd;
 
@@ -317,6 +317,10 @@ static void become_daemon(TestHost *h, const char *mode) {
         /* A daemon with AddressSanitizer wants that to be the first library. */
         (void)snprintf(library, sizeof(library), "%s%s%s/tests/faults/preload.so", asan ? asan : "", asan ? " " : "",
                        build ? build : "build");
+        /* A library that is missing is passed over: the daemon would tune the real host. */
+        (void)snprintf(path, sizeof(path), "%s/tests/faults/preload.so", build ? build : "build");
+        if (access(path, R_OK) < 0)
+                _exit(127);
         (void)setenv("LD_PRELOAD", library, 1);
         (void)setenv(WORLD_ENV, h->dir, 1);
         (void)setenv("HWLOC_FSROOT", root, 1);
