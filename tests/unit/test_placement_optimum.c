@@ -19,8 +19,14 @@
 #define EACH (INSTANCES / CHUNKS)
 #define SETS_MAX (1U << NODES_MAX)
 
-#define WORST_ALLOWED 1.05
+/* Against the best with as few nodes, which is what the engine looks for: at most 1 % on average, 5 % at worst. */
 #define MEAN_ALLOWED 1.01
+#define WORST_ALLOWED 1.05
+/*
+ * Against the best of all, which may spread guests over more nodes than it takes to house them. The average is held to
+ * the same; at worst, of these instances, that is what the rule costs (6.4 %): see tests/sim/README.md.
+ */
+#define ANY_WORST_ALLOWED 1.07
 #define ONLINE_ALLOWED 1.10
 
 typedef struct Instance {
@@ -331,6 +337,8 @@ START_TEST(guests_placed_at_once_cost_hardly_more_than_the_best) {
                       (mean_of(&any) - 1) * 100, (any.worst - 1) * 100, (unsigned long long)any.worst_seed);
         ck_assert_msg(rule.worst <= WORST_ALLOWED, "seed %llu: %.1f %% more than the best",
                       (unsigned long long)rule.worst_seed, (rule.worst - 1) * 100);
+        ck_assert_msg(any.worst <= ANY_WORST_ALLOWED, "seed %llu: %.1f %% more than the best of all",
+                      (unsigned long long)any.worst_seed, (any.worst - 1) * 100);
         ck_assert_msg(mean_of(&rule) <= MEAN_ALLOWED && mean_of(&any) <= MEAN_ALLOWED, "%.2f %% more than the best on average",
                       (mean_of(&any) - 1) * 100);
 }
