@@ -230,11 +230,6 @@ static void end_listing(Manager *m, uint64_t generation) {
         }
 }
 
-/* The size of a balloon is the guest's own word: beyond its maximum (below 0 looks so, too) it is not believed. */
-static void set_current(Guest *g, uint64_t bytes) {
-        g->current_bytes = MIN(bytes, g->max_bytes);
-}
-
 static void take_stats(Manager *m, const VirtMessage *message) {
         for (size_t i = 0; i < message->n_stats; i++) {
                 const VirtStats *said = &message->stats[i];
@@ -243,15 +238,8 @@ static void take_stats(Manager *m, const VirtMessage *message) {
 
                 if (!g || !slot)
                         continue;
-                if (said->current_bytes != UNKNOWN_U64)
-                        set_current(g, said->current_bytes);
-                if (!said->asked)
-                        continue;
-                g->stats = said->stats;
-                /* Of a balloon without a size nothing else is believed, either. */
-                if (said->current_bytes != UNKNOWN_U64 && said->current_bytes > g->max_bytes)
-                        memset(&g->stats, 0xff, sizeof(g->stats));
-                slot->reported_usec = u64_sub(manager_now(m), g->stats.age_usec);
+                if (virt_stats_believe(said, g))
+                        slot->reported_usec = u64_sub(manager_now(m), g->stats.age_usec);
         }
 }
 
@@ -353,7 +341,7 @@ static void handle_balloon(Manager *m, const VirtMessage *message) {
         Guest *g = snapshot_find_guest(m->snapshot, message->uuid);
 
         if (g)
-                set_current(g, message->current_bytes);
+                guest_set_current(g, message->current_bytes);
 }
 
 static void handle_guest(Manager *m, VirtMessage *message, Batch *b) {

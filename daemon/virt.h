@@ -78,6 +78,9 @@ typedef struct VirtStats {
                                          * own clock plays no part (QEMU stamps it) */
 } VirtStats;
 
+/* Takes over into @g what can be believed. Returns whether @said has statistics (any: each value may be unknown). */
+bool virt_stats_believe(const VirtStats *said, Guest *g);
+
 typedef struct VirtMessage VirtMessage;
 struct VirtMessage {
         VirtMessageType type;

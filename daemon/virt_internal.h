@@ -75,6 +75,8 @@ void virt_events_deregister_close(VirtSession *s);
 int virt_call_execute(VirtSession *s, const VirtCall *call, char **text);
 /* VIRT_GUEST or VIRT_GUEST_GONE for a refresh. */
 int virt_guest_fetch(VirtSession *s, const VirtRequest *request, VirtMessage **ret, char **text);
+/* What libvirt names as @params of one guest; all but ret->uuid, which is left empty. Whatever it is, it is read. */
+void virt_stats_read(const virTypedParameter *params, size_t n, uint64_t now_usec, VirtStats *ret);
 /* VIRT_STATS; guests in @skip (bit i: uuids[i]) are left out. */
 int virt_stats_fetch(VirtSession *s, const VirtRequest *request, uint32_t skip, VirtMessage **ret, char **text);
 

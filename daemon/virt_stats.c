@@ -44,22 +44,34 @@ static void read_field(const virTypedParameter *p, VirtStats *stats) {
         }
 }
 
-static void read_record(const virDomainStatsRecord *record, uint64_t now_usec, VirtStats *stats) {
-        BalloonStats *b = &stats->stats;
+void virt_stats_read(const virTypedParameter *params, size_t n, uint64_t now_usec, VirtStats *ret) {
+        BalloonStats *b = &ret->stats;
 
-        *stats = (VirtStats){
+        *ret = (VirtStats){
                 .current_bytes = UNKNOWN_U64,
                 .stats = { UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64,
                            UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64 },
         };
-        for (int i = 0; i < record->nparams; i++)
-                read_field(&record->params[i], stats);
+        for (size_t i = 0; i < n; i++)
+                read_field(&params[i], ret);
         /* So far it holds the time of the last report; 0 means there was none, nothing that the guest was not asked. */
-        stats->asked = b->age_usec != UNKNOWN_U64;
+        ret->asked = b->age_usec != UNKNOWN_U64;
         if (b->age_usec == 0)
                 b->age_usec = UNKNOWN_U64;
         else if (b->age_usec != UNKNOWN_U64)
                 b->age_usec = u64_sub(now_usec, b->age_usec);
+}
+
+bool virt_stats_believe(const VirtStats *said, Guest *g) {
+        if (said->current_bytes != UNKNOWN_U64)
+                guest_set_current(g, said->current_bytes);
+        if (!said->asked)
+                return false;
+        g->stats = said->stats;
+        /* Of a balloon without a size nothing else is believed, either. */
+        if (said->current_bytes != UNKNOWN_U64 && said->current_bytes > g->max_bytes)
+                memset(&g->stats, 0xff, sizeof(g->stats));
+        return true;
 }
 
 static int message_stats(virDomainStatsRecordPtr *records, size_t n, VirtMessage **ret) {
@@ -76,7 +88,7 @@ static int message_stats(virDomainStatsRecordPtr *records, size_t n, VirtMessage
         for (size_t i = 0; i < n; i++) {
                 VirtStats *stats = &m->stats[m->n_stats];
 
-                read_record(records[i], now_usec, stats);
+                virt_stats_read(records[i]->params, (size_t)records[i]->nparams, now_usec, stats);
                 if (virDomainGetUUIDString(records[i]->dom, stats->uuid) >= 0)
                         m->n_stats++;
         }

@@ -130,6 +130,10 @@ size_t guest_online_vcpus(const Guest *g) {
         return n;
 }
 
+void guest_set_current(Guest *g, uint64_t bytes) {
+        g->current_bytes = MIN(bytes, g->max_bytes);
+}
+
 const IdSet *guest_nodeset(const Guest *g) {
         return g->numatune_placement_auto && idset_is_empty(&g->numatune_nodes) ? &g->advised_nodes : &g->numatune_nodes;
 }

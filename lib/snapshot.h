@@ -309,6 +309,8 @@ int guest_set_vcpus(Guest *g, size_t n);
 int guest_set_iothreads(Guest *g, size_t n);
 
 size_t guest_online_vcpus(const Guest *g);
+/* The size of a balloon is the guest's own word: what is beyond its maximum (below 0 looks so, too) counts as that. */
+void guest_set_current(Guest *g, uint64_t bytes);
 /*
  * Where its memory policy lets it have memory: the nodeset of its numatune. With placement='auto' libvirt prints none;
  * then what it was advised when the guest started. Empty: there is no policy, or it is not known.
