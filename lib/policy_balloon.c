@@ -70,6 +70,8 @@ static int look(BalloonDecision *d, size_t i) {
                 return 0;
         balloon_guest_judge(c, b);
         balloon_promise(&d->host, b, b->current, b->asked);
+        if (balloon_waits_to_grow(b))
+                d->host.waiting = u64_add(d->host.waiting, u64_sub(MIN(b->memo->balloon_target_bytes, b->maximum), b->current));
         if (is_promise(c, b))
                 d->host.untouched = u64_add(d->host.untouched, u64_sub(b->current, b->guest->rss_bytes));
         d->n++;
@@ -123,12 +125,10 @@ static int decide(BalloonDecision *d) {
 
         if (!alone)
                 balloon_decide_distress(d);
-        for (size_t i = 0; i < d->n; i++) {
+        for (size_t i = 0; i < d->n; i++)
                 if (d->guests[i].mode == BALLOON_OFF)
                         balloon_decide_back(d, &d->guests[i]);
-                else if (d->guests[i].mode == BALLOON_TARGET)
-                        balloon_decide_target(d, &d->guests[i]);
-        }
+        balloon_decide_targets(d);
         if (alone)
                 return 0;
         balloon_decide_auto(d);
@@ -214,6 +214,8 @@ static int explain(BalloonDecision *d, const BalloonGuest *b) {
                 return 0;
         if (b->blocked || b->left_out)
                 return balloon_add_skip(d, b, b->why);
+        if (b->mode == BALLOON_TARGET && !less && !b->moving)
+                return balloon_add_skip(d, b, SKIP_NO_CAPACITY);
         if (!less || b->moving || balloon_is_preset(b))
                 return 0;
         if (b->current <= u64_add(b->minimum, BALLOON_TOLERANCE_BYTES))

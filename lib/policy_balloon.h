@@ -36,7 +36,9 @@ typedef struct BalloonGuest {
         uint64_t step;                  /* most that moves in one decision, unless it is urgent */
         uint64_t goal;                  /* mode target */
         uint64_t usable;                /* as reported, at most current; UNKNOWN_U64 */
+        uint64_t taken, given;          /* by its balloon since that report: at most, at least */
         uint64_t reserve;               /* usable memory that stays */
+        uint64_t least;                 /* of it, what stays when the host would swap otherwise */
         uint64_t asked;                 /* where the balloon is going; current when it is at rest */
         bool moving;
         bool stalled;                   /* set aside in this decision */
@@ -61,7 +63,9 @@ typedef struct BalloonHost {
         uint64_t total, available, start, stop; /* bytes */
         uint64_t reserved;              /* never given to a guest */
         uint64_t freeing, growing;      /* what guests will free and take until all are where they were sent */
+        uint64_t waiting;               /* of growing left out: what guests may still take that are set aside */
         uint64_t untouched;             /* what guests under control have and do not use yet, as far as is known */
+        uint64_t unhelped;              /* what guests in distress were to get and there is not */
         uint64_t ignored;               /* a need or a surplus up to this is none */
         bool strained;                  /* it swaps, or its tasks wait for memory */
 } BalloonHost;
@@ -111,7 +115,7 @@ void balloon_set_aside(const PolicyContext *c, BalloonGuest *b);
 
 /* policy_balloon_share.c: who gets which size. */
 void balloon_decide_distress(BalloonDecision *d);
-void balloon_decide_target(BalloonDecision *d, BalloonGuest *b);
+void balloon_decide_targets(BalloonDecision *d);
 void balloon_decide_auto(BalloonDecision *d);
 /* policy_balloon_preset.c. 0 or -ENOMEM. */
 int balloon_decide_presets(BalloonDecision *d);
@@ -140,6 +144,14 @@ int balloon_add_skip(BalloonDecision *d, const BalloonGuest *b, SkipReason why);
 /* Its balloon made no progress; see policy_balloon_watch.c. */
 static inline bool balloon_is_set_aside(const PolicyContext *c, const BalloonGuest *b) {
         return b->memo->balloon_stuck > 0 && c->snapshot->now_usec < b->memo->balloon_stuck_until_usec;
+}
+
+/*
+ * Set aside because it does not grow. QEMU still has the request, so it gets memory when its driver wakes up: nobody
+ * else is given that, but nothing is taken from others for it.
+ */
+static inline bool balloon_waits_to_grow(const BalloonGuest *b) {
+        return !b->moving && b->memo->balloon_target_bytes > b->current;
 }
 
 static inline uint64_t balloon_difference(uint64_t a, uint64_t b) {

@@ -66,18 +66,8 @@ static void init_sizes(BalloonGuest *b) {
         if (b->goal != b->maximum)
                 b->goal = MIN(round_up(b->goal, MIB), b->maximum);
         /* Taking memory must not bring distress about, whatever the setting says. */
-        b->reserve = MAX(permyriad_of(b->current, setting(b->settings, KEY_BALLOON_RESERVE)),
-                         distress_bytes(b->current) / 2 * 3);
-}
-
-/*
- * The host has no more than it keeps for itself. It will swap next, whomever that hits: a guest then keeps what
- * distress is kept off with, and no more.
- */
-static bool is_critical(const PolicyContext *c) {
-        const HostMemory *m = &c->snapshot->host.memory;
-
-        return m->total_bytes != UNKNOWN_U64 && m->available_bytes < policy_host_reserve(c);
+        b->least = distress_bytes(b->current) / 2 * 3;
+        b->reserve = MAX(permyriad_of(b->current, setting(b->settings, KEY_BALLOON_RESERVE)), b->least);
 }
 
 void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret) {
@@ -92,8 +82,6 @@ void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret) {
         };
         if (size_is_known(g->max_bytes) && size_is_known(g->current_bytes)) {
                 init_sizes(ret);
-                if (ret->mode == BALLOON_AUTO && is_critical(c))
-                        ret->reserve = MIN(ret->reserve, distress_bytes(ret->current) / 2 * 3);
                 ret->floor = MAX(balloon_floor(ret), ret->minimum);
                 return;
         }
@@ -158,7 +146,7 @@ static bool is_in_distress(const PolicyContext *c, const BalloonGuest *b) {
         const BalloonStats *s = &b->guest->stats;
         uint64_t interval = c->snapshot->interval_usec;
 
-        if (b->usable != UNKNOWN_U64 && b->usable < distress_bytes(b->current))
+        if (b->usable != UNKNOWN_U64 && u64_add(b->usable, b->given) < distress_bytes(b->current))
                 return true;
         if (interval == 0)
                 return false;
@@ -240,6 +228,25 @@ static void remember_counters(BalloonGuest *b) {
                 b->memo->major_faults = s->major_faults;
 }
 
+/*
+ * What its balloon has taken or given since its last report. When it reported, in the time since the last look, is not
+ * known: then all that was taken meanwhile is, and nothing that was given.
+ */
+static void update_report(const PolicyContext *c, BalloonGuest *b) {
+        uint64_t now = c->snapshot->now_usec;
+        GuestMemo *m = b->memo;
+
+        if (m->balloon_looked_usec == 0 || m->balloon_looked_usec > now)
+                m->balloon_said_bytes = b->current;
+        else if (u64_sub(now, b->guest->stats.age_usec) > m->balloon_looked_usec)
+                m->balloon_said_bytes = m->balloon_looked_bytes;
+        else
+                b->given = u64_sub(b->current, m->balloon_said_bytes);
+        m->balloon_looked_usec = now;
+        m->balloon_looked_bytes = b->current;
+        b->taken = u64_sub(m->balloon_said_bytes, b->current);
+}
+
 static void believe(const PolicyContext *c, BalloonGuest *b) {
         if (is_implausible(b)) {
                 fix(b, SKIP_IMPLAUSIBLE_STATS, NULL);
@@ -248,10 +255,12 @@ static void believe(const PolicyContext *c, BalloonGuest *b) {
         b->usable = usable_bytes(&b->guest->stats);
         if (b->usable != UNKNOWN_U64)
                 b->usable = MIN(b->usable, b->current);
-        if (balloon_claims_untouched(c, b))
+        if (balloon_claims_untouched(c, b)) {
                 fix(b, SKIP_IMPLAUSIBLE_STATS, "it says it uses memory of which the host never gave it so much");
-        else
-                b->distress = is_in_distress(c, b);
+                return;
+        }
+        update_report(c, b);
+        b->distress = is_in_distress(c, b);
 }
 
 void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {

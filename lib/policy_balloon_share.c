@@ -7,8 +7,9 @@
  *              once, up to its maximum; one that had less than its floor
  *              (policy_balloon_learn.c) gets that instead of a step. Together no more than the host has
  *              beyond its reserved memory: shared in proportion when short.
- *   target     growth at once and whole; shrinking by at most a step, and only
- *              by what the guest has usable beyond its reserve.
+ *   target     growth at once and whole, as far as the host has it beyond its
+ *              reserved memory; shrinking by at most a step, and only by what
+ *              the guest has usable beyond its reserve.
  *   auto       need = balloon.stop + promised - available - what is coming, shared
  *              in proportion to what each guest can spare, each by at most a
  *              step; what a bounded one cannot give is shared once more.
@@ -49,33 +50,30 @@ void balloon_promise(BalloonHost *h, const BalloonGuest *b, uint64_t from, uint6
         h->growing = u64_add(u64_sub(h->growing, u64_sub(from, b->current)), u64_sub(to, b->current));
 }
 
-/*
- * Set aside because it does not grow. QEMU still has the request, so it gets
- * memory when its driver wakes up; until then nothing is kept back for it.
- */
-static bool waits_to_grow(const BalloonGuest *b) {
-        return !b->moving && b->memo->balloon_target_bytes > b->current;
-}
-
 /* Differences a balloon cannot show, and what was asked already, are no change. */
 static void resize(BalloonDecision *d, BalloonGuest *b, uint64_t size, BalloonWhy why) {
         uint64_t target = b->memo->balloon_target_bytes;
 
         if (balloon_is_at(size, b->asked) || (target != 0 && balloon_is_at(size, target)))
                 return;
-        if (waits_to_grow(b) && size > b->current && size < target)
+        if (balloon_waits_to_grow(b) && size > b->current && size < target)
                 return;
         balloon_promise(&d->host, b, b->purpose == BALLOON_NOTHING ? b->asked : b->new_bytes, size);
         b->purpose = why;
         b->new_bytes = size;
 }
 
-uint64_t balloon_spare(const BalloonGuest *b) {
-        uint64_t spare = MIN(u64_sub(b->current, b->floor), u64_sub(b->usable, b->reserve));
+/* What it can lose when it keeps @kept usable. */
+static uint64_t spare_beyond(const BalloonGuest *b, uint64_t kept) {
+        uint64_t spare = MIN(u64_sub(b->current, b->floor), u64_sub(b->usable, u64_add(b->taken, kept)));
 
         if (b->blocked || b->fixed || b->moving || b->usable == UNKNOWN_U64 || balloon_would_free_nothing(b, spare))
                 return 0;
         return spare;
+}
+
+uint64_t balloon_spare(const BalloonGuest *b) {
+        return spare_beyond(b, b->reserve);
 }
 
 /*
@@ -112,22 +110,23 @@ static void clear_shares(BalloonDecision *d) {
 }
 
 static bool may_be_helped(const BalloonGuest *b) {
-        return b->distress && !b->blocked && !waits_to_grow(b) &&
+        return b->distress && !b->blocked && !balloon_waits_to_grow(b) &&
                 (b->mode == BALLOON_AUTO || b->mode == BALLOON_TARGET);
 }
 
-/*
- * The request may have been lost; made again it costs nothing if not. As before, nothing is kept back for it: the
- * guest stays set aside.
- */
+/* What the host keeps for itself, and what it has promised and guests have not taken yet. */
+static uint64_t kept(const BalloonHost *h) {
+        return u64_add(h->reserved, u64_add(h->growing, h->waiting));
+}
+
+/* The request may have been lost; made again it costs nothing if not: it is promised already. The guest stays set aside. */
 static void ask_again(BalloonDecision *d) {
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
                 uint64_t target = MIN(b->memo->balloon_target_bytes, b->maximum);
-                uint64_t free = u64_sub(d->host.available, u64_add(d->host.reserved, d->host.growing));
 
-                if (!b->stalled || !b->distress || b->blocked || target <= b->current || target - b->current > free ||
-                    (b->mode != BALLOON_AUTO && b->mode != BALLOON_TARGET))
+                if (!b->stalled || !b->distress || b->blocked || target <= b->current ||
+                    kept(&d->host) > d->host.available || (b->mode != BALLOON_AUTO && b->mode != BALLOON_TARGET))
                         continue;
                 b->purpose = BALLOON_DISTRESS;
                 b->new_bytes = target;
@@ -153,31 +152,61 @@ void balloon_decide_distress(BalloonDecision *d) {
                 if (may_be_helped(b))
                         bid(b, u64_sub(size, granted_already(b)), UINT64_MAX);
         }
-        share(d, u64_sub(h->available, u64_add(h->reserved, h->growing)));
+        share(d, u64_sub(h->available, kept(h)));
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
 
+                d->host.unhelped = u64_add(d->host.unhelped, u64_sub(b->cap, b->take));
                 if (b->take > 0)
                         resize(d, b, given_at_most(b, b->take), BALLOON_DISTRESS);
         }
         ask_again(d);
 }
 
-void balloon_decide_target(BalloonDecision *d, BalloonGuest *b) {
-        if (b->blocked)
-                return;
-        if (b->purpose != BALLOON_NOTHING) {
-                if (b->new_bytes < b->goal)
-                        resize(d, b, b->goal, b->purpose);
-                return;
+/* Where it comes as things are decided; on its way down it can stay where it is. */
+static uint64_t bound_for(const BalloonGuest *b) {
+        return MAX(b->purpose == BALLOON_NOTHING ? b->asked : b->new_bytes, MIN(b->current, b->goal));
+}
+
+static void grow_to_targets(BalloonDecision *d) {
+        const BalloonHost *h = &d->host;
+
+        clear_shares(d);
+        for (size_t i = 0; i < d->n; i++) {
+                BalloonGuest *b = &d->guests[i];
+
+                if (b->mode == BALLOON_TARGET && !b->blocked)
+                        bid(b, u64_sub(b->goal, bound_for(b)), UINT64_MAX);
         }
-        if (b->asked < b->goal) {
-                resize(d, b, b->goal, BALLOON_TO_TARGET);
-                return;
+        share(d, h->known ? u64_sub(h->available, kept(h)) : UINT64_MAX);
+        for (size_t i = 0; i < d->n; i++) {
+                BalloonGuest *b = &d->guests[i];
+                uint64_t size = u64_add(bound_for(b), b->take);
+
+                size = size == b->goal ? size : MAX(size / MIB * MIB, bound_for(b));
+                if (b->mode == BALLOON_TARGET && !b->blocked && b->asked < b->goal)
+                        resize(d, b, size, b->purpose == BALLOON_NOTHING ? BALLOON_TO_TARGET : b->purpose);
         }
-        if (b->moving || b->current <= b->goal)
-                return;
-        resize(d, b, MAX(taken_at_most(b, MIN(balloon_spare(b), b->step)), b->goal), BALLOON_TO_TARGET);
+}
+
+static void shrink_to_target(BalloonDecision *d, BalloonGuest *b) {
+        uint64_t bytes = MIN(balloon_spare(b), b->step);
+
+        if (b->mode == BALLOON_TARGET && !b->blocked && !b->moving && b->purpose == BALLOON_NOTHING &&
+            b->current > b->goal)
+                resize(d, b, MAX(taken_at_most(b, bytes), b->goal), BALLOON_TO_TARGET);
+}
+
+void balloon_decide_targets(BalloonDecision *d) {
+        grow_to_targets(d);
+        for (size_t i = 0; i < d->n; i++)
+                shrink_to_target(d, &d->guests[i]);
+}
+
+/* In distress, or a short time ago. */
+static bool needs_what_it_has(const BalloonDecision *d, const BalloonGuest *b) {
+        return b->distress ||
+                (b->memo->balloon_stuck == 0 && d->context->snapshot->now_usec < b->memo->balloon_stuck_until_usec);
 }
 
 void balloon_decide_back(BalloonDecision *d, BalloonGuest *b) {
@@ -188,7 +217,7 @@ void balloon_decide_back(BalloonDecision *d, BalloonGuest *b) {
                 /* It never moved: QEMU still has our request, and would obey it when its driver wakes up. */
                 b->purpose = BALLOON_BACK;
                 b->new_bytes = size;
-        } else if (b->owned && !b->blocked && !(b->distress && size < b->current))
+        } else if (b->owned && !b->blocked && (size >= b->current || !needs_what_it_has(d, b)))
                 resize(d, b, size, BALLOON_BACK);
 }
 
@@ -206,10 +235,7 @@ static void take(BalloonDecision *d, BalloonGuest *b, BalloonWhy why) {
                 resize(d, b, taken_at_most(b, b->take), why);
 }
 
-static void reclaim(BalloonDecision *d) {
-        BalloonHost *h = &d->host;
-        uint64_t need;
-
+static void reclaim_by_policy(BalloonDecision *d) {
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
 
@@ -218,8 +244,12 @@ static void reclaim(BalloonDecision *d) {
                 b->take = MIN(balloon_spare(b), b->step);
                 take(d, b, BALLOON_RECLAIMED);
         }
-        if (!d->context->state->reclaiming)
-                return;
+}
+
+/* What guests can spare, up to what the host needs to be at balloon.stop again. Returns how much that is. */
+static uint64_t take_spare(BalloonDecision *d) {
+        const BalloonHost *h = &d->host;
+        uint64_t need = u64_sub(u64_add(h->stop, h->growing), u64_add(h->available, h->freeing)), taken = 0;
 
         clear_shares(d);
         for (size_t i = 0; i < d->n; i++) {
@@ -228,18 +258,50 @@ static void reclaim(BalloonDecision *d) {
                 if (is_open(b) && !setting(b->settings, KEY_BALLOON_RECLAIM))
                         bid(b, balloon_spare(b), b->step);
         }
-        need = u64_sub(u64_add(h->stop, h->growing), u64_add(h->available, h->freeing));
-        if (need <= h->ignored)
-                return;
-        share(d, need);
+        if (need > h->ignored)
+                share(d, need);
         for (size_t i = 0; i < d->n; i++)
-                if (d->guests[i].cap > 0)
+                taken = u64_add(taken, d->guests[i].take);
+        return taken;
+}
+
+/*
+ * Where that does not leave the host what it keeps for itself, and for guests in distress: it will swap next, whomever
+ * that hits. So guests keep what distress is kept off with, and no more.
+ */
+static void take_reserves(BalloonDecision *d, uint64_t taken) {
+        const BalloonHost *h = &d->host;
+        uint64_t wanted = u64_add(u64_add(h->reserved, h->growing), h->unhelped);
+        uint64_t need = u64_sub(wanted, u64_add(h->available, h->freeing));
+
+        if (need <= MAX(h->ignored, taken))
+                return;
+        for (size_t i = 0; i < d->n; i++) {
+                BalloonGuest *b = &d->guests[i];
+
+                if (!is_open(b))
+                        continue;
+                b->reserve = b->least;
+                b->cap = MAX(b->take, MIN(balloon_spare(b), b->step));
+                b->weight = u64_sub(balloon_spare(b), b->take);
+        }
+        share(d, need - taken);
+}
+
+static void reclaim(BalloonDecision *d) {
+        reclaim_by_policy(d);
+        if (!d->context->state->reclaiming)
+                return;
+        take_reserves(d, take_spare(d));
+        for (size_t i = 0; i < d->n; i++)
+                if (d->guests[i].take > 0)
                         take(d, &d->guests[i], BALLOON_HOST_SHORT);
 }
 
 static void give(BalloonDecision *d) {
         BalloonHost *h = &d->host;
-        uint64_t surplus = u64_sub(h->available, u64_add(u64_add(h->stop, h->growing), h->untouched));
+        uint64_t promised = u64_add(u64_add(h->growing, h->waiting), h->untouched);
+        uint64_t surplus = u64_sub(h->available, u64_add(h->stop, promised));
 
         if (h->strained || surplus <= h->ignored)
                 return;
@@ -247,7 +309,7 @@ static void give(BalloonDecision *d) {
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
 
-                if (is_open(b) && !b->moving && !waits_to_grow(b) && !setting(b->settings, KEY_BALLOON_RECLAIM))
+                if (is_open(b) && !b->moving && !balloon_waits_to_grow(b) && !setting(b->settings, KEY_BALLOON_RECLAIM))
                         bid(b, u64_sub(b->maximum, b->current), b->step);
         }
         share(d, surplus);

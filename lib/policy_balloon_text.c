@@ -261,6 +261,9 @@ static void put_skip(const BalloonDecision *d, const BalloonGuest *b, SkipReason
                 return put(t, " s old");
         case SKIP_DISTRESS:
                 return put_guest(b, t);
+        case SKIP_NO_CAPACITY:
+                put(t, "the host has too little memory to give it its target of ");
+                return put_bytes(t, b->goal);
         case SKIP_AT_MINIMUM:
                 return put_at_minimum(b, t);
         case SKIP_NO_GAIN:

@@ -39,6 +39,7 @@
 #define SET_ASIDE_USEC (60 * USEC_PER_SEC)
 #define SET_ASIDE_DOUBLINGS 6U
 #define REBOOT_USEC (60 * USEC_PER_SEC)
+#define REST_USEC (10 * USEC_PER_SEC)
 #define LET_GO_USEC (5 * USEC_PER_MINUTE)
 
 static int taken_over(PolicyContext *c, BalloonGuest *b) {
@@ -52,7 +53,10 @@ static int taken_over(PolicyContext *c, BalloonGuest *b) {
                 return r;
         b->said = true;
         b->memo->balloon_taken = true;
-        b->memo->balloon_target_bytes = 0;
+        /* Theirs may have been before ours: then QEMU still has ours. */
+        if (b->memo->balloon_target_bytes <= b->current)
+                b->memo->balloon_target_bytes = 0;
+        b->memo->balloon_seen_bytes = b->current;
         b->owned = b->moving = b->last_grew = false;
         state_disown(c->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
         return 0;
@@ -166,6 +170,28 @@ static void let_go(PolicyContext *c, BalloonGuest *b) {
         state_disown(c->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
 }
 
+/*
+ * It is not ours. What moves without us is in somebody else's hand: a request would undo theirs. Of one that was taken
+ * over on its way up, what we asked for is promised until it moves down, or has been at rest for long.
+ */
+static void watch_others(const PolicyContext *c, BalloonGuest *b) {
+        uint64_t now = c->snapshot->now_usec;
+        GuestMemo *m = b->memo;
+        bool sinks = b->current < m->balloon_seen_bytes && u64_sub(now, m->balloon_set_usec) >= STUCK_AFTER_USEC;
+
+        if (m->balloon_seen_bytes != 0 && !balloon_is_at(m->balloon_seen_bytes, b->current))
+                m->balloon_moved_usec = now;
+        m->balloon_seen_bytes = b->current;
+        if (!m->balloon_taken || m->balloon_target_bytes <= b->current || sinks ||
+            u64_sub(now, MAX(m->balloon_moved_usec, m->balloon_set_usec)) >= LET_GO_USEC)
+                forget_request(m);
+        if (m->balloon_moved_usec == 0 || now - m->balloon_moved_usec >= REST_USEC)
+                return;
+        b->blocked = true;
+        b->why = SKIP_COOLDOWN;
+        b->detail = "somebody else is changing its memory; waiting until it rests";
+}
+
 int balloon_guest_watch(PolicyContext *c, BalloonGuest *b) {
         const Owned *owned = state_find_owned(c->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
         uint64_t before = 0;
@@ -175,9 +201,10 @@ int balloon_guest_watch(PolicyContext *c, BalloonGuest *b) {
         if (b->memo->balloon_set_usec > c->snapshot->now_usec) {
                 forget_request(b->memo);
                 b->memo->balloon_set_usec = b->memo->balloon_stuck_until_usec = 0;
+                b->memo->balloon_moved_usec = 0;
         }
         if (!owned) {
-                forget_request(b->memo);
+                watch_others(c, b);
                 return 0;
         }
         if (b->current == 0 || parse_u64(owned->original, &b->original) < 0 || parse_u64(owned->ours, &b->ours) < 0)

@@ -12,8 +12,8 @@
  *   - no guest in distress is shrunk, none whose statistics are stale;
  *   - who is in distress gets memory in this decision, before anybody else does, when the host has any;
  *   - what is promised is there: what guests may still take, once all are where they were sent, is at most what the
- *     host has available beyond its reserve. When memory is given to who is not in distress, that includes what
- *     the guests under control were left with and have never touched;
+ *     host has available beyond its reserve. When memory is given to who is neither in distress nor to have a fixed
+ *     target, that includes what the guests under control were left with and have never touched;
  *   - the same snapshot once more: nothing to do.
  *
  * At any time: sizes within minimum and maximum; no guest in distress waits
@@ -116,23 +116,18 @@ static bool is_on_its_way(const MemSim *s, const MemGuest *g) {
                 (s->engine.lost_one_in > 0 || mem_now(s) < m->balloon_set_usec + WAIT_USEC / 2);
 }
 
-/* Its balloon does not do what it should, and kvmtuned has found that out. */
-static bool is_given_up(const MemSim *s, const MemGuest *g) {
-        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
-
-        return g->device != DEVICE_WORKS &&
-                (mem_now(s) > g->asked_usec + WAIT_USEC / 2 || (m && m->balloon_stuck > 0));
-}
-
-/* Where its balloon goes when the plan is carried out. Nothing is kept back for one that does not move. */
+/* Where its balloon goes when the plan and what is under way are carried out. What a user asked for is no promise. */
 static uint64_t goal_of(const MemSim *s, const MemGuest *g, const Plan *plan) {
         const Action *a = plan ? find_action(plan, ACTION_SET_BALLOON, g->uuid) : NULL;
+        uint64_t goal = a ? number(a->new_value) : g->target_is_users ? g->balloon : g->target;
 
-        if (a)
-                return number(a->new_value);
-        if (is_given_up(s, g))
-                return g->balloon;
-        return is_on_its_way(s, g) ? state_find_guest(s->engine.state, g->uuid)->balloon_target_bytes : g->target;
+        for (size_t i = 0; i < s->engine.n_pending; i++) {
+                const Action *p = &s->engine.pending[i].action;
+
+                if (p->kind == ACTION_SET_BALLOON && streq(p->uuid, g->uuid))
+                        goal = MAX(goal, number(p->new_value));
+        }
+        return goal;
 }
 
 static bool is_managed(const MemGuest *g) {
@@ -155,6 +150,23 @@ static uint64_t promised(const MemSim *s, const Plan *plan, bool untouched) {
         return sum;
 }
 
+/*
+ * What the host has that nobody was promised, as far as kvmtuned can know: of a guest that a user took over while a
+ * request of kvmtuned's was out it does not know which of the two QEMU has.
+ */
+static uint64_t known_room(const MemSim *s) {
+        uint64_t taken = s->engine.reserve_bytes + promised(s, NULL, false);
+
+        for (size_t i = 0; i < s->n_guests; i++) {
+                const MemGuest *g = &s->guests[i];
+                const GuestMemo *m = g->running ? state_find_guest(s->engine.state, g->uuid) : NULL;
+
+                if (m && g->touched_by_user)
+                        taken += u64_sub(m->balloon_target_bytes, g->balloon);
+        }
+        return u64_sub(mem_host_available(s), taken);
+}
+
 static bool is_help(const Action *a) {
         return startswith(a->reason, "the guest is short of memory");
 }
@@ -169,7 +181,7 @@ static void check_promises(MemSim *s, const Plan *plan) {
 
                 if (a->kind != ACTION_SET_BALLOON || number(a->new_value) <= g->balloon)
                         continue;
-                if (is_help(a))
+                if (is_help(a) || startswith(a->reason, "towards its target"))
                         helps = true;
                 else
                         gives = true;
@@ -184,19 +196,22 @@ static void check_promises(MemSim *s, const Plan *plan) {
                                      (unsigned long long)(room / MIB));
 }
 
-/*
- * It has told of its distress, can be helped, and nothing is under way to it. A report from when it was larger is
- * read as one of the size it has now: no driver says what size it speaks of.
- */
+/* What it was given since it said so counts. */
+static bool is_known_to_be_short(const MemGuest *g) {
+        return g->read_busy || (g->read_short && g->read_usable + u64_sub(g->balloon, g->read_balloon) <
+                                mem_distress_bytes(g->balloon));
+}
+
+/* It has told of its distress, can be helped, and nothing is under way to it. */
 static bool has_to_be_helped(const MemSim *s, const MemGuest *g) {
-        return g->running && is_managed(g) && mem_report_is_honest(g) && (g->read_busy || (g->read_short && g->read_usable < mem_distress_bytes(g->balloon))) &&
+        return g->running && is_managed(g) && mem_report_is_honest(g) && is_known_to_be_short(g) &&
                 can_be_changed(g) && !g->touched_by_user && g->device == DEVICE_WORKS &&
                 g->balloon + SLACK_BYTES < g->maximum && g->target <= g->balloon && !is_on_its_way(s, g) &&
                 mem_now(s) >= g->reboot_until_usec;
 }
 
 static void check_help(MemSim *s, const Plan *plan) {
-        uint64_t room = u64_sub(mem_host_available(s), s->engine.reserve_bytes + promised(s, NULL, false));
+        uint64_t room = known_room(s);
         size_t first_gift = SIZE_MAX, n = 0;
 
         for (size_t i = 0; i < s->n_guests; i++)
@@ -233,9 +248,10 @@ void mem_check_plan(MemSim *s, const Plan *plan, bool all) {
                 check_help(s, plan);
 }
 
-/* What the rounding to whole MiB has left of all guests' shares. */
-static bool is_left_over(const MemSim *s, const Action *a) {
-        uint64_t from = number(a->old_value), to = number(a->new_value);
+/* What the rounding to whole MiB has left of all guests' shares, on top of what the first decision asked for. */
+static bool is_left_over(const MemSim *s, const Plan *first, const Action *a) {
+        const Action *before = find_action(first, a->kind, a->uuid);
+        uint64_t from = number(before ? before->new_value : a->old_value), to = number(a->new_value);
 
         return a->kind == ACTION_SET_BALLOON && MAX(from, to) - MIN(from, to) <= (s->n_guests + 1) * MIB;
 }
@@ -257,7 +273,7 @@ void mem_check_quiet(MemSim *s, const Plan *first) {
         for (size_t i = 0; i < plan->n_actions; i++) {
                 const Action *a = &plan->actions[i];
 
-                if (a->kind != ACTION_SET_KSM && !is_left_over(s, a) && !follows(first, a))
+                if (a->kind != ACTION_SET_KSM && !is_left_over(s, first, a) && !follows(first, a))
                         return mem_violation(s, "a second decision wants %s of %s from %s to %s: %s",
                                              action_kind_to_string(a->kind), a->guest, a->old_value, a->new_value,
                                              a->reason);
@@ -282,7 +298,7 @@ static void check_waiting(MemSim *s, MemGuest *g) {
                 g->helpable_usec = 0;
                 return;
         }
-        room = u64_sub(mem_host_available(s), s->engine.reserve_bytes + promised(s, NULL, false));
+        room = known_room(s);
         if (room <= s->n_guests * 2 * SLACK_BYTES)
                 g->helpable_usec = 0;
         else if (g->helpable_usec == 0)

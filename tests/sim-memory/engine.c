@@ -70,6 +70,7 @@ static void set_balloon(MemSim *s, MemGuest *g, uint64_t bytes) {
         g->asked_usec = mem_now(s);
         if (bytes > g->balloon)
                 g->asked_up_usec = mem_now(s);
+        g->target_is_users = false;
         g->requests++;
         s->metrics.requests++;
         mem_settle_request(s, g, g->target, bytes);
@@ -164,7 +165,7 @@ static void tell(const MemSim *s, const Plan *plan) {
                         mem_story(s, "%s has said %llu s ago that it is in distress%s", s->guests[i].name,
                                   (unsigned long long)((mem_now(s) - s->guests[i].read_usec) / USEC_PER_SEC),
                                   s->guests[i].read_busy ? ", and swaps or faults" : "");
-        if (plan->n_actions == 0)
+        if (plan->n_actions + plan->n_skips == 0)
                 return;
         mem_story(s, "host has %llu MiB available of %llu", (unsigned long long)(mem_host_available(s) / MIB),
                   (unsigned long long)(s->host.total / MIB));

@@ -33,7 +33,7 @@ static void user_sets(MemSim *s, MemGuest *g, uint64_t bytes) {
         mem_engine_finish_pending(s);
         if (can_be_told(s, g, bytes))
                 g->users_usec = mem_now(s);
-        g->touched_by_user = true;
+        g->touched_by_user = g->target_is_users = true;
         mem_balloon_set(s, g, bytes);
 }
 

@@ -105,6 +105,7 @@ typedef struct MemGuest {
         BalloonStats said;              /* age_usec unused */
         uint64_t said_usec, next_report_usec;   /* said_usec 0: never */
         uint64_t said_usable, read_usable;      /* by its words; read: as far as the engine knows */
+        uint64_t said_balloon, read_balloon;    /* its size then */
         bool said_short;                /* so little is usable that it is in distress */
         uint64_t said_swap_in, said_faults;     /* in truth */
         uint64_t read_usec;             /* of the report that the engine has read; 0: none was */
@@ -117,6 +118,7 @@ typedef struct MemGuest {
         uint64_t distress_usec;         /* short of memory since; 0: it is not */
         uint64_t helpable_usec;         /* and the host could have helped it since; 0: it cannot */
         uint64_t asked_usec, asked_up_usec;     /* the last request, the last one for more */
+        bool target_is_users;           /* somebody else has asked for its size, and kvmtuned not since */
         bool touched_by_user;           /* somebody else has set its balloon or its period */
         uint64_t users_usec;            /* its balloon is theirs since, and kvmtuned can tell; 0: it is not */
         int direction;                  /* of the last request */

@@ -68,6 +68,7 @@ static void read_report(const MemSim *s, MemGuest *g) {
         g->seen->stats = g->said;
         g->read_short = g->said_short;
         g->read_usable = g->said_usable;
+        g->read_balloon = g->said_balloon;
         g->read_busy = is_busy(s, g);
         g->read_swap_in = g->said_swap_in;
         g->read_faults = g->said_faults;

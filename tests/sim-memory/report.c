@@ -110,6 +110,7 @@ void mem_report_step(MemSim *s, MemGuest *g) {
         g->next_report_usec = mem_now(s) + g->seen->stats_period_sec * USEC_PER_SEC;
         g->said = words(s, g);
         g->said_usable = reads_usable(&g->said);
+        g->said_balloon = g->balloon;
         g->said_short = g->said_usable < mem_distress_bytes(g->balloon);
         g->said_swap_in = g->swap_in;
         g->said_faults = g->major_faults;

@@ -3,9 +3,11 @@
 /*
  * Guests that say anything. 100,000 sequences of statistics, each of several
  * decisions, in every mode: one guest lies, or its balloon does; the other is
- * honest. Whatever is said, nobody gets more than its maximum, nobody is made
- * smaller than its minimum, the honest one is not shrunk in distress, memory
- * is not given that the host does not have, and nothing is asked twice.
+ * honest. Meanwhile the policy changes, and memory is unplugged from them.
+ * Whatever is said, nobody gets more than its maximum, nobody is made smaller
+ * than its minimum, the honest one is not shrunk in distress, memory is not
+ * given that the host does not have beyond its reserve, nothing is asked twice
+ * while the policy stays, and of each guest little is said.
  */
 
 #include "balloon_util.h"
@@ -76,12 +78,13 @@ static void say_the_truth(Guest *g) {
 static uint64_t minimum_of(const Guest *g, bool automatic) {
         uint64_t percent = world.config->base.values[KEY_BALLOON_MINIMUM].number;
 
-        return MIN(MAX(automatic ? 0 : permyriad_of(g->max_bytes, percent), 64 * MIB), g->max_bytes);
+        return MIN(MAX(MAX(automatic ? 0 : permyriad_of(g->max_bytes, percent), g->min_guarantee_bytes), 64 * MIB),
+                   g->max_bytes);
 }
 
-static void set_up(bool *ret_automatic) {
+static void set_policy(bool *ret_automatic) {
         *ret_automatic = below(4) == 0;
-        world_set(&world, KEY_BALLOON_MODE, 1 + below(_BALLOON_MODE_MAX - 1));
+        world_set(&world, KEY_BALLOON_MODE, below(_BALLOON_MODE_MAX));
         world_set_percent(&world, KEY_BALLOON_TARGET, below(101));
         world_set_percent(&world, KEY_BALLOON_MINIMUM, below(101));
         world.config->base.values[KEY_BALLOON_MINIMUM].automatic = *ret_automatic;
@@ -99,19 +102,40 @@ static void obey(Guest *g, bool honest) {
         g->current_bytes = honest || below(2) ? size : (g->current_bytes + size) / 2;
 }
 
+/* Memory devices go, and with them what they had. */
+static void unplug(Guest *g) {
+        g->max_bytes = MAX(g->max_bytes - below(g->max_bytes / 2), 64 * MIB);
+        g->current_bytes = MIN(g->current_bytes, g->max_bytes);
+}
+
+/* What it was before the first change, which mode off puts back. */
+static uint64_t original(const Guest *g) {
+        const Owned *o = state_find_owned(world.state, ACTION_SET_BALLOON, g->uuid, 0);
+
+        return o ? value_of(o->original) : UNKNOWN_U64;
+}
+
 #define HOLDS(x) \
-        ck_assert_msg(x, "seed %" PRIu64 " step %u: %s %" PRIu64 " -> %" PRIu64 ": " #x, start, step, \
+        ck_assert_msg(x, "seed %" PRIu64 " step %u, mode %" PRIu64 ": %s %" PRIu64 " -> %" PRIu64 ": " #x, start, step, mode, \
                       g->name, now, size)
 
-static void check(const Guest *g, bool honest, bool automatic, uint64_t start, unsigned step) {
+/* What was asked of it before, and has not happened yet. */
+static uint64_t on_its_way_to(const Guest *g) {
+        const GuestMemo *m = state_find_guest(world.state, g->uuid);
+
+        return m ? m->balloon_target_bytes : 0;
+}
+
+static void check(const Guest *g, uint64_t before, bool honest, bool automatic, uint64_t start, unsigned step) {
         uint64_t size = asked(g), now = g->current_bytes;
         uint64_t mode = world.config->base.values[KEY_BALLOON_MODE].number;
 
         if (size == 0)
                 return;
         HOLDS(size <= g->max_bytes);
-        HOLDS(size >= now || size >= minimum_of(g, automatic));
-        if (!honest || mode == BALLOON_PVE || mode == BALLOON_MOM || mode == BALLOON_PROPORTIONAL)
+        HOLDS(size >= now || size >= minimum_of(g, automatic) ||
+              (mode == BALLOON_OFF && size == MIN(original(g), g->max_bytes)));
+        if (!honest || (before != 0 && size > before) || mode == BALLOON_PVE || mode == BALLOON_MOM || mode == BALLOON_PROPORTIONAL)
                 return;
         HOLDS(size >= now || g->stats.usable_bytes >= MAX(now / 20, 32 * MIB));
         HOLDS(size >= now || now - size <= g->stats.usable_bytes);
@@ -127,32 +151,66 @@ static void begin_again(void) {
         world.snapshot->interval_usec = 10 * USEC_PER_SEC;
 }
 
+/* By mode auto: beyond what the host keeps for itself, 5 % of 32 GiB. */
+static void check_gifts(const Guest *a, const Guest *b, uint64_t start) {
+        uint64_t given = u64_sub(asked(a), a->current_bytes) + u64_sub(asked(b), b->current_bytes);
+
+        if (world.config->base.values[KEY_BALLOON_MODE].number == BALLOON_AUTO)
+                ck_assert_msg(given <= u64_sub(world.snapshot->host.memory.available_bytes, TOTAL / 20),
+                              "seed %" PRIu64 ": gave too much", start);
+}
+
+/* A change of the balloon and one of the statistics period, or why not, and no novel. */
+static void check_words(uint64_t start) {
+        const Plan *p = world.plan;
+
+        ck_assert_msg(p->n_actions <= 4 && p->n_skips <= 4, "seed %" PRIu64 ": says too much", start);
+        for (size_t i = 0; i < p->n_actions; i++)
+                ck_assert_uint_lt(strlen(p->actions[i].reason), 512);
+        for (size_t i = 0; i < p->n_skips; i++)
+                ck_assert_uint_lt(strlen(p->skips[i].detail), 512);
+}
+
+static uint64_t mode_of(void) {
+        return world.config->base.values[KEY_BALLOON_MODE].number;
+}
+
 static void one_sequence(void) {
         Guest *liar, *honest;
-        uint64_t start = seed, given;
-        bool automatic;
+        uint64_t start = seed, liar_before, honest_before;
+        bool automatic, changed = false;
 
         begin_again();
-        set_up(&automatic);
+        set_policy(&automatic);
         liar = world_add_guest(&world, "liar", (64 + below(8000)) * MIB, 64 * MIB);
         liar->current_bytes = 1 + below(liar->max_bytes);
         honest = world_add_guest(&world, "honest", (64 + below(8000)) * MIB, 64 * MIB);
         honest->current_bytes = honest->max_bytes;
+        if (below(4) == 0)
+                honest->min_guarantee_bytes = below(honest->max_bytes);
         for (unsigned step = 0; step < STEPS; step++) {
+                if (step > 0 && below(8) == 0) {
+                        set_policy(&automatic);
+                        changed = true;
+                }
+                if (below(16) == 0) {
+                        unplug(below(2) ? liar : honest);
+                        changed = true;
+                }
                 say_anything(liar);
                 say_the_truth(honest);
                 world_set_host(&world, TOTAL, below(TOTAL));
                 world.snapshot->host.memory.free_bytes = world.snapshot->host.memory.available_bytes;
+                liar_before = on_its_way_to(liar);
+                honest_before = on_its_way_to(honest);
                 run();
-                check(liar, false, automatic, start, step);
-                check(honest, true, automatic, start, step);
-                given = world.config->base.values[KEY_BALLOON_MODE].number != BALLOON_AUTO ? 0 :
-                        u64_sub(asked(liar), liar->current_bytes) + u64_sub(asked(honest), honest->current_bytes);
-                ck_assert_msg(given <= world.snapshot->host.memory.available_bytes, "seed %" PRIu64 ": gave too much",
-                              start);
+                check(liar, liar_before, false, automatic, start, step);
+                check(honest, honest_before, true, automatic, start, step);
+                check_gifts(liar, honest, start);
+                check_words(start);
                 world_own_all(&world);
                 /* A minimum that is learned counts from the next decision on. */
-                if (!automatic && below(8) == 0) {
+                if (!automatic && !changed && mode_of() != BALLOON_OFF && below(8) == 0) {
                         run();
                         ck_assert_msg(world.plan->n_actions == 0,
                                       "seed %" PRIu64 " step %u: asks again: %s %s -> %s, %s", start, step,
