@@ -24,7 +24,7 @@ const char *startswith(const char *s, const char *prefix) {
         return strncmp(s, prefix, n) == 0 ? s + n : NULL;
 }
 
-int grow_array_raw(void **array, size_t *capacity, size_t n, size_t size) {
+int grow_array_unset(void **array, size_t *capacity, size_t n, size_t size) {
         size_t want;
         void *p;
 
@@ -36,10 +36,19 @@ int grow_array_raw(void **array, size_t *capacity, size_t n, size_t size) {
         p = realloc(*array, want * size);
         if (!p)
                 return -ENOMEM;
-        memset((char *)p + *capacity * size, 0, (want - *capacity) * size);
         *array = p;
         *capacity = want;
         return 0;
+}
+
+int grow_array_raw(void **array, size_t *capacity, size_t n, size_t size) {
+        size_t before = *capacity;
+        int r;
+
+        r = grow_array_unset(array, capacity, n, size);
+        if (r >= 0 && *capacity > before)
+                memset((char *)*array + before * size, 0, (*capacity - before) * size);
+        return r;
 }
 
 int strdup_to(char **p, const char *s) {
@@ -70,14 +79,11 @@ int strprintf_to(char **p, const char *format, ...) {
         return 0;
 }
 
-uint64_t u64_muldiv(uint64_t a, uint64_t b, uint64_t c) {
+uint64_t u64_muldiv_wide(uint64_t a, uint64_t b, uint64_t c) {
         __extension__ unsigned __int128 product = (unsigned __int128)a * b;
 
         if (c == 0)
                 return 0;
-        /* Division of 128 bits is a function call. */
-        if (product <= UINT64_MAX)
-                return (uint64_t)product / c;
         product /= c;
         return product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
 }

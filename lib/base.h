@@ -93,6 +93,10 @@ const char *startswith(const char *s, const char *prefix);
 int grow_array_raw(void **array, size_t *capacity, size_t n, size_t size);
 #define GROW_ARRAY(array, capacity, n)                                         \
         grow_array_raw((void **)&(array), &(capacity), (n), sizeof(*(array)))
+/* The same, and new room is left alone: pages that are not used are not touched either. */
+int grow_array_unset(void **array, size_t *capacity, size_t n, size_t size);
+#define GROW_ARRAY_UNSET(array, capacity, n)                                   \
+        ((n) < (capacity) ? 0 : grow_array_unset((void **)&(array), &(capacity), (n), sizeof(*(array))))
 
 /* Replaces *@p by a copy of @s (NULL allowed). Returns 0 or -ENOMEM. */
 int strdup_to(char **p, const char *s);
@@ -112,7 +116,15 @@ static inline uint64_t u64_add(uint64_t a, uint64_t b) {
 }
 
 /* a * b / c in 128 bits, saturated; 0 when @c is 0. */
-uint64_t u64_muldiv(uint64_t a, uint64_t b, uint64_t c);
+uint64_t u64_muldiv_wide(uint64_t a, uint64_t b, uint64_t c);
+static inline uint64_t u64_muldiv(uint64_t a, uint64_t b, uint64_t c) {
+        uint64_t product;
+
+        /* Division of 128 bits is a function call. */
+        if (__builtin_mul_overflow(a, b, &product))
+                return u64_muldiv_wide(a, b, c);
+        return c > 0 ? product / c : 0;
+}
 
 /* @n in decimal, somewhere in @buf; what printf() would do, at a tenth of its price. */
 #define U64_TEXT_MAX 21

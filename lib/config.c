@@ -208,10 +208,6 @@ bool guest_selector_matches(const GuestSelector *s, const Guest *g) {
         return glob_matches(s->name, g->name) && glob_matches(s->title, g->title);
 }
 
-uint64_t setting(const Settings *s, Key key) {
-        return s->values[key].number;
-}
-
 bool setting_keeps(const Settings *s, Key key) {
         return s->values[key].keep;
 }

@@ -378,7 +378,9 @@ bool config_has_runtime(const Config *c, const char *uuid);
 bool guest_selector_matches(const GuestSelector *s, const Guest *g);
 
 /* Number of a key, without percent or auto. */
-uint64_t setting(const Settings *s, Key key);
+static inline uint64_t setting(const Settings *s, Key key) {
+        return s->values[key].number;
+}
 /* The key says "keep" instead of a quantity. */
 bool setting_keeps(const Settings *s, Key key);
 /* TYPE_AMOUNT: bytes, with percentages taken of @whole_bytes; @automatic_bytes for auto. */

@@ -75,6 +75,13 @@ bool idset_intersects(const IdSet *a, const IdSet *b) {
         return false;
 }
 
+bool idset_part_equal(const IdSet *a, const IdSet *within, const IdSet *b) {
+        for (size_t i = 0; i < IDSET_WORDS; i++)
+                if ((a->words[i] & within->words[i]) != b->words[i])
+                        return false;
+        return true;
+}
+
 IdSet idset_and(const IdSet *a, const IdSet *b) {
         IdSet s;
 
@@ -106,20 +113,28 @@ IdSet idset_of(unsigned id) {
         return s;
 }
 
-int idset_next(const IdSet *s, unsigned from) {
-        for (unsigned i = from / 64; i < IDSET_WORDS; i++) {
-                uint64_t word = s->words[i];
-
+int idset_next_from_word(const IdSet *s, unsigned word) {
+        for (unsigned i = word; i < IDSET_WORDS; i++) {
                 if (i % BLOCK == 0 && block_is_zero(s->words + i)) {
                         i += BLOCK - 1;
                         continue;
                 }
-                if (i == from / 64)
-                        word &= ~UINT64_C(0) << (from % 64);
-                if (word)
-                        return (int)(i * 64 + (unsigned)__builtin_ctzll(word));
+                if (s->words[i])
+                        return (int)(i * 64 + (unsigned)__builtin_ctzll(s->words[i]));
         }
         return -1;
+}
+
+/* The smallest number >= @from that is no member. */
+static unsigned next_absent(const IdSet *s, unsigned from) {
+        while (from < IDSET_MAX) {
+                uint64_t absent = ~s->words[from / 64] >> (from % 64);
+
+                if (absent)
+                        return from + (unsigned)__builtin_ctzll(absent);
+                from += 64 - from % 64;
+        }
+        return IDSET_MAX;
 }
 
 int idset_next_difference(const IdSet *a, const IdSet *b) {
@@ -185,8 +200,7 @@ int idset_format(const IdSet *s, char **ret) {
                 return -ENOMEM;
         *p = '\0';
         for (int id = idset_next(s, 0); id >= 0; id = idset_next(s, (unsigned)end + 1)) {
-                for (end = id; idset_contains(s, (unsigned)end + 1);)
-                        end++;
+                end = (int)next_absent(s, (unsigned)id) - 1;
                 if (p > text)
                         *p++ = ',';
                 p = stpcpy(p, u64_text((uint64_t)id, digits));

@@ -37,14 +37,23 @@ unsigned idset_count(const IdSet *s);
 bool idset_equal(const IdSet *a, const IdSet *b);
 bool idset_is_subset(const IdSet *sub, const IdSet *super);
 bool idset_intersects(const IdSet *a, const IdSet *b);
+/* Whether the part of @a that is in @within is @b. */
+bool idset_part_equal(const IdSet *a, const IdSet *within, const IdSet *b);
 IdSet idset_and(const IdSet *a, const IdSet *b);
 IdSet idset_or(const IdSet *a, const IdSet *b);
 /* What is in @a and not in @b. */
 IdSet idset_minus(const IdSet *a, const IdSet *b);
 IdSet idset_of(unsigned id);
 
+/* The smallest member >= 64 * @word, or -1. */
+int idset_next_from_word(const IdSet *s, unsigned word);
+
 /* The smallest member >= @from, or -1. */
-int idset_next(const IdSet *s, unsigned from);
+static inline int idset_next(const IdSet *s, unsigned from) {
+        uint64_t rest = from < IDSET_MAX ? s->words[from / 64] >> (from % 64) : 0;
+
+        return rest ? (int)(from + (unsigned)__builtin_ctzll(rest)) : idset_next_from_word(s, from / 64 + 1);
+}
 
 /* The smallest number that is in one of them only, or -1. */
 int idset_next_difference(const IdSet *a, const IdSet *b);

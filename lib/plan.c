@@ -203,7 +203,7 @@ int plan_add_action_because(Plan *p, ActionKind kind, const Guest *guest, unsign
         Action a = { .kind = kind, .index = index };
         int r;
 
-        r = GROW_ARRAY(p->actions, p->actions_capacity, p->n_actions);
+        r = GROW_ARRAY_UNSET(p->actions, p->actions_capacity, p->n_actions);
         if (r >= 0)
                 r = action_fill(p, &a, guest, old_value, new_value, source);
         if (r >= 0)
@@ -220,7 +220,7 @@ int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index
         va_list ap;
         int r;
 
-        r = GROW_ARRAY(p->actions, p->actions_capacity, p->n_actions);
+        r = GROW_ARRAY_UNSET(p->actions, p->actions_capacity, p->n_actions);
         if (r >= 0)
                 r = action_fill(p, &a, guest, old_value, new_value, source);
         if (r < 0)
@@ -239,7 +239,7 @@ int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, 
         va_list ap;
         int r;
 
-        r = GROW_ARRAY(p->skips, p->skips_capacity, p->n_skips);
+        r = GROW_ARRAY_UNSET(p->skips, p->skips_capacity, p->n_skips);
         if (r >= 0)
                 r = put_guest(p, guest, NULL, s.uuid, &s.guest);
         if (r < 0)
@@ -271,9 +271,9 @@ int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReas
 int plan_want_stats(Plan *p, const Guest *guest) {
         int r;
 
-        r = GROW_ARRAY(p->wanted_stats, p->wanted_stats_capacity, p->n_wanted_stats);
+        r = GROW_ARRAY_UNSET(p->wanted_stats, p->wanted_stats_capacity, p->n_wanted_stats);
         if (r >= 0)
-                r = GROW_ARRAY(p->wanted_names, p->wanted_names_capacity, p->n_wanted_stats);
+                r = GROW_ARRAY_UNSET(p->wanted_names, p->wanted_names_capacity, p->n_wanted_stats);
         if (r >= 0)
                 r = text_pool_add(&p->texts, guest->name, &p->wanted_names[p->n_wanted_stats]);
         if (r < 0)
@@ -287,7 +287,7 @@ int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v) {
         int r;
 
         copy.guest = NULL;
-        r = GROW_ARRAY(p->verdicts, p->verdicts_capacity, p->n_verdicts);
+        r = GROW_ARRAY_UNSET(p->verdicts, p->verdicts_capacity, p->n_verdicts);
         if (r >= 0)
                 r = put_guest(p, guest, NULL, copy.uuid, &copy.guest);
         if (r >= 0)
@@ -302,7 +302,7 @@ int plan_add_placement(Plan *p, const Guest *guest, const char *nodes, const cha
         PlanPlacement placement = { 0 };
         int r;
 
-        r = GROW_ARRAY(p->placements, p->placements_capacity, p->n_placements);
+        r = GROW_ARRAY_UNSET(p->placements, p->placements_capacity, p->n_placements);
         if (r >= 0)
                 r = put_guest(p, guest, NULL, placement.uuid, &placement.guest);
         if (r >= 0)

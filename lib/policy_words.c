@@ -3,26 +3,31 @@
 
 #include "parse.h"
 
-/* Most sentences have less. */
-#define FIRST_CAPACITY 256U
-
-static bool reserve(Words *w, size_t n) {
-        size_t capacity = w->capacity > 0 ? w->capacity : FIRST_CAPACITY;
+static bool grow(Words *w, size_t n) {
+        size_t capacity = w->capacity;
         char *text;
 
-        if (w->failed)
-                return false;
         while (capacity - w->n <= n)
                 capacity *= 2;
-        if (capacity == w->capacity)
-                return true;
-        text = realloc(w->text, capacity);
+        text = realloc(w->text == w->first ? NULL : w->text, capacity);
         w->failed = !text;
         if (!text)
                 return false;
+        if (w->text == w->first)
+                memcpy(text, w->first, w->n + 1);
         w->text = text;
         w->capacity = capacity;
         return true;
+}
+
+static bool reserve(Words *w, size_t n) {
+        if (w->failed)
+                return false;
+        if (!w->text) {
+                w->text = w->first;
+                w->capacity = sizeof(w->first);
+        }
+        return w->capacity - w->n > n || grow(w, n);
 }
 
 void words_add(Words *w, const char *text) {
@@ -61,13 +66,16 @@ void words_add_nodes(Words *w, const IdSet *nodes) {
 }
 
 int words_take(Words *w, char **ret) {
-        bool failed = w->failed || !w->text;
+        char *text = NULL;
 
-        if (!failed) {
-                free(*ret);
-                *ret = TAKE_PTR(w->text);
-        }
-        free(w->text);
+        if (!w->failed && w->text)
+                text = strndup(w->text, w->n);
+        if (w->text != w->first)
+                free(w->text);
         *w = (Words){ 0 };
-        return failed ? -ENOMEM : 0;
+        if (!text)
+                return -ENOMEM;
+        free(*ret);
+        *ret = text;
+        return 0;
 }

@@ -10,11 +10,12 @@
 #include "base.h"
 #include "idset.h"
 
-/* Zero-initialised. Out of memory is kept until the end: see words_take(). */
+/* Zero-initialised, and not to be copied. Out of memory is kept until the end: see words_take(). */
 typedef struct Words {
         char *text;             /* ended by a NUL byte; NULL: nothing yet */
         size_t n, capacity;
         bool failed;
+        char first[256];        /* most sentences have less */
 } Words;
 
 void words_add(Words *w, const char *text);

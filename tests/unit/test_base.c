@@ -96,6 +96,20 @@ START_TEST(grown_arrays_keep_their_elements_and_zero_the_rest) {
 }
 END_TEST
 
+START_TEST(arrays_grown_unset_keep_their_elements) {
+        _cleanup_free_ uint32_t *array = NULL;
+        size_t capacity = 0;
+
+        for (size_t n = 0; n < 5000; n++) {
+                ck_assert_int_eq(GROW_ARRAY_UNSET(array, capacity, n), 0);
+                ck_assert_uint_gt(capacity, n);
+                array[n] = (uint32_t)n + 1;
+        }
+        for (size_t n = 0; n < 5000; n++)
+                ck_assert_uint_eq(array[n], n + 1);
+}
+END_TEST
+
 START_TEST(growth_that_overflows_changes_nothing) {
         char dummy;
         void *array = &dummy;
@@ -156,6 +170,7 @@ static const struct {
 } muldiv_rows[] = {
         { 10, 3, 4, 7 },
         { 10, 3, 0, 0 },
+        { UINT64_MAX, 3, 0, 0 },
         { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX },
         { UINT64_MAX, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX },
         { UINT64_MAX, 10000, 10000, UINT64_MAX },
@@ -208,6 +223,7 @@ int main(void) {
         tcase_add_test(tc, null_equals_only_null);
         tcase_add_test(tc, startswith_returns_the_rest);
         tcase_add_test(tc, grown_arrays_keep_their_elements_and_zero_the_rest);
+        tcase_add_test(tc, arrays_grown_unset_keep_their_elements);
         tcase_add_test(tc, growth_that_overflows_changes_nothing);
         tcase_add_test(tc, strdup_to_replaces_also_by_itself);
         tcase_add_test(tc, strprintf_to_may_use_the_old_string);

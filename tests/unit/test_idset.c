@@ -99,6 +99,9 @@ START_TEST(random_sets_behave_like_an_array_of_bool) {
                 ck_assert_int_eq(idset_intersects(&a, &b), intersects);
                 ck_assert_int_eq(idset_equal(&a, &b), equal);
                 ck_assert_int_eq(idset_next_difference(&a, &b), differ);
+                ck_assert(idset_part_equal(&a, &b, &both) && idset_part_equal(&either, &a, &a));
+                ck_assert_int_eq(idset_part_equal(&a, &b, &a), subset);
+                ck_assert_int_eq(idset_part_equal(&b, &either, &a), equal);
                 ck_assert(idset_is_subset(&both, &a) && idset_is_subset(&a, &either));
                 ck_assert(idset_equal(&a, &a));
         }
