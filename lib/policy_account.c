@@ -34,8 +34,11 @@ static void spread(Placement *p, uint64_t vcpus_milli, uint64_t demand, bool sha
         for (size_t i = 0; i < p->n_nodes; i++)
                 total += p->weights[i];
         for (size_t i = 0; i < p->n_nodes; i++) {
-                uint64_t part = u64_muldiv(vcpus_milli, p->weights[i], total);
+                uint64_t part;
 
+                if (p->weights[i] == 0)
+                        continue;
+                part = u64_muldiv(vcpus_milli, p->weights[i], total);
                 p->nodes[i].commit_milli += part;
                 if (shared)
                         p->nodes[i].shared_milli += part;

@@ -95,9 +95,10 @@ static bool is_overcommitted(const Search *s, const Candidate *c) {
 bool candidate_fits(const Search *s, Candidate *c) {
         IdSet buffer;
 
+        c->need_bytes = s->need_varies ? placement_need(s->g, candidate_memory(s, c, &buffer)) : s->need_bytes;
         c->cpus_fit = placement_wanted(s->g) <= c->n_cpus && c->unfit_cells == 0 &&
                       (s->ignore_overcommit || !is_overcommitted(s, c));
-        c->memory_fits = s->memory_elsewhere || placement_need(s->g, candidate_memory(s, c, &buffer)) <= c->room_bytes;
+        c->memory_fits = s->memory_elsewhere || c->need_bytes <= c->room_bytes;
         c->fits = c->cpus_fit && (s->ignore_memory || c->memory_fits);
         return c->fits;
 }
@@ -252,6 +253,8 @@ void candidates_search(Search *s) {
                         cells_grow(s, &c, seed);
                 else
                         grow(s, &c, seed);
+                if (s->cells)
+                        (void)candidate_fits(s, &c);
                 if (s->overflow)
                         add_extra(s, &c);
                 candidate_rate(s, &c);
@@ -265,6 +268,7 @@ Candidate candidate_of(const Search *s, const IdSet *nodes) {
         for (size_t i = 0; i < s->p->n_nodes; i++)
                 if (s->p->nodes[i].n_usable > 0 && idset_contains(nodes, s->p->nodes[i].id))
                         candidate_add(s, &c, &s->p->nodes[i]);
+        (void)candidate_fits(s, &c);
         if (s->overflow)
                 add_extra(s, &c);
         candidate_rate(s, &c);
@@ -273,15 +277,26 @@ Candidate candidate_of(const Search *s, const IdSet *nodes) {
 
 /* ---- giving up what no set has ---- */
 
+/* What all nodes with CPUs together would have to have room for. */
+static uint64_t need_of_all(const Search *s) {
+        IdSet nodes, memory;
+
+        if (!s->need_varies)
+                return s->need_bytes;
+        nodes = placement_cpu_nodes(s->p);
+        memory = placement_memory_of(s->p, &nodes);
+        return placement_need(s->g, &memory);
+}
+
 /*
  * Whether no set of nodes can have the memory, or keep to cpu.overcommit: all of them together have not. Known
  * beforehand, that saves a search that would try every set up to the whole host.
  */
 static void foresee(Search *s) {
-        IdSet nodes = placement_cpu_nodes(s->p), memory = placement_memory_of(s->p, &nodes);
         uint64_t room = 0, spare_milli = 0, ratio = setting(s->g->settings, KEY_CPU_OVERCOMMIT);
+        uint64_t need = need_of_all(s), wanted_milli = (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI;
 
-        for (size_t i = 0; i < s->p->n_nodes; i++) {
+        for (size_t i = 0; i < s->p->n_nodes && (room < need || spare_milli < wanted_milli); i++) {
                 const PlacementNode *n = &s->p->nodes[i];
                 unsigned n_cpus;
 
@@ -292,8 +307,8 @@ static void foresee(Search *s) {
                 spare_milli += u64_sub(permyriad_of((uint64_t)n_cpus * PLACEMENT_MILLI, ratio),
                                        part_of(s, n, n->commit_milli, n_cpus));
         }
-        s->ignore_memory = !s->memory_elsewhere && placement_need(s->g, &memory) > room;
-        s->ignore_overcommit = !s->g->dedicated && spare_milli < (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI;
+        s->ignore_memory = !s->memory_elsewhere && need > room;
+        s->ignore_overcommit = !s->g->dedicated && spare_milli < wanted_milli;
 }
 
 /* Memory-only nodes, where the settings allow them. */

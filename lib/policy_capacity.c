@@ -48,6 +48,10 @@ uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes) {
         return u64_sub(whole, placement_resident_on(g->guest, nodes));
 }
 
+bool placement_need_varies(const PlacementGuest *g) {
+        return g->guest->n_node_memory > 0 && g->movable && placement_follows_memory(g);
+}
+
 uint64_t placement_untouched(const PlacementGuest *g) {
         uint64_t present = g->resident_bytes == UNKNOWN_U64 ? g->guest->rss_bytes : g->resident_bytes;
 
@@ -97,13 +101,10 @@ static uint64_t *room_of(PlacementNode *n, const Guest *g) {
         return pool ? &pool->room_bytes : NULL;
 }
 
-uint64_t placement_room(const PlacementNode *n, const Guest *g) {
-        const uint64_t *room;
+uint64_t placement_pool_room(const PlacementNode *n, const Guest *g) {
+        const PlacementPool *pool = pool_of((PlacementNode *)n, g);
 
-        if (!n->memory_known)
-                return UINT64_MAX;
-        room = room_of((PlacementNode *)n, g);
-        return room ? *room : 0;
+        return pool ? pool->room_bytes : 0;
 }
 
 void placement_add_room(PlacementNode *n, const Guest *g, uint64_t bytes) {

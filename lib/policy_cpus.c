@@ -34,14 +34,6 @@ IdSet placement_within_limit(const PlacementGuest *g, const IdSet *cpus) {
         return g->cpus_limited ? idset_and(cpus, &g->guest->cgroup_cpus) : *cpus;
 }
 
-unsigned placement_wanted(const PlacementGuest *g) {
-        return g->dedicated ? g->n_wanted : g->n_vcpus;
-}
-
-const PlacementCore *placement_core(const Placement *p, unsigned cpu) {
-        return &p->cores[p->cpu_core[cpu]];
-}
-
 static void set_free(Placement *p, unsigned cpu, bool is_free) {
         PlacementCore *core = &p->cores[p->cpu_core[cpu]];
         PlacementNode *n = &p->nodes[core->node];
@@ -209,7 +201,7 @@ static unsigned pool_of(const PlacementGuest *g, const PlacementNode *n) {
         return idset_count(&cpus);
 }
 
-unsigned placement_capacity(const Placement *p, const PlacementGuest *g, const PlacementNode *n) {
+unsigned placement_count_capacity(const Placement *p, const PlacementGuest *g, const PlacementNode *n) {
         unsigned own, leaving;
 
         if (!g->dedicated)

@@ -29,8 +29,12 @@ static bool leaves_limit(const Placement *p, const PlacementGuest *g) {
 }
 
 bool placement_advised(const Placement *p, const Guest *g, IdSet *ret) {
-        IdSet cpu_nodes = placement_cpu_nodes(p), nodes = idset_and(&g->advised_nodes, &cpu_nodes);
+        IdSet cpu_nodes, nodes;
 
+        if (idset_is_empty(&g->advised_nodes))
+                return false;
+        cpu_nodes = placement_cpu_nodes(p);
+        nodes = idset_and(&g->advised_nodes, &cpu_nodes);
         if (idset_is_empty(&nodes))
                 return false;
         *ret = nodes;
@@ -106,7 +110,9 @@ Search candidates_for(Placement *p, const PlacementGuest *g) {
         };
         IdSet bound;
 
-        for (size_t i = 0; i < p->n_nodes; i++) {
+        s.need_varies = placement_need_varies(g);
+        s.need_bytes = placement_need(g, &idset_none);
+        for (size_t i = 0; g->limited && i < p->n_nodes; i++) {
                 bool allowed = placement_allows(p, g, &p->nodes[i]);
 
                 if (p->nodes[i].n_cpus == 0)

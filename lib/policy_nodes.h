@@ -31,6 +31,7 @@ typedef struct Candidate {
         uint64_t promised_bytes;        /* of it, to guests that run */
         uint64_t pair_distance;         /* sum over pairs of nodes */
         unsigned far_cpus;              /* on nodes without memory */
+        uint64_t need_bytes;            /* memory to be brought there, or touched */
         uint16_t extra[EXTRA_NODES_MAX];/* memory-only nodes that count as room: indices */
         unsigned n_extra;
         uint16_t seed;                  /* index of the node it began with */
@@ -62,6 +63,8 @@ typedef struct Search {
         bool cells;                     /* a node for each cell */
         bool overflow;                  /* memory-only nodes count as room */
         bool ignore_memory, ignore_overcommit;
+        bool need_varies;               /* what memory a set of nodes has to have room for, depends on the set */
+        uint64_t need_bytes;            /* else it is this */
         IdSet near;                     /* nodes it had better be near to; may have no CPUs */
         uint64_t untouched_bytes;
         CandidateList *list;            /* NULL: nobody asks */
@@ -89,9 +92,9 @@ int placement_format_choice(const Search *s, char **ret);
 uint64_t candidate_room(const PlacementNode *n, const Guest *g);
 /* The nodes on which the guest's memory would belong: in @c, or in @buffer. */
 const IdSet *candidate_memory(const Search *s, const Candidate *c, IdSet *buffer);
-/* Sets cpus_fit, memory_fits and fits, and returns the last. */
+/* Sets need_bytes, cpus_fit, memory_fits and fits, and returns the last. */
 bool candidate_fits(const Search *s, Candidate *c);
-/* policy_rating.c. Fills in what is compared. */
+/* policy_rating.c. Fills in what else is compared, once that is set. */
 void candidate_rate(const Search *s, Candidate *c);
 void candidate_add(const Search *s, Candidate *c, const PlacementNode *n);
 /* Whether a guest in @s may have CPUs of @n. */

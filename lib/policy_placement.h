@@ -162,6 +162,8 @@ Placement *placement_free(Placement *p);
 DEFINE_CLEANUP(Placement, placement_free)
 /* What remains of @g's memory to be brought to, or first touched on, @nodes. */
 uint64_t placement_need(const PlacementGuest *g, const IdSet *nodes);
+/* Whether that depends on the nodes. */
+bool placement_need_varies(const PlacementGuest *g);
 /* What @g, running, may still touch of what the balloon leaves it. Growth of the balloon is promised to nobody. */
 uint64_t placement_untouched(const PlacementGuest *g);
 /* Where the memory of a guest on @nodes belongs: there, or to the nearest node with memory. */
@@ -170,8 +172,14 @@ IdSet placement_memory_of(const Placement *p, const IdSet *nodes);
 IdSet placement_memory_nodes(const Placement *p, const PlacementGuest *g);
 /* Bytes of @g resident on the nodes in @nodes; 0 when not known. */
 uint64_t placement_resident_on(const Guest *g, const IdSet *nodes);
+/* The same of huge pages. */
+uint64_t placement_pool_room(const PlacementNode *n, const Guest *g);
 /* Room of @n for @g's kind of memory; UINT64_MAX when the host's memory is not known. */
-uint64_t placement_room(const PlacementNode *n, const Guest *g);
+static inline uint64_t placement_room(const PlacementNode *n, const Guest *g) {
+        if (!n->memory_known)
+                return UINT64_MAX;
+        return g->hugepages ? placement_pool_room(n, g) : n->room_bytes;
+}
 /* Promises @bytes of it, and the inverse. */
 void placement_take_room(PlacementNode *n, const Guest *g, uint64_t bytes);
 void placement_add_room(PlacementNode *n, const Guest *g, uint64_t bytes);
@@ -207,14 +215,22 @@ bool placement_keeps_one(const Placement *p, const PlacementNode *n);
 /* Of @cpus, those that @g's cgroup leaves it. */
 IdSet placement_within_limit(const PlacementGuest *g, const IdSet *cpus);
 /* CPUs @g needs: one a vCPU, and those of isolated helpers when it is dedicated. */
-unsigned placement_wanted(const PlacementGuest *g);
+static inline unsigned placement_wanted(const PlacementGuest *g) {
+        return g->dedicated ? g->n_wanted : g->n_vcpus;
+}
+/* The same as placement_capacity(), of a guest that is dedicated or limited. */
+unsigned placement_count_capacity(const Placement *p, const PlacementGuest *g, const PlacementNode *n);
 /* CPUs of @n that @g could get: for a dedicated guest those that could become its own, else all it may use. */
-unsigned placement_capacity(const Placement *p, const PlacementGuest *g, const PlacementNode *n);
+static inline unsigned placement_capacity(const Placement *p, const PlacementGuest *g, const PlacementNode *n) {
+        return g->dedicated || g->cpus_limited ? placement_count_capacity(p, g, n) : n->n_cpus;
+}
 /* The same over the nodes in @nodes (NULL: all). */
 unsigned placement_capacity_of(const Placement *p, const PlacementGuest *g, const IdSet *nodes);
 CpuThreads placement_threads_policy(const PlacementGuest *g);
 /* Of one core, as far as usable. */
-const PlacementCore *placement_core(const Placement *p, unsigned cpu);
+static inline const PlacementCore *placement_core(const Placement *p, unsigned cpu) {
+        return &p->cores[p->cpu_core[cpu]];
+}
 /* No CPU of it is taken, barred or idle. */
 static inline bool core_is_free(const PlacementCore *c) {
         return c->n_free > 0 && c->n_free == c->n_cpus;

@@ -79,31 +79,25 @@ static uint64_t remote_part(const Search *s, const Candidate *c) {
         part += u64_muldiv(c->far_cpus, PERMYRIAD_FULL, c->n_cpus);
         for (unsigned i = 0; i < c->n_extra; i++)
                 own_room = u64_sub(own_room, candidate_room(&s->p->nodes[c->extra[i]], s->g->guest));
-        if (c->n_extra > 0) {
-                uint64_t need = placement_need(s->g, memory);
-
-                part += u64_muldiv(u64_sub(need, own_room), PERMYRIAD_FULL, need);
-        }
+        if (c->n_extra > 0)
+                part += u64_muldiv(u64_sub(c->need_bytes, own_room), PERMYRIAD_FULL, c->need_bytes);
         return MIN(part, (uint64_t)PERMYRIAD_FULL);
 }
 
-static bool promises_kept(const Search *s, const Candidate *c, uint64_t need) {
+static bool promises_kept(const Search *s, const Candidate *c) {
         if (s->memory_elsewhere || s->g->guest->hugepages || c->room_bytes == UINT64_MAX)
                 return true;
-        return u64_add(need, s->untouched_bytes) <= c->spare;
+        return u64_add(c->need_bytes, s->untouched_bytes) <= c->spare;
 }
 
 void candidate_rate(const Search *s, Candidate *c) {
-        IdSet buffer;
-
-        candidate_fits(s, c);
         c->distance = mean_distance(c);
         c->commit = u64_muldiv(c->commit_milli + (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI,
                                PERMYRIAD_FULL, (uint64_t)c->n_cpus * PLACEMENT_MILLI);
         c->load = c->busy_permyriad / MAX(c->n_cpus, 1U) / 100 * 100;
         c->spare = s->g->guest->hugepages || c->room_bytes == UINT64_MAX ? c->room_bytes
                                                                          : u64_sub(c->room_bytes, c->promised_bytes);
-        c->promises_kept = promises_kept(s, c, placement_need(s->g, candidate_memory(s, c, &buffer)));
+        c->promises_kept = promises_kept(s, c);
         c->near = distance_to_near(s, c);
         if (!s->harm_counts)
                 return;
