@@ -19,21 +19,34 @@ bool placement_single_cpu(const GuestThread *t, int *ret_cpu) {
         return is_single(t->pinned ? &t->pin : &t->affinity, ret_cpu);
 }
 
-/* Bound to the CPU, plus its part of what may run anywhere on the node. */
-static uint64_t cpu_commitment(const Placement *p, unsigned cpu) {
-        const PlacementNode *n = &p->nodes[p->cpu_node[cpu]];
+/* The part of each CPU in what may run anywhere on its node. CPUs in a row are mostly of one node: divided once. */
+typedef struct NodePart {
+        size_t node;
+        uint64_t milli;
+} NodePart;
 
-        return p->cpu_milli[cpu] + n->shared_milli / MAX(n->n_cpus, 1U);
+#define NODE_PART_NONE ((NodePart){ .node = SIZE_MAX })
+
+/* Bound to the CPU, plus that part. */
+static uint64_t cpu_commitment(const Placement *p, unsigned cpu, NodePart *part) {
+        size_t node = p->cpu_node[cpu];
+
+        if (part->node != node) {
+                part->node = node;
+                part->milli = p->nodes[node].shared_milli / MAX(p->nodes[node].n_cpus, 1U);
+        }
+        return p->cpu_milli[cpu] + part->milli;
 }
 
 /* Of equal ones, one with the last-level cache @llc (-1: none is preferred). */
 static int least_committed(const Placement *p, const IdSet *cpus, int llc) {
         uint64_t best_cpu = UINT64_MAX, best_core = UINT64_MAX;
+        NodePart part = NODE_PART_NONE;
         bool best_strange = true;
         int best = -1;
 
         IDSET_FOREACH(cpu, cpus) {
-                uint64_t on_cpu = cpu_commitment(p, (unsigned)cpu), on_core = p->core_milli[p->cpu_core[cpu]];
+                uint64_t on_cpu = cpu_commitment(p, (unsigned)cpu, &part), on_core = p->core_milli[p->cpu_core[cpu]];
                 bool strange = llc >= 0 && placement_core(p, (unsigned)cpu)->llc != (unsigned)llc;
 
                 if (best >= 0 && on_cpu != best_cpu) {
@@ -55,16 +68,19 @@ static int least_committed(const Placement *p, const IdSet *cpus, int llc) {
 /* The cache that has as many of the least committed CPUs as are needed, and not many more; else the most of them. */
 static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n) {
         int least = least_committed(p, cpus, -1), best = -1;
+        NodePart part = NODE_PART_NONE;
         unsigned best_room = 0;
+        uint64_t most;
 
         if (least < 0)
                 return -1;
+        most = cpu_commitment(p, (unsigned)least, &part);
         for (size_t i = 0; i < p->n_by_core;) {
                 unsigned llc = placement_core(p, p->by_core[i])->llc, room = 0;
 
                 for (; i < p->n_by_core && placement_core(p, p->by_core[i])->llc == llc; i++)
                         room += idset_contains(cpus, p->by_core[i]) &&
-                                cpu_commitment(p, p->by_core[i]) <= cpu_commitment(p, (unsigned)least);
+                                cpu_commitment(p, p->by_core[i], &part) <= most;
                 if (room == 0 || (best_room >= n ? room < n || room >= best_room : room <= best_room))
                         continue;
                 best = (int)llc;

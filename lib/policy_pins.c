@@ -19,20 +19,20 @@
 
 /* As far as anybody can see, @t already has @wanted. */
 static bool thread_holds(const Placement *p, const Guest *g, const GuestThread *t, const IdSet *wanted) {
+        const IdSet *online = &p->topology->online;
         IdSet seen;
 
         if (idset_equal(&t->affinity, wanted))
                 return true;
         if (!idset_is_empty(&t->affinity))
-                seen = idset_and(&t->affinity, &p->topology->online);
-        else if (t->pinned)
-                seen = idset_and(&t->pin, &p->topology->online);
-        else if (g->vcpu_placement_auto)
+                return idset_part_equal(&t->affinity, online, wanted);
+        if (t->pinned)
+                return idset_part_equal(&t->pin, online, wanted);
+        if (g->vcpu_placement_auto)
                 return false;
-        else if (g->vcpu_cpuset_set)
-                seen = idset_and(&g->vcpu_cpuset, &p->topology->online);
-        else
-                seen = placement_default_cpus(p);
+        if (g->vcpu_cpuset_set)
+                return idset_part_equal(&g->vcpu_cpuset, online, wanted);
+        seen = placement_default_cpus(p);
         return idset_equal(&seen, wanted);
 }
 

@@ -80,17 +80,24 @@ static bool needs_place(const Placement *p, const PlacementGuest *g) {
         return idset_is_empty(&g->memo->nodes) || !placement_still_valid(p, g);
 }
 
+/* A guest to be served, with what decides when: a sort that looked it up would look all over the memory. */
+typedef struct Queued {
+        unsigned n_vcpus;
+        uint64_t max_bytes;
+        PlacementGuest *guest;
+} Queued;
+
+/* The largest first; of equal ones, the order of the guests is that of their uuids. */
 static int compare_size(const void *a, const void *b) {
-        const PlacementGuest *x = *(PlacementGuest *const *)a, *y = *(PlacementGuest *const *)b;
+        const Queued *x = a, *y = b;
 
         if (x->n_vcpus != y->n_vcpus)
                 return x->n_vcpus > y->n_vcpus ? -1 : 1;
-        if (x->guest->max_bytes != y->guest->max_bytes)
-                return x->guest->max_bytes > y->guest->max_bytes ? -1 : 1;
-        return strcmp(x->guest->uuid, y->guest->uuid);
+        if (x->max_bytes != y->max_bytes)
+                return x->max_bytes > y->max_bytes ? -1 : 1;
+        return (x->guest > y->guest) - (x->guest < y->guest);
 }
 
-/* Guests to be served, in the order of their size. */
 typedef struct Queue {
         PlacementGuest **guests;
         size_t n;
@@ -105,6 +112,22 @@ static void queue_done(Queue *q) {
         free(q->guests);
 }
 
+static int queue_sort(Queue *q) {
+        _cleanup_free_ Queued *sorted = NULL;
+
+        if (q->n < 2)
+                return 0;
+        sorted = calloc(q->n, sizeof(*sorted));
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < q->n; i++)
+                sorted[i] = (Queued){ q->guests[i]->n_vcpus, q->guests[i]->guest->max_bytes, q->guests[i] };
+        qsort(sorted, q->n, sizeof(*sorted), compare_size);
+        for (size_t i = 0; i < q->n; i++)
+                q->guests[i] = sorted[i].guest;
+        return 0;
+}
+
 /* Once the CPUs of the dedicated guests are settled: a place for @g, or room taken where it has one. */
 static void queue_or_account(Placement *p, PlacementGuest *g, Queue *homeless) {
         if (needs_place(p, g))
@@ -116,7 +139,9 @@ static void queue_or_account(Placement *p, PlacementGuest *g, Queue *homeless) {
 static int serve_dedicated(Placement *p, Queue *waiting, Queue *homeless) {
         int r;
 
-        qsort(waiting->guests, waiting->n, sizeof(PlacementGuest *), compare_size);
+        r = queue_sort(waiting);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < waiting->n; i++) {
                 r = placement_dedicate(p, waiting->guests[i]);
                 if (r < 0)
@@ -186,7 +211,9 @@ static int place_homeless(Placement *p, Queue *homeless) {
 
         if (!before)
                 return -ENOMEM;
-        qsort(homeless->guests, homeless->n, sizeof(PlacementGuest *), compare_size);
+        r = queue_sort(homeless);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < homeless->n; i++) {
                 if (!homeless->guests[i]->managed)
                         continue;
