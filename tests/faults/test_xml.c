@@ -91,6 +91,8 @@ static const struct { const char *name; Kind kind; const char *xml, *devices; } 
         { "a number of vCPUs plugged in that is none", BAD, "<vcpu current='x'>4</vcpu>", "" },
         { "vCPUs on CPUs that are none", BAD, "<vcpu cpuset='1-'>4</vcpu>", "" },
         { "vCPUs on all CPUs but one", GOOD, "<vcpu cpuset='0-8,^8' current='2'>4</vcpu>", "" },
+        { "vCPUs that are plugged in together", GOOD, "<vcpus><vcpu id='0' enabled='yes' order='1'/><vcpu id='1' "
+          "enabled='yes' order='1'/><vcpu id='2' enabled='no' order='2'/><vcpu id='77'/><vcpu/></vcpus>", "" },
         { "iothreads that are no number", BAD, "<iothreads>-1</iothreads>", "" },
         { "more iothreads than there can be", BAD, "<iothreads>4097</iothreads>", "" },
         { "iothreads with ids", GOOD, "<iothreads>3</iothreads><iothreadids><iothread id='3'/><iothread id='3'/>"
@@ -117,11 +119,14 @@ static const struct { const char *name; Kind kind; const char *xml, *devices; } 
         { "huge pages of a size that is none", BAD, "<memoryBacking><hugepages><page size='x'/></hugepages></memoryBacking>", "" },
         { "huge pages of no size", BAD, "<memoryBacking><hugepages><page/></hugepages></memoryBacking>", "" },
         { "huge pages that are small", GOOD, "<memoryBacking><hugepages><page size='4'/></hugepages></memoryBacking>", "" },
+        { "huge pages", GOOD, "<memoryBacking><hugepages><page size='2' unit='MiB'/></hugepages></memoryBacking>", "" },
         { "locked memory", GOOD, "<memoryBacking><locked/><nosharepages/><access mode='shared'/></memoryBacking>", "" },
         { "a balloon that reports every x seconds", BAD, "", "<memballoon model='virtio'><stats period='x'/></memballoon>" },
         { "a balloon that reports never", GOOD, "", "<memballoon model='virtio'/>" },
         { "no balloon", GOOD, "", "<memballoon model='none'/>" },
 
+        { "slow devices and an agent", GOOD, "", "<disk><target bus='ide'/></disk><interface><model type='e1000'/></interface>"
+          "<channel><target name='org.qemu.guest_agent.0' state='connected'/></channel>" },
         { "a title", GOOD, "<title>A <![CDATA[title]]></title>", "" },
         { "a class", GOOD, "<metadata><k:guest xmlns:k='https://kvmtuned.org/xmlns/guest/1' class='db'/></metadata>", "" },
         { "a class of somebody else's", GOOD, "<metadata><k:guest xmlns:k='urn:x' class='db'/><guest/></metadata>", "" },
