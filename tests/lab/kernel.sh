@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs inside the lab VM. kernel.numa_balancing: the kernel asks a capability of
-# whoever writes it that the service has not; a unit of its own does the write.
+# whoever writes it that the service has not; a unit of its own does the write. And
+# the memory pressure of a guest's cgroup, which only cgroup v2 has.
 # Time limit: 300 s
-# Takes: 60 s
+# Takes: 80 s
 # shellcheck source=/dev/null
 . /lab/lib/lab-lib.sh
 # shellcheck source=lab-kvmtuned.sh
@@ -15,6 +16,11 @@ thp=/sys/kernel/mm/transparent_hugepage
 thp_is() { [ "$(cat $thp/enabled)" = "$1" ]; }
 pools() { cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages | paste -sd ' '; }
 pools_are() { [ "$(pools)" = "$1" ]; }
+# pressure GUEST: how much it waits for memory of the host, in percent, as kvmtuned reads it
+pressure() { kvmtuned record | awk -v g="\"$1\"" '/name = / { on = index($0, g) } on && /memory_pressure_some/' | tr -dc '0-9.'; }
+waits() { [[ $(pressure "$1") =~ [1-9] ]]; }
+waits_less() { awk -v a="$(pressure "$1")" -v b="$(pressure "$2")" 'BEGIN { exit !(a != "" && a + 0 < b + 0) }'; }
+scope_of() { sed -n 's,^0::\(.*\.scope\).*,/sys/fs/cgroup\1,p' "/proc/$(lab_guest_pid "$1")/cgroup"; }
 given_back() { thp_is "$thp_before" && pools_are "$pools_before"; }
 
 install_kvmtuned
@@ -39,6 +45,14 @@ lab_check 'another one on' lab_until 60 balancing_is 1
 systemctl stop kvmtuned
 lab_check 'a stop puts back what was before' balancing_is 0
 lab_check 'no errors in the journal' no_errors
+
+# The kernel lets whoever takes memory above memory.high wait.
+lab_guest_start free mem=128 vcpus=1 cmd=load=0
+lab_guest_start tight mem=192 vcpus=1 cmd="load=0 rand=100"
+echo 40M >"$(scope_of tight)/memory.high"
+lab_check 'a guest that waits for memory of the host is seen, by the pressure of its cgroup' lab_until 60 waits tight
+lab_check 'and told from one beside it that does not' waits_less free tight
+note "memory pressure: $(pressure tight) % and $(pressure free) %; $(head -n 1 "$(scope_of tight)/memory.pressure")"
 for unit in kvmtuned.service kvmtuned-numa-balancing@1.service; do
         note "$unit: $(systemd-analyze security --no-pager $unit | grep -o 'Overall exposure.*')"
 done
