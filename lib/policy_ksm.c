@@ -21,7 +21,7 @@
 
 #define VOLATILE_FACTOR 10U
 #define VOLATILE_MIN 100U
-#define SHARED_PART 100U
+#define SHARED_PART 10U
 #define RMAP_ITEM_BYTES 64
 
 /*
