@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Memory limits of a real guest in its cgroup, the host's transparent huge pages
-# and a pool of huge pages, in the kernel's own files. What the host had is put
-# back at the end.
+# and a pool of huge pages, with a guest in it, in the kernel's own files. What the
+# host had is put back at the end.
 . "$(dirname "$0")/testlib.sh"
 THP=/sys/kernel/mm/transparent_hugepage
 [ -w $THP/enabled ] || { echo "1..0 # SKIP $THP is not writable"; exit 0; }
@@ -123,5 +123,29 @@ else
     t_stays "... and left alone" 3 t_is 12 pool
     t_daemon_stop
     t_ok "... also after the stop" t_is 12 pool
+
+    # 64 pages are a guest's memory. libvirtd looks for hugetlbfs when it starts.
+    in_pool() { host_guest_start huge mem=128 backing="<hugepages><page size='2' unit='MiB'/></hugepages>" 2>/dev/null; }
+    host_libvirtd_kill && host_libvirtd_start || exit 1
+    echo 0 >$POOL/nr_hugepages
+    t_ok "a guest in huge pages does not start without a pool" t_not in_pool
+    t_daemon_start <<'X'
+hugepages: { mode = "auto"; size = "2 MiB"; dwell = "3 s"; };
+rules = ( { name = "tight"; when = { metric = "host.memory.available"; below = "99.9 %"; };
+            guests = { name = "huge"; }; set = { balloon = { mode = "auto"; reclaim = true; minimum = "50 %"; }; }; } );
+X
+    t_stays "nor does a pool grow for nobody" 2 t_is 0 pool
+    "$KVMTUNED" advise --vcpus 1 --memory 128MiB --hugepages 2MiB >/dev/null
+    t_until "when one is announced, its pages are ready" 20 t_is 64 pool_free
+    t_ok "... so that it starts" in_pool
+    pool_used() { echo $(($(cat $POOL/nr_hugepages) - $(pool_free))); }
+    t_ok "... in them" t_is 64 pool_used
+    t_ok "... and boots" host_wait_up 90 huge
+    t_until "its balloon is left alone, with the reason" 20 t_log_has 'huge: no .*(hugepages)'
+    t_ok "... and keeps its size" t_is 128 host_actual_mib huge
+    t_until "the pool is as large as the guest" 20 t_is 64 pool
+    host_guest_destroy huge
+    t_until "... and shrinks when it has gone" 30 t_is 0 pool
+    t_daemon_stop
 fi
 t_done
