@@ -267,8 +267,8 @@ static void put_entry(Value *list, const Found *found) {
 }
 
 Value *history_describe(const History *h, const char *uuid, size_t max) {
-        _cleanup_free_ Found *found = calloc(h->n_entries + 1, sizeof(*found));
         const Track *only = uuid ? find_track(h, uuid, NULL) : NULL;
+        _cleanup_free_ Found *found = calloc((uuid ? only ? only->n : 0 : h->n_entries) + 1, sizeof(*found));
         Value *list = value_new_list(VALUE_MAP);
         size_t n = 0;
 

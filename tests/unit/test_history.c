@@ -202,6 +202,7 @@ int main(void) {
         SRunner *runner;
         int failed;
 
+        tcase_set_timeout(c, 60);
         suite_add_tcase(s, c);
         tcase_add_test(c, the_last_ones_come_oldest_first);
         tcase_add_loop_test(c, new_ones_drive_out_the_oldest, 0, 2);
