@@ -186,7 +186,7 @@ static const AutoRow auto_rows[] = {
         { "KSM has not looked twice", 1, 0, 200, 0, 50, { 0, 0, 0 },
           { .present = true, .run = 1, .full_scans = 1, .pages_volatile = 250000 }, false },
         { "KSM merges", 1, 0, 200, 0, 50, { 0, 0, 0 },
-          { .present = true, .run = 1, .full_scans = 9, .pages_volatile = 250000, .pages_sharing = 2501 }, false },
+          { .present = true, .run = 1, .full_scans = 9, .pages_volatile = 250000, .pages_sharing = 25001 }, false },
         { "KSM merges nothing, beside what is left of an earlier day", 1, 0, 200, 0, 50, { 0, 0, 0 },
           { .present = true, .run = 1, .full_scans = 9, .pages_volatile = 250000, .pages_sharing = 28 }, true },
         { "faults find all at hand and cost 2 %", 1, 0, 200, 0, 50, { 10000, 9600, 0 }, { 0 }, true },
