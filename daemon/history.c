@@ -88,7 +88,7 @@ static void remove_track(History *h, Track *t) {
 static void shrink(Track *t) {
         Entry *entries;
 
-        if (t->capacity <= 4 * HISTORY_SHARE || t->n > t->capacity / 4)
+        if (t->capacity <= (size_t)4 * HISTORY_SHARE || t->n > t->capacity / 4)
                 return;
         entries = reallocarray(t->entries, t->capacity / 2, sizeof(*entries));
         if (!entries)
