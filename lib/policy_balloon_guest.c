@@ -229,22 +229,26 @@ static void remember_counters(BalloonGuest *b) {
 }
 
 /*
- * What its balloon has taken or given since its last report. When it reported, in the time since the last look, is not
- * known: then all that was taken meanwhile is, and nothing that was given.
+ * What its balloon has taken or given since its last report. When it reported between two looks is not known, and the
+ * time it says is cut to a second: what may have been taken since is, and only what must have been given since.
  */
 static void update_report(const PolicyContext *c, BalloonGuest *b) {
-        uint64_t now = c->snapshot->now_usec;
+        uint64_t now = c->snapshot->now_usec, reported = u64_sub(now, b->guest->stats.age_usec);
         GuestMemo *m = b->memo;
 
-        if (m->balloon_looked_usec == 0 || m->balloon_looked_usec > now)
-                m->balloon_said_bytes = b->current;
-        else if (u64_sub(now, b->guest->stats.age_usec) > m->balloon_looked_usec)
-                m->balloon_said_bytes = m->balloon_looked_bytes;
-        else
+        if (m->balloon_looked_usec[0] == 0 || m->balloon_looked_usec[0] > now)
+                m->balloon_said_bytes = m->balloon_looked_bytes[0] = b->current;
+        else if (reported > m->balloon_looked_usec[0])
+                m->balloon_said_bytes = m->balloon_looked_bytes[0];
+        else if (reported > m->balloon_looked_usec[1] && m->balloon_looked_usec[1] > 0)
+                m->balloon_said_bytes = m->balloon_looked_bytes[1];
+        if (u64_add(reported, USEC_PER_SEC) <= m->balloon_looked_usec[0])
                 b->given = u64_sub(b->current, m->balloon_said_bytes);
-        m->balloon_looked_usec = now;
-        m->balloon_looked_bytes = b->current;
         b->taken = u64_sub(m->balloon_said_bytes, b->current);
+        m->balloon_looked_usec[1] = m->balloon_looked_usec[0] > now ? 0 : m->balloon_looked_usec[0];
+        m->balloon_looked_bytes[1] = m->balloon_looked_bytes[0];
+        m->balloon_looked_usec[0] = now;
+        m->balloon_looked_bytes[0] = b->current;
 }
 
 static void believe(const PolicyContext *c, BalloonGuest *b) {

@@ -98,8 +98,8 @@ typedef struct GuestMemo {
         uint64_t balloon_target_bytes;  /* what we asked for; 0: nothing */
         uint64_t balloon_seen_bytes;    /* current memory at the last look, for the rate of progress */
         uint64_t balloon_moved_usec;    /* last time it was seen to move, while it was not ours */
-        uint64_t balloon_looked_usec;   /* last look, current memory then; never written */
-        uint64_t balloon_looked_bytes;
+        uint64_t balloon_looked_usec[2]; /* the last look and the one before, current memory then; never written */
+        uint64_t balloon_looked_bytes[2];
         uint64_t balloon_said_bytes;    /* current memory at the last look before its report; never written */
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;

@@ -24,6 +24,25 @@ START_TEST(off_gives_back_in_one_action) {
 }
 END_TEST
 
+/* The time of a report is cut to a second: one from after the last look seems to be from before, look after look. */
+START_TEST(a_report_that_seems_old_each_time_does_not_stop_it) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_TARGET);
+        world_set_percent(&world, KEY_BALLOON_TARGET, 50);
+        world_set_percent(&world, KEY_BALLOON_MINIMUM, 25);
+        world_set_percent(&world, KEY_BALLOON_STEP, 15);
+        world_set_percent(&world, KEY_BALLOON_RESERVE, 20);
+        world.snapshot->interval_usec = USEC_PER_SEC;
+        for (unsigned look = 0; look < 60; look++) {
+                g->stats.age_usec = USEC_PER_SEC / 2 * 3;
+                run();
+                act(USEC_PER_SEC);
+        }
+        ck_assert_uint_eq(g->current_bytes, 4 * GIB);
+}
+END_TEST
+
 START_TEST(off_does_not_shrink_a_guest_in_distress) {
         Guest *g = world_add_guest(&world, "g", 8 * GIB, 4 * GIB);
 
@@ -409,6 +428,7 @@ int main(void) {
         tcase_add_test(t, distress_on_the_way_down_turns_it_around);
         tcase_add_test(t, a_dry_run_asks_again);
         tcase_add_test(t, a_size_on_the_way_back_is_not_the_original);
+        tcase_add_test(t, a_report_that_seems_old_each_time_does_not_stop_it);
         tcase_add_test(t, off_does_not_forget_a_request_that_nobody_has_answered);
         tcase_add_loop_test(t, statistics_period_is_switched_on_where_needed, 0, ELEMENTSOF(period_rows));
         tcase_add_test(t, relaxed_guests_are_asked_in_rotation);
