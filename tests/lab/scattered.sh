@@ -81,20 +81,6 @@ rested() {
         [ "$now" = "${last_migrated:-}" ] || { last_migrated=$now rest_began=$SECONDS; }
         [ $((SECONDS - rest_began)) -ge 20 ]
 }
-# consumed: the CPU in 1/100 s that systemd counted for the service's last run; it is known once that ended.
-consumed() {
-        journalctl -o json --after-cursor="$cursor" -u kvmtuned.service MESSAGE_ID=ae8f7b866b0347b9af31fe1c80b127c0 |
-                jq -es 'last(.[].CPU_USAGE_NSEC | tonumber / 1e7 | floor)'
-}
-# unit_cost COMMAND: CPU in 1/100 s of the service when it runs COMMAND instead, and that ends at once.
-unit_cost() {
-        printf '[Service]\nType=oneshot\nExecStart=\nExecStart=%s\n' "$1" >"$dropin/cost.conf"
-        systemctl daemon-reload
-        cursor=$(journalctl -n 1 --show-cursor | sed -n 's/^-- cursor: //p')
-        systemctl start kvmtuned
-        lab_until 10 consumed >/dev/null
-        consumed
-}
 # MiB that lay before on other nodes than the one the guest is on now: what had to be moved.
 misplaced() {
         local g
@@ -189,9 +175,4 @@ systemctl stop kvmtuned
 lab_check 'a stop gives the CPUs back' unpinned "${guests[@]}"
 lab_check 'no errors in the journal' no_errors
 keep_journal
-dropin=/run/systemd/system/kvmtuned.service.d program=$(systemctl cat kvmtuned | sed -n "s/^ExecStart=//p")
-mkdir -p $dropin
-note "what no daemon can save, in 1/100 s of the VM: $(unit_cost /bin/true) for /bin/true in the sandbox of the unit," \
-        "$(unit_cost "$program --version") with our libraries loaded"
-rm -r $dropin
 lab_done
