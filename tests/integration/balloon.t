@@ -46,7 +46,8 @@ t_ok "a guest fills its memory, with no regard to what is left" host_wait_for 60
 t_ok "... it has got its balloon back" t_between 170 192 host_actual_mib desk
 t_until "... before its kernel swapped or killed anything" 5 unharmed desk
 t_ok "so does one that reports every 10 s" host_wait_for 60 'GUEST-TAKEN.*mb=60' slow
-t_ok "... it has got its balloon back" t_between 170 192 host_actual_mib slow
+# It reports too seldom to be given to twice while it fills: once, by a quarter of its size, must do.
+t_ok "... it has got enough of its balloon back" t_between 156 192 host_actual_mib slow
 t_until "... before its kernel killed anything" 5 unharmed slow
 t_ok "a report that was not to be had, as others asked just then, is not one that never came" \
     t_between 0 1 t_log_count 'desk.*never reported'
