@@ -11,8 +11,8 @@
  * when, with the switch on,
  *
  *   - guests that kvmtuned has placed, with 95 % of their memory at hand, make up 95 % of what all guests want of CPUs;
- *   - or KSM runs and, after two full scans, has merged next to nothing while nearly all it looks at counts as volatile (Linux
- *     6.1: 0 MiB merged against 968 MiB, all else equal, with the guests' memory idle);
+ *   - or KSM runs and, after three full scans, has merged next to nothing while nearly all it looks at counts as volatile
+ *     (Linux 6.1: 0 MiB merged against 968 MiB, all else equal, with the guests' memory idle);
  *   - or 95 % of the faults find their page at hand and cost more than 1 % of a CPU (2 us a fault, 4 us a page moved);
  *   - or it moves 16 MiB/s and more while less than 80 % of the faults find their page at hand: it chases the load
  *     (seen: 6.4 GiB moved in five minutes, 38 % remote after it).

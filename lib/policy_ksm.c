@@ -112,7 +112,7 @@ int64_t ksm_profit_bytes(const KsmStatus *ksm) {
 }
 
 bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans) {
-        return ksm->present && ksm->run == 1 && u64_sub(ksm->full_scans, since_scans) >= 2 &&
+        return ksm->present && ksm->run == 1 && u64_sub(ksm->full_scans, since_scans) >= KSM_CATCH_UP_SCANS &&
                ksm->pages_sharing <= ksm->pages_volatile / SHARED_PART &&
                ksm->pages_volatile > u64_muldiv(VOLATILE_FACTOR, u64_add(ksm->pages_unshared, VOLATILE_MIN), 1);
 }

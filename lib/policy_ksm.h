@@ -9,6 +9,9 @@
 #define KSM_ADVISOR_NONE UINT64_C(0)
 #define KSM_ADVISOR_SCAN_TIME UINT64_C(1)
 
+/* Passes until what can be merged is: the first may have begun before, and only takes checksums. */
+#define KSM_CATCH_UP_SCANS 3U
+
 /* What a mode wants of the scanner. */
 typedef struct KsmWish {
         bool run;
@@ -39,8 +42,8 @@ uint64_t ksm_guests_bytes(const Snapshot *snapshot);
 int64_t ksm_profit_bytes(const KsmStatus *ksm);
 
 /*
- * Whether the scanner works for nothing: since @since_scans it has been round twice, has merged next to nothing, and
- * nearly all it looks at counts as volatile.
+ * Whether the scanner works for nothing: since @since_scans it has made the KSM_CATCH_UP_SCANS passes, has merged next to
+ * nothing, and nearly all it looks at counts as volatile.
  */
 bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans);
 

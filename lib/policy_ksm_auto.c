@@ -47,7 +47,6 @@
 
 /* For the host's own processes, when guests' memory is held against the host's size. */
 #define OVERCOMMIT_MARGIN_PERMYRIAD 1000U
-#define CATCH_UP_SCANS 3U
 #define GROWTH_PERMYRIAD 11000U
 /* A rate is measured for at least so long before the next. */
 #define RATE_DWELL_USEC (5 * USEC_PER_SEC)
@@ -209,7 +208,7 @@ static uint64_t pages_looked_at(const Snapshot *snapshot) {
 }
 
 static void begin_catching_up(PolicyContext *c) {
-        c->state->ksm_catch_up_scans = u64_add(c->snapshot->host.ksm.full_scans, CATCH_UP_SCANS);
+        c->state->ksm_catch_up_scans = u64_add(c->snapshot->host.ksm.full_scans, KSM_CATCH_UP_SCANS);
         c->state->ksm_guests_bytes = ksm_guests_bytes(c->snapshot);
 }
 

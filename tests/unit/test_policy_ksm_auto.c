@@ -423,8 +423,11 @@ START_TEST(a_scanner_that_merges_nothing_is_named) {
         ksm()->ksmd_busy_permyriad = 1000;
         ksm()->full_scans++;
         cycle(10 * SEC);
-        ck_assert_uint_eq(world.plan->n_skips, 0);
+        /* What the second pass has merged was seen to look like nothing, a pass before 79 MiB were merged. */
         ksm()->full_scans += 2;
+        cycle(10 * SEC);
+        ck_assert_uint_eq(world.plan->n_skips, 0);
+        ksm()->full_scans++;
         cycle(10 * SEC);
         ck_assert_ptr_nonnull(world_skip(&world, ACTION_SET_KSM, NULL));
         ck_assert_int_eq(world_skip(&world, ACTION_SET_KSM, NULL)->why, SKIP_STUCK);
