@@ -6,7 +6,8 @@
  *
  *   cells with <memnode>    the nodes of all cells together;
  *   numatune, every mode    its nodeset; what placement='auto' chose counts in mode strict alone, for the other
- *                           modes give way, and the choice was not the user's;
+ *                           modes give way, and the choice was not the user's. It is still not when kvmtuned put
+ *                           another in its place, after which libvirt calls the placement static;
  *   the cgroup              a limit of the administrator: the search stays within it.
  *
  * Of the nodes those with CPUs bind the vCPUs, all of them the memory. Where
@@ -33,10 +34,12 @@ static bool by_cells(const Guest *g, IdSet *ret) {
         return true;
 }
 
-static bool by_numatune(const Guest *g, IdSet *ret) {
+static bool by_numatune(const Placement *p, const Guest *g, IdSet *ret) {
         bool libvirts_choice = g->numatune_placement_auto && g->numatune_mode != NUMATUNE_STRICT;
 
         if (g->numatune_mode == NUMATUNE_NONE || libvirts_choice || idset_is_empty(&g->numatune_nodes))
+                return false;
+        if (g->numatune_mode == NUMATUNE_RESTRICTIVE && placement_owns_nodeset(p, g))
                 return false;
         *ret = g->numatune_nodes;
         return true;
@@ -47,7 +50,7 @@ bool placement_memory_bound(const Placement *p, const Guest *g, IdSet *ret) {
 
         if (g->n_cells == 0 && g->numatune_mode == NUMATUNE_NONE)
                 return false;
-        if (!by_cells(g, &nodes) && !by_numatune(g, &nodes))
+        if (!by_cells(g, &nodes) && !by_numatune(p, g, &nodes))
                 return false;
         for (size_t i = 0; i < p->n_nodes; i++)
                 if (idset_contains(&nodes, p->nodes[i].id))

@@ -145,12 +145,14 @@ static int nodes_with_memory(const Guest *g, char **ret) {
         return idset_format(&nodes, ret);
 }
 
-/* Before its pages can go where its cgroup does not allow them. */
+/* Before its pages can go where its cgroup does not allow them. What binds it allows them, and is the user's. */
 static int widen_nodeset(Placement *p, const PlacementGuest *g, const IdSet *home, const char *source) {
         _cleanup_free_ char *old_value = NULL, *nodes = NULL;
+        IdSet bound;
         int r;
 
-        if (g->guest->numatune_mode != NUMATUNE_RESTRICTIVE || idset_equal(guest_nodeset(g->guest), home))
+        if (g->guest->numatune_mode != NUMATUNE_RESTRICTIVE || idset_equal(guest_nodeset(g->guest), home) ||
+            placement_memory_bound(p, g->guest, &bound))
                 return 0;
         r = idset_format(home, &nodes);
         if (r >= 0)

@@ -182,6 +182,13 @@ int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref
         return r < 0 ? r : 1;
 }
 
+bool placement_owns_nodeset(const Placement *p, const Guest *g) {
+        const Owned *owned = state_find_owned(p->context->state, ACTION_SET_NODESET, g->uuid, 0);
+        const IdSet *nodes = &g->numatune_nodes;
+
+        return owned && (pin_is_ours(owned, nodes) || names_set(owned->original, nodes));
+}
+
 void placement_check_nodeset(Placement *p, const PlacementGuest *g) {
         const Owned *owned = state_find_owned(p->context->state, ACTION_SET_NODESET, g->guest->uuid, 0);
 

@@ -316,6 +316,11 @@ bool placement_taken_over(const Placement *p, const PlacementGuest *g, const Own
  * still ours are to be given back); 0: go on; -ENOMEM.
  */
 int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref);
+/*
+ * The nodeset of @g is what kvmtuned set or found: one that it changes was libvirt's choice (placement='auto'), never
+ * the user's.
+ */
+bool placement_owns_nodeset(const Placement *p, const Guest *g);
 /* At the first look after a restart: a memory policy that is recorded and was not set is not owned. */
 void placement_check_nodeset(Placement *p, const PlacementGuest *g);
 

@@ -222,6 +222,8 @@ static inline _unused_ void world_apply(World *w) {
                 }
                 ck_assert_int_eq(state_own(w->state, a), 0);
                 if (a->kind == ACTION_SET_NODESET) {
+                        /* As libvirt does. */
+                        g->numatune_placement_auto = false;
                         g->numatune_nodes = set_of(a->new_value);
                         continue;
                 }

@@ -53,6 +53,12 @@ static void make_restrictive(World *w, Guest *g) {
         g->numatune_placement_auto = true;
         g->advised_nodes = set_of("0");
 }
+/* One of the two nodes is gone. */
+static void make_restrictive_by_user(World *w, Guest *g) {
+        (void)w;
+        g->numatune_mode = NUMATUNE_RESTRICTIVE;
+        g->numatune_nodes = set_of("1,9");
+}
 static void make_restrictive_unknown(World *w, Guest *g) {
         make_restrictive(w, g);
         g->advised_nodes = IDSET_EMPTY;
@@ -89,6 +95,8 @@ static const MoveRow move_rows[] = {
         { .name = "huge pages without a pool", .remote_mib = 1024, .change = make_hugepages, .why = SKIP_HUGEPAGES },
         { .name = "numatune strict", .remote_mib = 1024, .change = make_strict, .why = SKIP_USER_NUMATUNE },
         { .name = "numatune restrictive", .remote_mib = 1024, .change = make_restrictive, .moves = true },
+        { .name = "numatune restrictive, the user's", .remote_mib = 1024, .change = make_restrictive_by_user,
+          .moves = true },
         { .name = "numatune restrictive, to what is not known", .remote_mib = 1024, .change = make_restrictive_unknown,
           .why = SKIP_USER_NUMATUNE },
         { .name = "within the doubled cool-down", .remote_mib = 1024, .change = make_moved_lately,
@@ -133,6 +141,8 @@ START_TEST(memory_follows_the_vcpus_unless_something_forbids) {
                 ck_assert(world_skips(&w, g, ACTION_MOVE_MEMORY, row->why));
         else
                 ck_assert_uint_eq(w.plan->n_skips, 0);
+        if (row->change == make_restrictive_by_user)
+                ck_assert_ptr_null(world_action(&w, g, ACTION_SET_NODESET, 0));
         if (row->change == make_restrictive) {
                 ck_assert_int_eq(w.plan->actions[0].kind, ACTION_SET_NODESET);
                 assert_action(&w, g, ACTION_SET_NODESET, 0, "1");

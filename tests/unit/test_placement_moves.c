@@ -131,6 +131,39 @@ START_TEST(a_shortage_is_not_moved_to_another_node) {
 }
 END_TEST
 
+/* numatune restrictive, which libvirt calls static, of a guest on node 0, which lacks memory. */
+static const struct {
+        const char *name;
+        const char *original, *ours, *previous; /* NULL: none of it is ours */
+        unsigned places;
+} nodeset_rows[] = {
+        { "the user's: it stays", NULL, NULL, NULL, 0 },
+        { "ours, in place of what libvirt was advised", "1", "0", NULL, 1 },
+        { "ours from before the last change, which was not made", "1", "2", "0", 1 },
+        { "what libvirt was advised, as it was before ours", "0", "1", NULL, 1 },
+        { "somebody else's, in place of ours", "1", "1-2", NULL, 0 },
+};
+
+START_TEST(a_nodeset_that_kvmtuned_set_does_not_bind) {
+        Owned owned = { .kind = ACTION_SET_NODESET, .original = (char *)nodeset_rows[_i].original,
+                        .ours = (char *)nodeset_rows[_i].ours, .previous = (char *)nodeset_rows[_i].previous };
+        Guest *g;
+        Loop l;
+
+        loop_init(&l, "numa:3 core:8 pu:1", RESERVED);
+        g = add(&l, "g", 2, 3, 30, "0", 0);
+        g->numatune_mode = NUMATUNE_RESTRICTIVE;
+        g->numatune_nodes = set_of("0");
+        memcpy(owned.uuid, g->uuid, sizeof(owned.uuid));
+        if (owned.ours)
+                ck_assert_int_eq(state_put_owned(l.w.state, &owned), 0);
+        world_node(&l.w, 0)->free_bytes = GIB;
+        cycles(&l, 2 * USEC_PER_MINUTE);
+        ck_assert_msg(total(l.places) == nodeset_rows[_i].places, "%s", nodeset_rows[_i].name);
+        world_done(&l.w);
+}
+END_TEST
+
 START_TEST(two_guests_change_places_where_no_single_move_helps) {
         Loop l;
 
@@ -251,6 +284,7 @@ int main(void) {
         tcase_add_test(tc, a_move_that_does_not_help_doubles_the_cool_down_each_time);
         tcase_add_test(tc, guests_that_wait_for_another_reason_do_not_wander);
         tcase_add_test(tc, a_node_short_of_memory_loses_the_guest_that_costs_least);
+        tcase_add_loop_test(tc, a_nodeset_that_kvmtuned_set_does_not_bind, 0, (int)ELEMENTSOF(nodeset_rows));
         tcase_add_loop_test(tc, a_shortage_is_not_moved_to_another_node, 0, (int)ELEMENTSOF(margin_rows));
         tcase_add_test(tc, two_guests_change_places_where_no_single_move_helps);
         tcase_add_test(tc, a_guest_on_two_nodes_leaves_both_for_two_others);
