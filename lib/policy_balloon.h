@@ -8,6 +8,9 @@
 
 #include "policy.h"
 
+/* A change of so much shows, whatever of it rounding to whole MiB takes away. */
+#define BALLOON_SHOWN_BYTES (2 * BALLOON_TOLERANCE_BYTES)
+
 /* What a new size is for; the reason text goes by it. */
 typedef enum BalloonWhy {
         BALLOON_NOTHING,
@@ -96,6 +99,8 @@ void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b);
 void balloon_learn(const PolicyContext *c, BalloonGuest *b);
 /* 0: none. */
 uint64_t balloon_floor(const BalloonGuest *b);
+/* By how much it is above what the guest has; 0 where that is less than a balloon shows for sure. */
+uint64_t balloon_below_floor(const BalloonGuest *b);
 /* balloon.minimum = "auto". */
 uint64_t balloon_learned_minimum(const BalloonGuest *b);
 

@@ -230,19 +230,22 @@ static void remember_counters(BalloonGuest *b) {
 
 /*
  * What its balloon has taken or given since its last report. When it reported between two looks is not known, and the
- * time it says is cut to a second: what may have been taken since is, and only what must have been given since.
+ * time it says is cut to a second: of the sizes that it may have had then, balloon_said_bytes is the largest. So what
+ * may have been taken since counts, and only what must have been given since.
  */
 static void update_report(const PolicyContext *c, BalloonGuest *b) {
         uint64_t now = c->snapshot->now_usec, reported = u64_sub(now, b->guest->stats.age_usec);
         GuestMemo *m = b->memo;
+        bool before_last = u64_add(reported, USEC_PER_SEC) <= m->balloon_looked_usec[0];
+        uint64_t last = MAX(m->balloon_looked_bytes[0], before_last ? 0 : b->current);
 
         if (m->balloon_looked_usec[0] == 0 || m->balloon_looked_usec[0] > now)
                 m->balloon_said_bytes = m->balloon_looked_bytes[0] = b->current;
         else if (reported > m->balloon_looked_usec[0])
-                m->balloon_said_bytes = m->balloon_looked_bytes[0];
+                m->balloon_said_bytes = last;
         else if (reported > m->balloon_looked_usec[1] && m->balloon_looked_usec[1] > 0)
-                m->balloon_said_bytes = m->balloon_looked_bytes[1];
-        if (u64_add(reported, USEC_PER_SEC) <= m->balloon_looked_usec[0])
+                m->balloon_said_bytes = MAX(m->balloon_looked_bytes[1], last);
+        if (before_last)
                 b->given = u64_sub(b->current, m->balloon_said_bytes);
         b->taken = u64_sub(m->balloon_said_bytes, b->current);
         m->balloon_looked_usec[1] = m->balloon_looked_usec[0] > now ? 0 : m->balloon_looked_usec[0];

@@ -33,6 +33,12 @@ uint64_t balloon_floor(const BalloonGuest *b) {
         return MIN(b->memo->balloon_floor_bytes, b->maximum);
 }
 
+uint64_t balloon_below_floor(const BalloonGuest *b) {
+        uint64_t below = u64_sub(balloon_floor(b), b->current);
+
+        return below > BALLOON_SHOWN_BYTES ? below : 0;
+}
+
 static void forget_floor(GuestMemo *m) {
         m->balloon_floor_bytes = m->balloon_tried_bytes = 0;
         m->balloon_floor_times = 0;
@@ -70,7 +76,6 @@ static void raise_floor(const BalloonGuest *b, uint64_t now) {
 }
 
 static void learn_floor(const BalloonGuest *b, uint64_t now) {
-        uint64_t floor = balloon_floor(b);
         GuestMemo *m = b->memo;
 
         /* Times of another boot. */
@@ -79,8 +84,7 @@ static void learn_floor(const BalloonGuest *b, uint64_t now) {
         if (!b->distress)
                 lower_floor(b, now);
         /* Our doing; and not known already, with what it is given still to arrive. */
-        else if (b->owned && u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum &&
-                 floor <= u64_add(b->current, BALLOON_TOLERANCE_BYTES))
+        else if (b->owned && u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum && balloon_below_floor(b) == 0)
                 raise_floor(b, now);
 }
 

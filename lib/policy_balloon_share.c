@@ -5,8 +5,9 @@
  *
  *   distress   each guest in distress is to get max(step, reserve - usable) at
  *              once, up to its maximum; one that had less than its floor
- *              (policy_balloon_learn.c) gets that instead of a step. Together no more than the host has
- *              beyond its reserved memory: shared in proportion when short.
+ *              (policy_balloon_learn.c) gets that instead of a step. Together
+ *              no more than the host has beyond its reserved memory: when short
+ *              each gets 3 MiB, then shares in proportion.
  *   target     growth at once and whole, as far as the host has it beyond its
  *              reserved memory; shrinking by at most a step, and only by what
  *              the guest has usable beyond its reserve.
@@ -79,9 +80,10 @@ uint64_t balloon_spare(const BalloonGuest *b) {
 /*
  * Sets each guest's take to its part of @amount in proportion to its weight, at
  * most cap; then shares what the bounded ones left, in proportion to what the
- * others may still take. All parts together are never more than @amount.
+ * others may still take. All parts together are never more than @amount;
+ * returns what is left of it.
  */
-static void share(BalloonDecision *d, uint64_t amount) {
+static uint64_t share(BalloonDecision *d, uint64_t amount) {
         for (unsigned round = 0; round < 2; round++) {
                 uint64_t sum = 0, whole = amount;
 
@@ -97,6 +99,7 @@ static void share(BalloonDecision *d, uint64_t amount) {
                         b->weight = u64_sub(b->cap, b->take);
                 }
         }
+        return amount;
 }
 
 static void bid(BalloonGuest *b, uint64_t weight, uint64_t cap) {
@@ -134,9 +137,30 @@ static void ask_again(BalloonDecision *d) {
 }
 
 static uint64_t wanted_in_distress(const BalloonGuest *b) {
-        uint64_t floor = balloon_floor(b), known = u64_sub(floor, b->current);
+        uint64_t known = balloon_below_floor(b);
 
-        return MAX(known > BALLOON_TOLERANCE_BYTES ? known : b->step, u64_sub(b->reserve, b->usable));
+        return MAX(known > 0 ? known : b->step, u64_sub(b->reserve, b->usable));
+}
+
+static uint64_t help_for(const BalloonGuest *b) {
+        uint64_t size = MIN(u64_add(b->current, wanted_in_distress(b)), b->maximum);
+
+        return may_be_helped(b) ? u64_sub(size, granted_already(b)) : 0;
+}
+
+/* A share too small to show helps nobody: first for each as much as shows, then of what is left in proportion. */
+static void share_help(BalloonDecision *d, uint64_t amount) {
+        clear_shares(d);
+        for (size_t i = 0; i < d->n; i++)
+                bid(&d->guests[i], MIN(help_for(&d->guests[i]), BALLOON_SHOWN_BYTES + MIB), UINT64_MAX);
+        amount = share(d, amount);
+        for (size_t i = 0; i < d->n; i++) {
+                BalloonGuest *b = &d->guests[i];
+
+                b->cap = help_for(b);
+                b->weight = b->cap - b->take;
+        }
+        share(d, amount);
 }
 
 void balloon_decide_distress(BalloonDecision *d) {
@@ -144,15 +168,7 @@ void balloon_decide_distress(BalloonDecision *d) {
 
         if (!h->known)
                 return;
-        clear_shares(d);
-        for (size_t i = 0; i < d->n; i++) {
-                BalloonGuest *b = &d->guests[i];
-                uint64_t size = MIN(u64_add(b->current, wanted_in_distress(b)), b->maximum);
-
-                if (may_be_helped(b))
-                        bid(b, u64_sub(size, granted_already(b)), UINT64_MAX);
-        }
-        share(d, u64_sub(h->available, kept(h)));
+        share_help(d, u64_sub(h->available, kept(h)));
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
 
