@@ -71,7 +71,7 @@ static int look(BalloonDecision *d, size_t i) {
         balloon_guest_judge(c, b);
         balloon_promise(&d->host, b, b->current, b->asked);
         if (balloon_waits_to_grow(b))
-                d->host.waiting = u64_add(d->host.waiting, u64_sub(MIN(b->memo->balloon_target_bytes, b->maximum), b->current));
+                d->host.waiting = u64_add(d->host.waiting, balloon_may_still_take(b));
         if (is_promise(c, b))
                 d->host.untouched = u64_add(d->host.untouched, u64_sub(b->current, b->guest->rss_bytes));
         d->n++;

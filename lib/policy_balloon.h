@@ -159,6 +159,10 @@ static inline bool balloon_waits_to_grow(const BalloonGuest *b) {
         return !b->moving && b->memo->balloon_target_bytes > b->current;
 }
 
+static inline uint64_t balloon_may_still_take(const BalloonGuest *b) {
+        return u64_sub(MIN(b->memo->balloon_target_bytes, b->maximum), b->current);
+}
+
 static inline uint64_t balloon_difference(uint64_t a, uint64_t b) {
         return a > b ? a - b : b - a;
 }

@@ -28,11 +28,11 @@
 
 #include "policy_balloon.h"
 
-static uint64_t taken_at_most(const BalloonGuest *b, uint64_t bytes) {
+/* What is taken is never more than what a guest has beyond its floor (spare_beyond()). */
+static uint64_t smaller_by(const BalloonGuest *b, uint64_t bytes) {
         uint64_t size = u64_sub(b->current, bytes);
 
-        size = size > UINT64_MAX - MIB ? size : (size + MIB - 1) / MIB * MIB;
-        return MIN(MAX(size, b->floor), b->current);
+        return size > UINT64_MAX - MIB ? size : (size + MIB - 1) / MIB * MIB;
 }
 
 /* What it has, or is to have soon: gifts come on top of that. */
@@ -40,10 +40,11 @@ static uint64_t granted_already(const BalloonGuest *b) {
         return MAX(b->current, b->asked);
 }
 
-static uint64_t given_at_most(const BalloonGuest *b, uint64_t bytes) {
+/* What is given is never more than what is missing to its maximum (bid()): that is reached whole. */
+static uint64_t larger_by(const BalloonGuest *b, uint64_t bytes) {
         uint64_t size = u64_add(granted_already(b), bytes);
 
-        return MAX(size >= b->maximum ? b->maximum : size / MIB * MIB, b->current);
+        return size == b->maximum ? size : size / MIB * MIB;
 }
 
 void balloon_promise(BalloonHost *h, const BalloonGuest *b, uint64_t from, uint64_t to) {
@@ -122,7 +123,7 @@ static uint64_t kept(const BalloonHost *h) {
         return u64_add(h->reserved, u64_add(h->growing, h->waiting));
 }
 
-/* The request may have been lost; made again it costs nothing if not: it is promised already. The guest stays set aside. */
+/* It may have been lost; if not, making it again costs nothing: it is promised already. The guest stays set aside. */
 static void ask_again(BalloonDecision *d) {
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
@@ -174,7 +175,7 @@ void balloon_decide_distress(BalloonDecision *d) {
 
                 d->host.unhelped = u64_add(d->host.unhelped, u64_sub(b->cap, b->take));
                 if (b->take > 0)
-                        resize(d, b, given_at_most(b, b->take), BALLOON_DISTRESS);
+                        resize(d, b, larger_by(b, b->take), BALLOON_DISTRESS);
         }
         ask_again(d);
 }
@@ -210,7 +211,7 @@ static void shrink_to_target(BalloonDecision *d, BalloonGuest *b) {
 
         if (b->mode == BALLOON_TARGET && !b->blocked && !b->moving && b->purpose == BALLOON_NOTHING &&
             b->current > b->goal)
-                resize(d, b, MAX(taken_at_most(b, bytes), b->goal), BALLOON_TO_TARGET);
+                resize(d, b, MAX(smaller_by(b, bytes), b->goal), BALLOON_TO_TARGET);
 }
 
 void balloon_decide_targets(BalloonDecision *d) {
@@ -248,7 +249,7 @@ static bool is_open(const BalloonGuest *b) {
 
 static void take(BalloonDecision *d, BalloonGuest *b, BalloonWhy why) {
         if (b->take > BALLOON_TOLERANCE_BYTES)
-                resize(d, b, taken_at_most(b, b->take), why);
+                resize(d, b, smaller_by(b, b->take), why);
 }
 
 static void reclaim_by_policy(BalloonDecision *d) {
@@ -282,8 +283,8 @@ static uint64_t take_spare(BalloonDecision *d) {
 }
 
 /*
- * Where that does not leave the host what it keeps for itself, and for guests in distress: it will swap next, whomever
- * that hits. So guests keep what distress is kept off with, and no more.
+ * Where that does not leave the host what it keeps for itself, and for guests in distress: it will swap next, whoever
+ * is hit by that. So guests keep what distress is kept off with, and no more.
  */
 static void take_reserves(BalloonDecision *d, uint64_t taken) {
         const BalloonHost *h = &d->host;
@@ -314,6 +315,10 @@ static void reclaim(BalloonDecision *d) {
                         take(d, &d->guests[i], BALLOON_HOST_SHORT);
 }
 
+static bool may_be_given(const BalloonGuest *b) {
+        return is_open(b) && !b->moving && !balloon_waits_to_grow(b) && !setting(b->settings, KEY_BALLOON_RECLAIM);
+}
+
 static void give(BalloonDecision *d) {
         BalloonHost *h = &d->host;
         uint64_t promised = u64_add(u64_add(h->growing, h->waiting), h->untouched);
@@ -325,13 +330,13 @@ static void give(BalloonDecision *d) {
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
 
-                if (is_open(b) && !b->moving && !balloon_waits_to_grow(b) && !setting(b->settings, KEY_BALLOON_RECLAIM))
+                if (may_be_given(b))
                         bid(b, u64_sub(b->maximum, b->current), b->step);
         }
         share(d, surplus);
         for (size_t i = 0; i < d->n; i++)
                 if (d->guests[i].take > BALLOON_TOLERANCE_BYTES)
-                        resize(d, &d->guests[i], given_at_most(&d->guests[i], d->guests[i].take), BALLOON_GIVEN);
+                        resize(d, &d->guests[i], larger_by(&d->guests[i], d->guests[i].take), BALLOON_GIVEN);
 }
 
 /* A host without a guest to take from is not reclaiming, however short it is. */

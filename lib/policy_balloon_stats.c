@@ -110,8 +110,9 @@ int balloon_set_stats_period(BalloonDecision *d, const BalloonGuest *b) {
         if (!owned)
                 return set_period(c, b, wanted, "its balloon statistics are not polled");
         if (is_number(owned->ours, now))
-                return now == period ? 0 : set_period(c, b, wanted, is_at_ease(d, b) ?
-                        "nothing is wanted from it: polled less often" : "its balloon is looked at: polled as configured");
+                return now == period ? 0 : set_period(c, b, wanted, is_at_ease(d, b)
+                                ? "nothing is wanted from it: polled less often"
+                                : "its balloon is looked at: polled as configured");
         /* Not there yet, or lost: asked for again only when the guest really is silent. */
         if (is_number(owned->original, now) || is_still_ours(c, b, owned))
                 return silent ? set_period(c, b, wanted, "its balloon statistics are not polled") : 0;

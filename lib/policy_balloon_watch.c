@@ -159,7 +159,7 @@ static void adopt_request(const PolicyContext *c, BalloonGuest *b) {
         m->balloon_set_usec = MAX(m->balloon_set_usec, UINT64_C(1));
 }
 
-/* It is where it was before our first change, and has been for a while: what was given a short time ago stays known. */
+/* It is where it was before our first change, and has been for a while: what was given shortly before stays known. */
 static void let_go(PolicyContext *c, BalloonGuest *b) {
         uint64_t since = u64_sub(c->snapshot->now_usec, b->memo->balloon_set_usec);
 
@@ -171,8 +171,8 @@ static void let_go(PolicyContext *c, BalloonGuest *b) {
 }
 
 /*
- * It is not ours. What moves without us is in somebody else's hand: a request would undo theirs. Of one that was taken
- * over on its way up, what we asked for is promised until it moves down, or has been at rest for long.
+ * It is not ours. What moves without us is in somebody else's hand: a request would undo theirs. Of one that was
+ * taken over on its way up, what we asked for is promised until it moves down, or has been at rest for long.
  */
 static void watch_others(const PolicyContext *c, BalloonGuest *b) {
         uint64_t now = c->snapshot->now_usec;
