@@ -37,6 +37,7 @@ CFLAGS ?= -O2 -g
 SANITIZE ?=
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKGS_LIB) $(PKGS_DAEMON) $(PKGS_TEST) 2>/dev/null)
 PKG_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_LIB) $(PKGS_DAEMON))
+FRONT_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_LIB) libxml-2.0)
 CTL_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_LIB) libsystemd)
 TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS_TEST))
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' \
@@ -57,8 +58,8 @@ CTL_SRC := $(sort $(wildcard ctl/*.c))
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o)
-# Everything but main: tests of the daemon's parts link these.
-PARTS_OBJ := $(filter-out $(BUILD)/daemon/main.o,$(DAEMON_OBJ))
+# Everything but the programs' main(): tests of the daemon's parts link these.
+PARTS_OBJ := $(filter-out $(BUILD)/daemon/main.o $(BUILD)/daemon/numad_main.o,$(DAEMON_OBJ))
 UNIT_TESTS := $(TEST_SRC:%.c=$(BUILD)/%)
 SIM_SRC := $(sort $(wildcard tests/sim/*.c))
 SIM_BIN := $(BUILD)/tests/sim/sim
@@ -74,9 +75,10 @@ comma := ,
 PARTS := $(BUILD)/daemon/parts.a
 BIN := $(BUILD)/kvmtuned
 CTL := $(BUILD)/kvmtunectl
+FRONT := $(BUILD)/kvmtuned-numad
 
 .PHONY: all
-all: $(BIN) $(CTL) ## build the daemon and kvmtunectl
+all: $(BIN) $(CTL) $(FRONT) ## build the daemon, kvmtunectl and the numad front
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -96,6 +98,10 @@ $(BIN): $(BUILD)/daemon/main.o $(PARTS) $(LIB)
 # Of the daemon's parts only what reads and writes values in messages, and what a terminal can show.
 $(CTL): $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/bus_value.o $(BUILD)/daemon/terminal.o $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lm
+
+# libvirtd waits for it with a lock held: what would call libvirt does not link, and its libraries are not loaded.
+$(FRONT): $(BUILD)/daemon/numad_main.o $(PARTS) $(LIB)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FRONT_LIBS) -lm
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PARTS) $(LIB)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) -lm
@@ -286,6 +292,7 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(PARTS) $(LIB)
 .PHONY: install
 install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 	$(INSTALL) -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/kvmtuned
+	$(INSTALL) -D -m 755 $(FRONT) $(DESTDIR)$(PREFIX)/sbin/kvmtuned-numad
 	$(INSTALL) -D -m 644 $(BUILD)/kvmtuned.service $(DESTDIR)$(UNITDIR)/kvmtuned.service
 	$(INSTALL) -D -m 644 systemd/kvmtuned-numa-balancing@.service \
 		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service
@@ -304,7 +311,7 @@ install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 		$(INSTALL) -m 644 conf/kvmtuned.conf $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf; \
 	fi
 	$(INSTALL) -d -m 755 $(DESTDIR)$(PREFIX)/libexec/kvmtuned
-	ln -sfn ../../sbin/kvmtuned $(DESTDIR)$(PREFIX)/libexec/kvmtuned/numad
+	ln -sfn ../../sbin/kvmtuned-numad $(DESTDIR)$(PREFIX)/libexec/kvmtuned/numad
 	for page in man/*.[1-8]; do \
 		$(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
@@ -323,7 +330,7 @@ install-numad: install ## and answer libvirt's placement='auto'; a numad that is
 
 .PHONY: uninstall
 uninstall: ## remove what install put there; the policy and the state stay
-	rm -f $(DESTDIR)$(PREFIX)/sbin/kvmtuned $(DESTDIR)$(UNITDIR)/kvmtuned.service \
+	rm -f $(DESTDIR)$(PREFIX)/sbin/kvmtuned $(DESTDIR)$(PREFIX)/sbin/kvmtuned-numad $(DESTDIR)$(UNITDIR)/kvmtuned.service \
 		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service \
 		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(PREFIX)/share/kvmtuned/grafana-dashboard.json \
 		$(DESTDIR)$(numad_link) $(DESTDIR)$(PREFIX)/bin/kvmtunectl \

@@ -5,7 +5,7 @@
  * `kvmtuned advise` and the numad front: which nodes a guest should start on.
  *
  * cmd_advise.c   the command
- * cmd_numad.c    the same under numad's command line, for libvirt
+ * numad_main.c   the same as a program with numad's command line, for libvirt
  * advise.c       look, decide, write the advice down
  * advise_look.c  this host without asking libvirt
  *
@@ -14,7 +14,8 @@
  * of all of them, waits until the adviser has answered (seen with libvirt 9.0:
  * `virsh list --all`, `domstats`, `dominfo GUEST`), so an adviser that makes one
  * waits for itself. Nothing here calls libvirt. What libvirt knows of its guests
- * stands in its status files, and the rest in /proc.
+ * stands in its status files, and the rest in /proc. And the front is not linked
+ * with it: loading libvirt's 60 libraries would be most of the time it takes.
  */
 
 #include "../lib/policy_advise.h"

@@ -7,6 +7,3 @@
  * message when there is no answer; 2 for wrong usage.
  */
 int cmd_advise(int argc, char **argv);
-
-/* The same as numad(8) is asked: `numad -w CPUS[:MB]`. 0 or 1, as numad. */
-int cmd_numad(int argc, char **argv);

@@ -136,8 +136,6 @@ int main(int argc, char **argv) {
         Options options = { .mode = RUN_DAEMON, .state_path = DEFAULT_STATE };
         int status = EXIT_SUCCESS, r;
 
-        if (argc > 0 && streq(program_invocation_short_name, "numad"))
-                return cmd_numad(argc, argv);
         if (argc > 1 && streq(argv[1], "advise"))
                 return cmd_advise(argc - 1, argv + 1);
         if (argc > 1 && streq(argv[1], "plan"))

@@ -8,7 +8,7 @@ t_enter "$0"
 adviser=$HOST_DIR/numad
 mkdir "$HOST_DIR/bin"
 ln -s "$adviser" "$HOST_DIR/bin/numad"
-ln -s "$KVMTUNED" "$adviser"
+ln -s "$KVMTUNED-numad" "$adviser"
 mount -t overlay kvmtuned-test -o "lowerdir=$HOST_DIR/bin:/usr/bin" /usr/bin 2>"$HOST_DIR/out" ||
     { echo "1..0 # SKIP no overlay over /usr/bin: $(cat "$HOST_DIR/out")"; exit 0; }
 numad_path=$(strings -a /usr/lib/*/libvirt.so.0 /usr/lib64/libvirt.so.0 2>/dev/null | grep -m 1 '/numad$')

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cmd_advise.h"
+#include "advise.h"
 
 #include <getopt.h>
 #include <stdio.h>
 
 #include "../lib/parse.h"
-#include "advise.h"
 
 /*
  * libvirt asks `numad -w CPUS:MIB` for a guest with placement='auto', and takes
@@ -76,7 +75,7 @@ static int refuse(int option) {
         return 1;
 }
 
-int cmd_numad(int argc, char **argv) {
+int main(int argc, char **argv) {
         AdviseOptions o = { .reserve = true, .lenient = true, .reservations = ADVISE_RESERVATIONS_FILE,
                             .program = "numad" };
         int c;
