@@ -205,9 +205,16 @@ static bool is_giving_back(const Manager *m) {
         return m->stopping || m->restoring || m->options.mode == RUN_RESTORE;
 }
 
+/* Everything is on its way back: what comes to be now is that. Told to, it first waits for what is under way. */
+static bool has_given_back(const Manager *m) {
+        bool keeps = m->stopping && setting(&m->config->base, KEY_DAEMON_ON_STOP) != ON_STOP_RESTORE;
+
+        return is_giving_back(m) && !m->restore_due && !keeps;
+}
+
 /* Decided while it was under way: that it had failed, or was somebody else's. It came to be all the same. */
 static void own_again(Manager *m, const Action *a) {
-        if (is_giving_back(m) || (a->uuid[0] && !snapshot_find_guest(m->snapshot, a->uuid)))
+        if (has_given_back(m) || (a->uuid[0] && !snapshot_find_guest(m->snapshot, a->uuid)))
                 return;
         if (state_own(m->state, a) >= 0)
                 m->state_dirty = true;
@@ -239,11 +246,6 @@ static void look_again(Manager *m, const Action *a) {
                 (void)virt_refresh(m->virt, a->uuid);
 }
 
-/* The call was sent, and nobody knows whether it was carried out: it stays on record. */
-static bool is_uncertain(int result) {
-        return result == -ETIMEDOUT || result == -ECANCELED;
-}
-
 /* Of a guest that is gone nothing is to be put back; the event that says so may still be on its way. */
 static bool went_with_its_guest(const Manager *m, const Action *a, int result) {
         return is_giving_back(m) && a->uuid[0] != '\0' && (result == -ENOENT || result == -ESRCH);
@@ -266,10 +268,10 @@ static void note_failure(Manager *m, const Action *a, int result, bool recorded)
         uint64_t now = manager_now(m);
 
         m->counters.failed[a->kind]++;
-        if (recorded && !is_uncertain(result))
+        if (recorded && !effects_is_uncertain(result))
                 unown(m, a);
         /* Counted once for a whole batch, and not where libvirt is the one that fails. */
-        if (!slot || is_uncertain(result) || result == -EBUSY || slot->retry_usec[a->kind] > now)
+        if (!slot || effects_is_uncertain(result) || result == -EBUSY || slot->retry_usec[a->kind] > now)
                 return;
         slot->retry_usec[a->kind] = now + (RETRY_USEC << MIN(slot->failures[a->kind], RETRY_DOUBLINGS));
         slot->failures[a->kind]++;
@@ -280,6 +282,7 @@ static void finish(Manager *m, const Action *a, uint64_t cycle, bool recorded, i
                 note_gone(m, a);
                 return;
         }
+        effects_note_answer(slot_of(m, a->uuid), a->kind, result);
         if (result >= 0)
                 note_success(m, a, recorded);
         else
@@ -520,17 +523,11 @@ void effects_done(Manager *m, uint64_t cookie, int result, const char *text) {
         all_answered(m);
 }
 
-/* The mover works without libvirt, and so does the kernel; what waits for libvirt ends with what it waits for. */
-static bool is_at_libvirt(const Pending *p) {
-        return p->cookie != MOVER_COOKIE && p->cookie != WAITING_MOVE_COOKIE && p->cookie != KERNEL_COOKIE &&
-               p->action.kind != ACTION_SET_HUGEPAGES;
-}
-
 void effects_fail_all(Manager *m, int result) {
         size_t i = 0;
 
         while (i < m->n_pending)
-                if (is_at_libvirt(&m->pending[i])) {
+                if (effects_is_call(m->pending[i].action.kind)) {
                         end_pending(m, i, result, "the connection to libvirt was lost");
                         i = 0;
                 } else

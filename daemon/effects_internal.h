@@ -3,6 +3,8 @@
 
 /* Shared by effects.c (doing) and effects_log.c (saying). */
 
+#include <errno.h>
+
 #include "../lib/parse.h"
 #include "manager.h"
 
@@ -23,6 +25,18 @@ void effects_on_kernel(void *userdata, int result, const char *text);
 /* effects_note.c: @a was done; the pool has so many pages without surplus ones. */
 void effects_note(Manager *m, const Action *a);
 void effects_note_pool(Manager *m, unsigned node, uint64_t page_bytes, uint64_t pages);
+/* The call was sent, and nobody knows whether it was carried out: it stays on record. */
+static inline bool effects_is_uncertain(int result) {
+        return result == -ETIMEDOUT || result == -ECANCELED;
+}
+/* libvirt carries it out. */
+static inline bool effects_is_call(ActionKind kind) {
+        return kind == ACTION_PIN_VCPU || kind == ACTION_PIN_EMULATOR || kind == ACTION_PIN_IOTHREAD ||
+               kind == ACTION_SET_NODESET || kind == ACTION_SET_BALLOON || kind == ACTION_SET_STATS_PERIOD ||
+               kind == ACTION_SET_VCPUS || kind == ACTION_SET_MEMTUNE;
+}
+/* What was asked of libvirt for the guest ends with @result. @slot may be NULL. */
+void effects_note_answer(GuestSlot *slot, ActionKind kind, int result);
 /* What became of earlier moves. */
 void effects_log_verdicts(Manager *m, const Plan *plan);
 /* Gives up the move under way when the plan says so. */

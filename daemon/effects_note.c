@@ -75,3 +75,30 @@ void effects_note_pool(Manager *m, unsigned node, uint64_t page_bytes, uint64_t 
                                 p->total_pages = u64_add(pages, p->surplus_pages);
                 }
 }
+
+/* The call was made and came to its end, whatever became of it; -EBUSY: it was not made. */
+void effects_note_answer(GuestSlot *slot, ActionKind kind, int result) {
+        if (!slot || !effects_is_call(kind))
+                return;
+        if (!effects_is_uncertain(result))
+                slot->calls_unanswered = slot->calls_unanswered && result == -EBUSY;
+        /* A guest that keeps its vCPU has libvirt say so in the same way. */
+        else if (kind != ACTION_SET_VCPUS)
+                slot->calls_unanswered = true;
+}
+
+static void note_open(Manager *m, const char *uuid) {
+        GuestMemo *memo = state_find_guest(m->state, uuid);
+
+        if (memo)
+                memo->calls_open_usec = m->snapshot->now_usec;
+}
+
+void effects_note_open(Manager *m) {
+        for (size_t i = 0; i < m->n_pending; i++)
+                if (effects_is_call(m->pending[i].action.kind))
+                        note_open(m, m->pending[i].action.uuid);
+        for (size_t i = 0; i < m->n_slots; i++)
+                if (m->slots[i].calls_unanswered)
+                        note_open(m, m->slots[i].uuid);
+}

@@ -64,6 +64,7 @@ typedef struct GuestSlot {
         uint64_t generation;            /* of the connection that told of it last */
         uint64_t reported_usec;         /* when the guest sent its balloon statistics, if it ever did */
         bool unresponsive;
+        bool calls_unanswered;          /* one to libvirt was given up, and none was answered since */
         uint8_t skips[_ACTION_KIND_MAX];        /* SkipReason + 1 that was logged last */
         unsigned skips_seen;            /* bit per ActionKind: in the plan at hand */
         unsigned skip_lines;            /* of those, at the default level since: */
@@ -226,6 +227,11 @@ int effects_on_pools(sd_event_source *s, int fd, uint32_t revents, void *userdat
 int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdata);
 /* The folder of the file @path, if it is missing (systemd makes it for the service). */
 int effects_make_folder(const char *path);
+/*
+ * To be called before a decision and before what restores is worked out: tells the state of which guests calls
+ * to libvirt are under way.
+ */
+void effects_note_open(Manager *m);
 /* Writes the state file. Says once when it cannot. */
 int effects_save_state(Manager *m);
 void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result, const char *text, bool planned);

@@ -260,6 +260,7 @@ static void run_cycle(Manager *m, const char *only_uuid) {
                 manager_settled(m);
                 return;
         }
+        effects_note_open(m);
         r = policy_decide(&input, m->state, &plan);
         if (r < 0) {
                 (void)log_error_errno(r, "Failed to decide; nothing is changed in this cycle");

@@ -89,6 +89,7 @@ void manager_apply_restore(Manager *m) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         int r;
 
+        effects_note_open(m);
         r = policy_restore(m->snapshot, m->state, &plan);
         if (r < 0) {
                 (void)log_error_errno(r, "Failed to work out what to restore");

@@ -108,6 +108,9 @@ int policy_memtune(PolicyContext *c);           /* memory limits of guests */
 int policy_hugepages(PolicyContext *c);         /* pools of huge pages */
 int policy_thp(PolicyContext *c);               /* transparent huge pages */
 
+/* Who carries out plans keeps GuestMemo.calls_open_usec: what libvirt was asked for may still come to be. */
+bool policy_calls_open(const GuestMemo *memo, uint64_t now_usec);
+
 /* The knob was given @value: so it is in what was seen, too. */
 void policy_ksm_note(KsmStatus *ksm, KsmKnob knob, const char *value);
 

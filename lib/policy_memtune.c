@@ -145,9 +145,12 @@ static Knob knob_of(Memtune *m, MemtuneKnob knob) {
 /* Asked for, and not seen yet: it holds what it had before, and nobody else has changed it. */
 static bool is_under_way(const Memtune *m, MemtuneKnob knob) {
         const Owned *owned = state_find_owned(m->c->state, ACTION_SET_MEMTUNE, m->g->uuid, (unsigned)knob);
+        uint64_t now = m->c->snapshot->now_usec;
 
-        return owned && streq(owned->original, m->limits[knob].text) && m->memo->memtune_set_usec > 0 &&
-               u64_sub(m->c->snapshot->now_usec, m->memo->memtune_set_usec) < UNDER_WAY_USEC;
+        if (!owned || !streq(owned->original, m->limits[knob].text))
+                return false;
+        return policy_calls_open(m->memo, now) ||
+               (m->memo->memtune_set_usec > 0 && u64_sub(now, m->memo->memtune_set_usec) < UNDER_WAY_USEC);
 }
 
 static int init_limit(Memtune *m, MemtuneKnob knob) {

@@ -13,8 +13,10 @@
  *   - the kernel dropped offline CPUs from a thread, or cpusets did not grow
  *     again when CPUs came back: libvirt's pin is still ours and the thread
  *     may use a part of it; the pin is set again;
- *   - the thread still has its original pin shortly after we decided: our
- *     change may be on its way; it is set again;
+ *   - the thread still has its original pin shortly after we decided, or while
+ *     libvirt has not answered a call about this guest, or shortly after that:
+ *     our change may be on its way; it is set again. A call that was given up
+ *     counts as not answered until another one is;
  *   - the thread has its original pin when a guest is looked at for the first
  *     time after a restart: the change was recorded, and the process ended
  *     before it was made. What is recorded is void, the pin is decided anew.
@@ -25,7 +27,7 @@
  * given back, at once or as soon as that can be done.
  */
 
-/* A pin is under way for at most this long. */
+/* A pin that nobody waits for any more is done, or will not be, after this long. */
 #define PIN_GRACE_USEC USEC_PER_MINUTE
 
 size_t placement_threads(const Guest *g) {
@@ -71,8 +73,16 @@ void placement_first_sight(Placement *p, PlacementGuest *g) {
         }
 }
 
+static bool is_recent(uint64_t usec, uint64_t now_usec) {
+        return usec != 0 && now_usec - usec < PIN_GRACE_USEC;
+}
+
+bool policy_calls_open(const GuestMemo *memo, uint64_t now_usec) {
+        return is_recent(memo->calls_open_usec, now_usec);
+}
+
 bool placement_in_grace(const Placement *p, const PlacementGuest *g) {
-        return g->memo->placed_usec != 0 && p->now_usec - g->memo->placed_usec < PIN_GRACE_USEC;
+        return is_recent(g->memo->placed_usec, p->now_usec) || policy_calls_open(g->memo, p->now_usec);
 }
 
 static IdSet online_part(const Placement *p, const IdSet *set) {

@@ -304,7 +304,7 @@ const Owned *placement_owned(const Placement *p, const Guest *g, const ThreadRef
 IdSet placement_default_cpus(const Placement *p);
 /* Looks at whose pins they are when @g is first seen. */
 void placement_first_sight(Placement *p, PlacementGuest *g);
-/* Our last decision about @g is so young that its changes may be on their way. */
+/* Changes of ours to pins of @g may be on their way. */
 bool placement_in_grace(const Placement *p, const PlacementGuest *g);
 /* libvirt's pin and the kernel's view both hold the value from before our first change. */
 bool placement_at_original(const Placement *p, const Owned *owned, const GuestThread *t);

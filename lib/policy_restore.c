@@ -213,14 +213,25 @@ static bool holds_original(const Snapshot *snapshot, const Owned *owned, const c
         return streq(owned->original, current);
 }
 
+/* Of balloons and vCPUs there are notes of what they were asked for. */
+static bool is_open(const Snapshot *snapshot, const State *state, const Owned *owned) {
+        const GuestMemo *memo = state_find_guest(state, owned->uuid);
+
+        return memo && owned->kind != ACTION_SET_BALLOON && owned->kind != ACTION_SET_VCPUS &&
+               policy_calls_open(memo, snapshot->now_usec);
+}
+
 /*
  * A balloon that has not moved yet from the original: the guest is slow, or
- * its driver sleeps. QEMU has our request and would carry it out when we are gone.
+ * its driver sleeps. QEMU has our request and would carry it out when we are gone;
+ * the same holds for libvirt and what it has not answered.
  */
-static bool is_sent_elsewhere(const State *state, const Owned *owned) {
+static bool is_sent_elsewhere(const Snapshot *snapshot, const State *state, const Owned *owned) {
         const GuestMemo *memo = owned->kind == ACTION_SET_BALLOON ? state_find_guest(state, owned->uuid) : NULL;
         uint64_t original;
 
+        if (is_open(snapshot, state, owned))
+                return true;
         return memo && memo->balloon_target_bytes != 0 && parse_u64(owned->original, &original) == 0 &&
                 MAX(memo->balloon_target_bytes, original) - MIN(memo->balloon_target_bytes, original) >=
                         BALLOON_TOLERANCE_BYTES;
@@ -237,6 +248,8 @@ static bool holds_our_value(const Snapshot *snapshot, const State *state, const 
         uint64_t now, ours;
         unsigned online;
 
+        if (is_open(snapshot, state, owned) && holds_original(snapshot, owned, current))
+                return true;
         if (owned->kind == ACTION_SET_VCPUS)
                 return parse_unsigned(current, &online) >= 0 && policy_vcpus_hold(memo, owned, online);
         if (owned->kind == ACTION_SET_HUGEPAGES && state->hugepages_adopted)
@@ -303,7 +316,7 @@ static int restore_one(const Snapshot *snapshot, const State *state, const Owned
                 return r;
         if (owned->kind == ACTION_SET_KSM && restored_otherwise(snapshot, state, owned, current, plan, &r))
                 return r;
-        if (holds_original(snapshot, owned, current) && !is_sent_elsewhere(state, owned))
+        if (holds_original(snapshot, owned, current) && !is_sent_elsewhere(snapshot, state, owned))
                 return 0;
         if (!holds_our_value(snapshot, state, owned, current))
                 return plan_add_skip(plan, owned->kind, g, SKIP_TAKEN_OVER,

@@ -5,8 +5,9 @@
  * the number asked for until it is there, and 0 then:
  *
  *   open      The number is somewhere from vcpus_from to the target. 15 s after
- *             the request (libvirt waits 5 s for a guest) it is given up, and
- *             tried again after 2 min, doubling up to 64 min each time in a row.
+ *             the request (libvirt waits 5 s for a guest) it is given up, not
+ *             while libvirt has yet to answer, and tried again after 2 min,
+ *             doubling up to 64 min each time in a row.
  *   late      QEMU does not take back the request for a vCPU to go: the guest
  *             may let go of it at any time after it was given up. vcpus_late
  *             says of how many.
@@ -98,6 +99,7 @@ static int give_up(VcpuDecision *d, VcpuGuest *v) {
 }
 
 static int watch_open(VcpuDecision *d, VcpuGuest *v) {
+        uint64_t now = d->context->snapshot->now_usec;
         GuestMemo *m = v->memo;
 
         if (v->online == m->vcpus_target) {
@@ -113,7 +115,7 @@ static int watch_open(VcpuDecision *d, VcpuGuest *v) {
                 forget_request(d, m);
                 return v->owned ? taken_over(d, v) : 0;
         }
-        if (u64_sub(d->context->snapshot->now_usec, m->vcpus_asked_usec) < ANSWER_USEC)
+        if (u64_sub(now, m->vcpus_asked_usec) < ANSWER_USEC || m->calls_open_usec == now)
                 return 1;
         return give_up(d, v);
 }

@@ -71,6 +71,8 @@ typedef struct GuestMemo {
         unsigned n_cells;
         uint16_t *cell_nodes;           /* room for GUEST_CELLS_MAX; NULL: not mapped */
         uint64_t placed_usec;
+        /* A call to libvirt was last known to be under way: sent and not answered, or given up; 0: never */
+        uint64_t calls_open_usec;
         uint64_t moved_usec;            /* last move of a running guest; 0: never */
         unsigned moves;                 /* in a row that did not help: each doubles the cool-down */
         uint64_t move_ended_usec;       /* its memory arrived, or the move was given up; before moved_usec: neither */

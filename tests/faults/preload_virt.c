@@ -287,6 +287,15 @@ static void announce_pin(const WorldGuest *g, const char *field, uint64_t mask) 
         fake_events_send(&e);
 }
 
+static void wait_for_job(WorldGuest *g) {
+        (void)__atomic_add_fetch(&g->n_pins_wait, 1, __ATOMIC_RELAXED);
+        while (__atomic_load_n(&g->pins_wait, __ATOMIC_ACQUIRE))
+                delay(2000);
+}
+static void end_job(WorldGuest *g) {
+        (void)__atomic_sub_fetch(&g->n_pins_wait, 1, __ATOMIC_RELEASE);
+}
+
 int virDomainPinVcpuFlags(virDomainPtr d, unsigned vcpu, unsigned char *map, int length, unsigned flags) {
         WorldGuest *g = enter(d, "virDomainPinVcpuFlags", true);
         char field[32];
@@ -294,9 +303,11 @@ int virDomainPinVcpuFlags(virDomainPtr d, unsigned vcpu, unsigned char *map, int
         (void)flags;
         if (!g || vcpu >= WORLD_VCPUS_MAX)
                 return -1;
+        wait_for_job(g);
         g->vcpu_pins[vcpu] = mask_of(map, length);
         (void)snprintf(field, sizeof(field), "cputune.vcpupin%u", vcpu);
         announce_pin(g, field, g->vcpu_pins[vcpu]);
+        end_job(g);
         return 0;
 }
 
@@ -306,8 +317,10 @@ int virDomainPinEmulator(virDomainPtr d, unsigned char *map, int length, unsigne
         (void)flags;
         if (!g)
                 return -1;
+        wait_for_job(g);
         g->emulator_pin = mask_of(map, length);
         announce_pin(g, "cputune.emulatorpin", g->emulator_pin);
+        end_job(g);
         return 0;
 }
 

@@ -52,6 +52,8 @@ typedef struct WorldGuest {
         char uuid[37], name[32];
         bool running;
         bool hung;                      /* its monitor does not answer */
+        bool pins_wait;                 /* calls that pin it do not return, and do it when this ends; so many do */
+        unsigned n_pins_wait;
         bool bad_xml;
         bool paused;
         bool migrating;

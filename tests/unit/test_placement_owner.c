@@ -66,6 +66,55 @@ START_TEST(pins_changed_by_somebody_else_are_theirs) {
 }
 END_TEST
 
+/*
+ * The process stood still for 90 s, or libvirt did: a pin is on record, and when a decision is made at last the vCPU
+ * has what it had before, or something else.
+ */
+static const struct {
+        const char *name;
+        const char *pin, *affinity;
+        bool was_open;
+        uint64_t open_before_usec;      /* its call was last known to be under way */
+        bool lost;
+        const char *restored;           /* NULL: it is not put back */
+} open_rows[] = {
+        { "its call is not answered yet", "0-15", "0-15", true, 0, false, "0-15" },
+        { "it was answered a while ago", "0-15", "0-15", true, 30 * USEC_PER_SEC, false, "0-15" },
+        { "it was answered long ago", "0-15", "0-15", true, 61 * USEC_PER_SEC, true, NULL },
+        { "no call was under way", "0-15", "0-15", false, 0, true, NULL },
+        { "somebody else was faster", "8", "8", true, 0, true, NULL },
+        { "it is there", "0-3", "0-3", true, 0, false, "0-15" },
+};
+
+START_TEST(a_pin_that_may_be_under_way_stays_ours) {
+        _cleanup_(plan_freep) Plan *restore = NULL;
+        const char *restored = NULL;
+        GuestMemo *memo;
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 2, GIB);
+        world_decide(&w, NULL);
+        world_apply(&w);
+        g->vcpus[0].pin = set_of(open_rows[_i].pin);
+        g->vcpus[0].affinity = set_of(open_rows[_i].affinity);
+        w.snapshot->now_usec += 90 * USEC_PER_SEC;
+        memo = state_find_guest(w.state, g->uuid);
+        if (open_rows[_i].was_open)
+                memo->calls_open_usec = w.snapshot->now_usec - open_rows[_i].open_before_usec;
+        ck_assert_int_eq(policy_restore(w.snapshot, w.state, &restore), 0);
+        for (size_t i = 0; i < restore->n_actions; i++)
+                if (restore->actions[i].kind == ACTION_PIN_VCPU && restore->actions[i].index == 0)
+                        restored = restore->actions[i].new_value;
+        ck_assert_str_eq(restored ?: "-", open_rows[_i].restored ?: "-");
+        world_decide(&w, NULL);
+        ck_assert_int_eq(world_skips(&w, g, ACTION_PIN_VCPU, SKIP_TAKEN_OVER), open_rows[_i].lost);
+        ck_assert_int_eq(state_find_owned(w.state, ACTION_PIN_VCPU, g->uuid, 0) == NULL, open_rows[_i].lost);
+        world_done(&w);
+}
+END_TEST
+
 /* What we gave a vCPU before is offline: the kernel may run such a thread anywhere, or on what is left of it. */
 static const char *const before_rows[] = { "12", "8,12" };
 
@@ -311,6 +360,7 @@ int main(void) {
 
         tcase_set_timeout(tc, 120);
         tcase_add_loop_test(tc, pins_changed_by_somebody_else_are_theirs, 0, (int)ELEMENTSOF(takeover_rows));
+        tcase_add_loop_test(tc, a_pin_that_may_be_under_way_stays_ours, 0, (int)ELEMENTSOF(open_rows));
         tcase_add_loop_test(tc, a_users_pin_is_seen_though_the_cpu_before_ours_is_offline, 0,
                             (int)ELEMENTSOF(before_rows));
         tcase_add_loop_test(tc, a_guest_left_to_the_user_gets_its_other_pins_back_even_later, 0, 2);

@@ -257,7 +257,15 @@ START_TEST(a_limit_that_was_asked_for_is_not_taken_over) {
         world_decide(&world, NULL);
         ck_assert_uint_eq(world.plan->n_skips, 0);
         ck_assert_uint_eq(world.state->n_owned, 1);
-        /* Much later it is. */
+        /* Nor has it much later, and putting back puts that back, too. */
+        world.snapshot->now_usec += USEC_PER_HOUR;
+        state_find_guest(world.state, guest->uuid)->calls_open_usec = world.snapshot->now_usec;
+        world_decide(&world, NULL);
+        ck_assert_uint_eq(world.plan->n_skips, 0);
+        ck_assert_uint_eq(world.state->n_owned, 1);
+        restore();
+        ck_assert_uint_eq(world.plan->n_actions, 1);
+        /* Now it has. */
         decide();
         assert_skip(SKIP_TAKEN_OVER);
 }

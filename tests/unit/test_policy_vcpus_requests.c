@@ -148,6 +148,28 @@ START_TEST(a_request_that_failed_is_tried_again_later) {
 }
 END_TEST
 
+/* The process stood still, or the call waits behind others: what comes of it is ours. */
+START_TEST(a_request_that_libvirt_has_not_answered_is_not_given_up) {
+        Guest *g = add_guest("g", 1, 4);
+
+        world_configure(&world, "vcpus: { mode = \"fixed\"; };");
+        decide();
+        own_all();
+        for (unsigned i = 0; i < 9; i++) {
+                pass(10);
+                state_find_guest(world.state, g->uuid)->calls_open_usec = world.snapshot->now_usec;
+                decide();
+                ck_assert_uint_eq(asked(g), 0);
+                ck_assert_ptr_nonnull(state_find_owned(world.state, ACTION_SET_VCPUS, g->uuid, 0));
+        }
+        set_online(g, 4);
+        pass(10);
+        decide();
+        ck_assert_ptr_nonnull(state_find_owned(world.state, ACTION_SET_VCPUS, g->uuid, 0));
+        ck_assert(!state_find_guest(world.state, g->uuid)->vcpus_taken);
+}
+END_TEST
+
 /* A dry run, or libvirt that refuses: the plan stays what it is, so it is said once. */
 START_TEST(a_plan_that_is_not_carried_out_stays) {
         Guest *a = add_guest("a", 1, 4), *b = add_guest("b", 1, 4), *c = add_guest("c", 2, 4);
@@ -337,6 +359,7 @@ static void add_tests(TCase *c) {
         tcase_add_loop_test(c, what_somebody_else_plugs_is_theirs, 0, ELEMENTSOF(foreign_rows));
         tcase_add_test(c, a_request_half_done_is_on_its_way);
         tcase_add_test(c, a_request_that_failed_is_tried_again_later);
+        tcase_add_test(c, a_request_that_libvirt_has_not_answered_is_not_given_up);
         tcase_add_test(c, a_plan_that_is_not_carried_out_stays);
         tcase_add_test(c, mode_off_gives_back_one_by_one_and_then_nothing_is_ours);
         tcase_add_test(c, mode_off_leaves_a_guest_alone_that_never_was_changed);
