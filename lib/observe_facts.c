@@ -6,6 +6,8 @@
 
 #include "sysfs.h"
 
+/* The record of one CPU in /proc/cpuinfo is below 2 KiB, half of it flags. With 4,096 CPUs the file has 6 MiB. */
+#define CPUINFO_SIZE (16 * KIB)
 #define CPUFREQ "sys/devices/system/cpu/cpufreq"
 
 /* ---- who else is at work --------------------------------------------------- */
@@ -80,7 +82,7 @@ static void read_cpu_flags(int root_fd, HostFacts *facts) {
         _cleanup_free_ char *text = NULL;
         char *line;
 
-        if (sysfs_read(root_fd, "proc/cpuinfo", &text, NULL) < 0)
+        if (sysfs_read_head(root_fd, "proc/cpuinfo", CPUINFO_SIZE, &text) < 0)
                 return;
         line = strstr(text, "\nflags\t");
         if (!line)

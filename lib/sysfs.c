@@ -75,6 +75,27 @@ static int read_all(int fd, bool one_line, char **buffer, size_t *capacity, size
         return 0;
 }
 
+int sysfs_read_head(int root_fd, const char *path, size_t size, char **ret) {
+        _cleanup_free_ char *buffer = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        ssize_t n;
+
+        fd = open_below(root_fd, path, O_RDONLY);
+        if (fd < 0)
+                return fd;
+        buffer = malloc(size + 1);
+        if (!buffer)
+                return -ENOMEM;
+        do
+                n = pread(fd, buffer, size, 0);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        buffer[n] = '\0';
+        *ret = TAKE_PTR(buffer);
+        return 0;
+}
+
 int sysfs_read(int root_fd, const char *path, char **ret, size_t *ret_size) {
         _cleanup_free_ char *buffer = NULL;
         _cleanup_close_ int fd = -EBADF;
@@ -398,16 +419,21 @@ void sysfs_selected_word(const char *text, char *ret, size_t size) {
         ret[n] = '\0';
 }
 
-int sysfs_find_key(const char *text, const char *key, uint64_t *ret) {
-        for (const char *line = text; *line;) {
-                const char *p = startswith(skip_node_prefix(line), key);
+static bool begins_line(const char *text, const char *p) {
+        const char *newline = memrchr(text, '\n', (size_t)(p - text));
 
-                if (p && (*p == ':' || *p == ' ' || *p == '\t'))
-                        return parse_key_value(skip_blank(*p == ':' ? p + 1 : p), ret);
-                line = strchr(line, '\n');
-                if (!line)
-                        break;
-                line++;
+        return skip_node_prefix(newline ? newline + 1 : text) == p;
+}
+
+/* strstr(3) passes over what does not match faster than a look at each line. */
+int sysfs_find_key(const char *text, const char *key, uint64_t *ret) {
+        size_t n = strlen(key);
+
+        for (const char *p = text; (p = strstr(p, key)); p++) {
+                const char *end = p + n;
+
+                if ((*end == ':' || *end == ' ' || *end == '\t') && begins_line(text, p))
+                        return parse_key_value(skip_blank(*end == ':' ? end + 1 : end), ret);
         }
         return -ENODATA;
 }

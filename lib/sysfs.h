@@ -19,6 +19,12 @@ int sysfs_open_root(const char *path);
 /* The whole file, NUL-terminated, newly allocated; ret_size may be NULL. -errno of open or read. */
 int sysfs_read(int root_fd, const char *path, char **ret, size_t *ret_size) __attribute__((nonnull(2, 3)));
 
+/*
+ * What one read(2) of at most @size bytes gives of the file's beginning: of a
+ * file with a record for each CPU at least the first, if it is not longer.
+ */
+int sysfs_read_head(int root_fd, const char *path, size_t size, char **ret);
+
 /* One number in the file; -EBADMSG when it is something else. */
 int sysfs_read_u64(int root_fd, const char *path, uint64_t *ret);
 int sysfs_read_i64(int root_fd, const char *path, int64_t *ret);

@@ -12,6 +12,10 @@ static const struct {
         { "no unit", "pgfault 42\npgmajfault 3\n", "pgmajfault", 0, 3 },
         { "the key must be whole, not a beginning", "MemFreeX: 1 kB\nMemFree: 2 kB\n", "MemFree", 0, 2048 },
         { "the key must be whole, not an end", "SwapCached: 1 kB\nCached: 2 kB\n", "Cached", 0, 2048 },
+        { "one key begins another, which comes first", "numa_hint_faults_local 5\nnuma_hint_faults 6\n", "numa_hint_faults", 0, 6 },
+        { "the key repeats itself", "aab 1\nab 2\n", "ab", 0, 2 },
+        { "not within a line", "MemTotal: 1 kB MemFree: 2 kB\nMemFree: 3 kB\n", "MemFree", 0, 3072 },
+        { "not within a line behind a node", "Node 3 MemTotal: 1 kB MemFree: 2 kB\n", "MemFree", -ENODATA, 0 },
         { "node prefix", "Node 3 MemTotal: 9 kB\nNode 3 MemFree:     5 kB\n", "MemFree", 0, 5120 },
         { "brackets in keys", "Active: 1 kB\nActive(anon): 2 kB\n", "Active(anon)", 0, 2048 },
         { "missing", "MemTotal: 1 kB\n", "MemFree", -ENODATA, 0 },
@@ -80,6 +84,31 @@ START_TEST(reads_whole_files_of_any_size) {
         }
         sysfs_file_trim(&f);
         sysfs_file_done(&f);
+}
+END_TEST
+
+START_TEST(reads_no_more_than_the_head) {
+        static const size_t sizes[] = { 1, 4, 5, 6, 4096 };
+        _cleanup_tree_ Tree t = tree_new();
+
+        tree_write(&t, "five", "abcde");
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                _cleanup_free_ char *head = NULL;
+
+                ck_assert_int_eq(sysfs_read_head(t.fd, "five", sizes[i], &head), 0);
+                ck_assert_uint_eq(strlen(head), MIN(sizes[i], (size_t)5));
+                ck_assert(strncmp("abcde", head, strlen(head)) == 0);
+        }
+}
+END_TEST
+
+START_TEST(a_head_that_cannot_be_read_is_an_error) {
+        _cleanup_tree_ Tree t = tree_new();
+        char *head = NULL;
+
+        ck_assert_int_eq(sysfs_read_head(t.fd, "absent", 16, &head), -ENOENT);
+        ck_assert_int_eq(sysfs_read_head(t.fd, "/absolute", 16, &head), -EINVAL);
+        ck_assert_ptr_null(head);
 }
 END_TEST
 
@@ -255,6 +284,8 @@ int main(void) {
         tcase_add_loop_test(c, finds_keys, 0, (int)ELEMENTSOF(key_rows));
         tcase_add_loop_test(c, picks_the_selected_word, 0, (int)ELEMENTSOF(word_rows));
         tcase_add_test(c, reads_whole_files_of_any_size);
+        tcase_add_test(c, reads_no_more_than_the_head);
+        tcase_add_test(c, a_head_that_cannot_be_read_is_an_error);
         tcase_add_test(c, reads_proc_files_longer_than_a_page);
         tcase_add_test(c, one_line_is_read_whole);
         tcase_add_test(c, refuses_to_leave_the_root);
