@@ -107,7 +107,7 @@ void manager_observe(Manager *m) {
         s->interval_usec = m->last_usec ? now - m->last_usec : 0;
         s->now_usec = m->last_usec = now;
         read_local_time(&s->local_time);
-        if (m->cycle % FACTS_CYCLES <= 1)
+        if (m->cycle <= 1 || m->cycle % FACTS_CYCLES == 0)
                 host_facts_observe(m->root_fd, &s->host.facts);
         else if (m->cycle % MANAGERS_CYCLES == 0 && competitors_matter(m->config))
                 host_managers_observe(m->root_fd, &s->host.facts);
