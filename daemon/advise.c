@@ -115,21 +115,12 @@ static int look(const AdviseOptions *o, Advice *a) {
         return complain(o, o->snapshot, r, error);
 }
 
-/* Only pools of the page size that is asked for. 0; -ENOENT: no node has one. */
-static int select_pools(Host *host, uint64_t page_bytes) {
-        bool found = false;
-
-        for (size_t i = 0; i < host->n_nodes; i++) {
-                NodeMemory *n = &host->nodes[i];
-                size_t kept = 0;
-
-                for (size_t k = 0; k < n->n_pools; k++)
-                        if (n->pools[k].page_bytes == page_bytes)
-                                n->pools[kept++] = n->pools[k];
-                n->n_pools = kept;
-                found = found || kept > 0;
-        }
-        return found ? 0 : -ENOENT;
+static bool has_pages(const Host *host, uint64_t page_bytes) {
+        for (size_t i = 0; i < host->n_nodes; i++)
+                for (size_t k = 0; k < host->nodes[i].n_pools; k++)
+                        if (host->nodes[i].pools[k].page_bytes == page_bytes)
+                                return true;
+        return false;
 }
 
 static int decide(const AdviseOptions *o, Advice *a) {
@@ -166,6 +157,7 @@ static int write_down(const AdviseOptions *o, const Advice *a, Reservation *list
                 .vcpus = o->request.vcpus,
                 .memory_bytes = o->request.memory_bytes,
                 .hugepages = o->request.hugepages,
+                .hugepage_bytes = o->request.hugepage_bytes,
                 .given_usec = boottime(),
         };
         return reservation_save(o->reservations, list, n + 1);
@@ -233,7 +225,7 @@ int advise(const AdviseOptions *o) {
         r = look(o, &a);
         if (c < 0 || r < 0)
                 return c < 0 ? c : r;
-        if (o->hugepage_bytes > 0 && select_pools(&a.look.snapshot->host, o->hugepage_bytes) < 0)
+        if (o->request.hugepages && !has_pages(&a.look.snapshot->host, o->request.hugepage_bytes))
                 return complain(o, NULL, -ENOENT, "no node has huge pages of that size\n");
         r = o->snapshot ? decide(o, &a) : answer(o, &a);
         if (r < 0)

@@ -27,7 +27,6 @@
 
 typedef struct AdviseOptions {
         AdviceRequest request;
-        uint64_t hugepage_bytes;        /* 0: not in huge pages */
         const char *config, *state;     /* NULL: where the daemon has them, if it does */
         const char *snapshot;           /* NULL: this host */
         const char *reservations;

@@ -46,7 +46,7 @@ static int set_vcpus(AdviseOptions *o, const char *value) {
 }
 
 static int set_hugepages(AdviseOptions *o, const char *value) {
-        if (parse_size(value, &o->hugepage_bytes) < 0 || o->hugepage_bytes == 0)
+        if (parse_size(value, &o->request.hugepage_bytes) < 0 || o->request.hugepage_bytes == 0)
                 return wrong("hugepages", value, "a page size such as 2MiB");
         o->request.hugepages = true;
         return 0;

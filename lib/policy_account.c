@@ -148,6 +148,7 @@ void placement_account_reservations(Placement *p) {
 
                 expected.max_bytes = r->memory_bytes;
                 expected.hugepages = r->hugepages;
+                expected.hugepage_bytes = r->hugepage_bytes;
                 g.n_vcpus = (unsigned)MIN(r->vcpus, (uint64_t)UINT32_MAX);
                 g.resident_bytes = UNKNOWN_U64;
                 placement_account_nodes(p, &g, &r->nodes);

@@ -26,6 +26,7 @@ static int expected_guest(const AdviceRequest *request, Guest **ret) {
         g->starting = true;
         g->max_bytes = g->current_bytes = request->memory_bytes;
         g->hugepages = request->hugepages;
+        g->hugepage_bytes = request->hugepage_bytes;
         *ret = TAKE_PTR(g);
         return 0;
 }

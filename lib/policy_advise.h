@@ -12,6 +12,7 @@ typedef struct AdviceRequest {
         unsigned vcpus;                 /* at least 1 */
         uint64_t memory_bytes;          /* 0: not known, no memory is looked for */
         bool hugepages;
+        uint64_t hugepage_bytes;        /* as in Guest */
 } AdviceRequest;
 
 /*

@@ -46,6 +46,7 @@ typedef struct Pools {
         uint64_t n_guests;              /* in huge pages */
         uint64_t promised_bytes;        /* to guests without huge pages */
         uint64_t reserve_bytes;
+        uint64_t coming_bytes;          /* what pools of the node that is looked at are to get yet */
 } Pools;
 
 typedef struct Pool {
@@ -154,7 +155,7 @@ static uint64_t amount(const Pools *p, Key key) {
         return setting_amount(&p->c->host, key, p->memory_bytes, 0);
 }
 
-/* For guests that are not here yet: advised by their nodes, in pages of the host's default size. */
+/* For guests that are not here yet, in pages of this size: advised by their nodes. */
 static uint64_t advised_pages(const Pools *p, const Pool *pool) {
         const Snapshot *s = p->c->snapshot;
         uint64_t bytes = 0;
@@ -162,7 +163,7 @@ static uint64_t advised_pages(const Pools *p, const Pool *pool) {
         for (size_t i = 0; i < s->n_reservations; i++) {
                 const Reservation *r = &s->reservations[i];
 
-                if (r->hugepages && pool->pages->page_bytes == s->host.hugepage_bytes &&
+                if (r->hugepages && pool->pages->page_bytes == (r->hugepage_bytes ?: s->host.hugepage_bytes) &&
                     idset_contains(&r->nodes, pool->node->id))
                         bytes = u64_add(bytes, r->memory_bytes / MAX(idset_count(&r->nodes), 1U));
         }
@@ -235,11 +236,29 @@ static bool concerns(const Pools *p, const Pool *pool) {
 
 /* ---- bounds of growth ---- */
 
-/* Pages that the node can give. */
+/* What the kernel is making for pools of @node: some of it may be counted as free still. */
+static uint64_t under_way_bytes(const Pools *p, const NodeMemory *node) {
+        const State *s = p->c->state;
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < node->n_pools; i++) {
+                unsigned index = policy_pool_index(node->id, node->pools[i].page_bytes);
+                const Owned *owned = state_find_owned(s, ACTION_SET_HUGEPAGES, "", index);
+                uint64_t asked;
+
+                if (owned && state_pool_is_under_way(s, index) && parse_u64(owned->ours, &asked) >= 0)
+                        bytes = u64_add(bytes, u64_muldiv(u64_sub(asked, persistent_pages(&node->pools[i])),
+                                                          node->pools[i].page_bytes, 1));
+        }
+        return bytes;
+}
+
+/* Pages that the node can give, beside what its other pools are to get. */
 static uint64_t room_pages(const Pools *p, const Pool *pool) {
         uint64_t kept = u64_add(share_of_node(p, pool->node, p->reserve_bytes),
                                 share_of_node(p, pool->node, p->promised_bytes));
-        uint64_t room = u64_sub(pool->node->free_bytes, kept), most, taken = 0;
+        uint64_t room = u64_sub(pool->node->free_bytes, u64_add(kept, p->coming_bytes)), taken = p->coming_bytes;
+        uint64_t most;
 
         most = share_of_node(p, pool->node, amount(p, KEY_HUGEPAGES_MAXIMUM));
         for (size_t i = 0; i < pool->node->n_pools; i++)
@@ -271,12 +290,16 @@ static int grow(Pools *p, Pool *pool) {
                             (pool->memo->retry_usec - now_usec) / USEC_PER_SEC + 1);
         if (room < pool->want - pool->now)
                 r = skip(p, pool, SKIP_NO_CAPACITY,
-                         "%" PRIu64 " are wanted and there is room for %" PRIu64 " more: %s are free on the node, %s "
-                         "of the host are reserved, %s promised to guests, and hugepages.maximum has to hold",
+                         "%" PRIu64 " are wanted and there is room for %" PRIu64 " more: %s are free on the node%s, "
+                         "%s of the host are reserved, %s promised to guests, and hugepages.maximum has to hold",
                          pool->want, room,
-                         format_bytes_short(pool->node->free_bytes, free_text),
+                         format_bytes_short(u64_sub(pool->node->free_bytes, p->coming_bytes), free_text),
+                         p->coming_bytes > 0 ? " beside what its other pools get" : "",
                          format_bytes_short(p->reserve_bytes, kept), format_bytes_short(p->promised_bytes, promised));
-        return r < 0 || more == 0 ? r : set_pages(p, pool, pool->now + more);
+        if (r < 0 || more == 0)
+                return r;
+        p->coming_bytes = u64_add(p->coming_bytes, u64_muldiv(more, size, 1));
+        return set_pages(p, pool, pool->now + more);
 }
 
 /* A time after now was noted before a reboot. */
@@ -410,9 +433,11 @@ static int look_at_all(Pools *p) {
         char size[FORMAT_BYTES_MAX];
         int r = 0;
 
-        for (size_t i = 0; i < h->n_nodes && r >= 0; i++)
+        for (size_t i = 0; i < h->n_nodes && r >= 0; i++) {
+                p->coming_bytes = under_way_bytes(p, &h->nodes[i]);
                 for (size_t j = 0; j < h->nodes[i].n_pools && r >= 0; j++)
                         r = look_at_pool(p, &h->nodes[i], &h->nodes[i].pools[j]);
+        }
         if (r >= 0 && p->mode != HUGEPAGES_KEEP && !has_size(h, p->page_bytes))
                 r = plan_add_skip(p->c->plan, ACTION_SET_HUGEPAGES, NULL, SKIP_UNAVAILABLE,
                                   "the kernel has no huge pages of %s", format_bytes_short(p->page_bytes, size));

@@ -17,6 +17,11 @@ static int read_word(const char *word, Reservation *r, unsigned *seen) {
                 r->hugepages = true;
                 return 0;
         }
+        value = startswith(word, "hugepages=");
+        if (value) {
+                r->hugepages = true;
+                return parse_u64(value, &r->hugepage_bytes);
+        }
         value = startswith(word, "given=");
         if (value) {
                 *seen |= 1;
@@ -107,14 +112,18 @@ int reservations_format(const Reservation *reservations, size_t n, char **ret) {
         for (size_t i = n > RESERVATIONS_MAX ? n - RESERVATIONS_MAX : 0; i < n; i++) {
                 const Reservation *v = &reservations[i];
                 _cleanup_free_ char *nodes = NULL;
+                char pages[40] = " hugepages";
                 int r;
 
                 r = idset_format(&v->nodes, &nodes);
                 if (r < 0)
                         return r;
+                if (v->hugepages && v->hugepage_bytes > 0)
+                        (void)snprintf(pages, sizeof(pages), " hugepages=%llu",
+                                       (unsigned long long)v->hugepage_bytes);
                 r = strprintf_to(&text, "%sgiven=%llu nodes=%s vcpus=%llu memory=%llu%s\n", text,
                                  (unsigned long long)v->given_usec, nodes, (unsigned long long)v->vcpus,
-                                 (unsigned long long)v->memory_bytes, v->hugepages ? " hugepages" : "");
+                                 (unsigned long long)v->memory_bytes, v->hugepages ? pages : "");
                 if (r < 0)
                         return r;
         }

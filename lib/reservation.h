@@ -11,7 +11,7 @@
  * The file lies in a folder that only root can write, and goes with the boot.
  * Advisers change it under a lock and put a new one in its place, so a reader
  * needs no lock. Text form: "kvmtuned-reservations 1", then a record a line,
- *   given=USEC nodes=LIST vcpus=N memory=BYTES [hugepages]
+ *   given=USEC nodes=LIST vcpus=N memory=BYTES [hugepages[=BYTES]]
  * What is not understood is left out: the file only ever makes an answer better.
  */
 

@@ -277,6 +277,7 @@ typedef struct Reservation {
         uint64_t vcpus;
         uint64_t memory_bytes;
         bool hugepages;                 /* that memory is in huge pages */
+        uint64_t hugepage_bytes;        /* as in Guest */
         uint64_t given_usec;            /* CLOCK_BOOTTIME */
 } Reservation;
 

@@ -211,6 +211,7 @@ static const SnapField reservation_fields[] = {
         FIELD("vcpus", SNAP_COUNT, Reservation, vcpus, .fallback = 1),
         FIELD("memory", SNAP_SIZE, Reservation, memory_bytes),
         FIELD("hugepages", SNAP_BOOL, Reservation, hugepages),
+        FIELD("hugepage_size", SNAP_SIZE, Reservation, hugepage_bytes),
         FIELD("given", SNAP_USEC, Reservation, given_usec),
 };
 TABLE(snap_reservation, reservation_fields);

@@ -429,6 +429,13 @@ int state_pool(State *s, unsigned index, PoolMemo **ret) {
         return 0;
 }
 
+bool state_pool_is_under_way(const State *s, unsigned index) {
+        for (size_t i = 0; i < s->n_pools; i++)
+                if (s->pools[i].index == index)
+                        return s->pools[i].under_way;
+        return false;
+}
+
 int state_set_thresholds(State *s, size_t n) {
         ThresholdMemo *p;
 

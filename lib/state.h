@@ -256,6 +256,8 @@ int state_guest(State *s, const char *uuid, GuestMemo **ret);
 
 /* Finds or makes. Valid until the next one is made. -ENOMEM. */
 int state_pool(State *s, unsigned index, PoolMemo **ret);
+/* PoolMemo.under_way of what may not be there. */
+bool state_pool_is_under_way(const State *s, unsigned index);
 
 bool state_has_stopped(const State *s, const char *unit);
 /* -EINVAL: @unit is no name of a unit; -EEXIST: it is on record already; -ENOMEM. */

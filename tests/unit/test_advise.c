@@ -11,8 +11,9 @@
 /* -ENOSPC and so on, or 0 with *ret and *ret_reason. */
 static int advise(World *w, unsigned vcpus, uint64_t bytes, bool hugepages, IdSet *ret, char **ret_reason) {
         PolicyInput in = { .config = w->config, .snapshot = w->snapshot };
+        AdviceRequest request = { .vcpus = vcpus, .memory_bytes = bytes, .hugepages = hugepages };
 
-        return policy_advise(&in, w->state, &(AdviceRequest){ vcpus, bytes, hugepages }, ret, ret_reason);
+        return policy_advise(&in, w->state, &request, ret, ret_reason);
 }
 
 static void assert_advice(World *w, unsigned vcpus, uint64_t bytes, bool hugepages, const char *want) {
@@ -33,6 +34,47 @@ static void reserve(World *w, const char *nodes, unsigned vcpus, uint64_t bytes)
         s->reservations[s->n_reservations++] =
                 (Reservation){ .nodes = set_of(nodes), .vcpus = vcpus, .memory_bytes = bytes };
 }
+
+/* ---- huge pages of two sizes ---- */
+
+static const struct { const char *name; uint64_t page_bytes; const char *reserved, *want; } page_rows[] = {
+        { "of the default size", 0, NULL, "0" },
+        { "of that size", 2 * MIB, NULL, "0" },
+        { "of the other", GIB, NULL, "1" },
+        { "of the other, and somebody was promised some of the default size there", GIB, "1", "1" },
+        { "of a size that is not there: the emptiest", 16 * MIB, NULL, "0" },
+};
+
+START_TEST(advice_is_for_pages_of_one_size) {
+        AdviceRequest request = { .vcpus = 1, .memory_bytes = 4 * GIB, .hugepages = true };
+        _cleanup_free_ char *reason = NULL, *got = NULL;
+        PolicyInput in;
+        IdSet nodes;
+        World w;
+
+        world_init(&w, "numa:2 core:4 pu:1", NO_RESERVE);
+        w.snapshot->host.hugepage_bytes = 2 * MIB;
+        for (size_t i = 0; i < 2; i++) {
+                NodeMemory *n = &w.snapshot->host.nodes[i];
+
+                n->pools = calloc(2, sizeof(*n->pools));
+                ck_assert_ptr_nonnull(n->pools);
+                n->n_pools = 2;
+                n->pools[0] = (HugePool){ 2 * MIB, 2048, i == 0 ? 2048 : 0, 0 };
+                n->pools[1] = (HugePool){ GIB, 4, i == 1 ? 4 : 0, 0 };
+        }
+        if (page_rows[_i].reserved) {
+                reserve(&w, page_rows[_i].reserved, 1, 4 * GIB);
+                w.snapshot->reservations[0].hugepages = true;
+        }
+        request.hugepage_bytes = page_rows[_i].page_bytes;
+        in = (PolicyInput){ .config = w.config, .snapshot = w.snapshot };
+        ck_assert_int_eq(policy_advise(&in, w.state, &request, &nodes, &reason), 0);
+        ck_assert_int_eq(idset_format(&nodes, &got), 0);
+        ck_assert_msg(streq(got, page_rows[_i].want), "%s: %s (%s)", page_rows[_i].name, got, reason);
+        world_done(&w);
+}
+END_TEST
 
 /* ---- sizes and hosts ---- */
 
@@ -379,6 +421,7 @@ int main(void) {
         int failed;
 
         tcase_set_timeout(tc, 120);
+        tcase_add_loop_test(tc, advice_is_for_pages_of_one_size, 0, (int)ELEMENTSOF(page_rows));
         tcase_add_loop_test(tc, advice_is_the_smallest_set_that_fits, 0, (int)ELEMENTSOF(rows));
         tcase_add_test(tc, sparse_nodes_keep_their_numbers);
         tcase_add_test(tc, nodes_without_cpus_are_not_advised);

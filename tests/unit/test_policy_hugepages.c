@@ -206,6 +206,84 @@ START_TEST(a_pool_grows_in_steps_to_its_end) {
 }
 END_TEST
 
+/* ---- two sizes on one node ---- */
+
+static void assert_sizes(unsigned node, uint64_t small, uint64_t large) {
+        ck_assert_uint_eq(pool(node, 0)->total_pages, small);
+        ck_assert_uint_eq(pool(node, 1)->total_pages, large);
+}
+
+static const struct { const char *name; uint64_t advised_bytes, small, large; } advised_rows[] = {
+        { "of the default size", 0, 32, 0 },
+        { "of that size", SIZE, 32, 0 },
+        { "in larger ones, rounded up", GIB, 0, 1 },
+        { "in a size that is not there", 16 * MIB, 0, 0 },
+};
+
+START_TEST(advice_is_for_pages_of_one_size) {
+        advise(true);
+        world.snapshot->reservations[0].hugepage_bytes = advised_rows[_i].advised_bytes;
+        configure("mode = \"auto\";");
+        decide();
+        carry_out(UINT64_MAX);
+        assert_sizes(0, 0, 0);
+        assert_sizes(1, advised_rows[_i].small, advised_rows[_i].large);
+}
+END_TEST
+
+static const struct {
+        const char *name, *maximum;
+        uint64_t node_free;
+        uint64_t large;                 /* pages of 1 GiB on node 1, of two that are wanted */
+} both_rows[] = {
+        { "there is enough for both", "100 %", 2 * GIB + 64 * MIB, 2 },
+        { "not quite", "100 %", 2 * GIB + 63 * MIB, 1 },
+        { "the most for both", "4224 MiB", 16 * GIB, 2 },
+        { "less than that", "4 GiB", 16 * GIB, 1 },
+};
+
+static void configure_both(const char *maximum, const char *spare) {
+        char text[160];
+
+        (void)snprintf(text, sizeof(text), "mode = \"auto\"; size = \"1 GiB\"; maximum = \"%s\"; spare = \"%s\";",
+                       maximum, spare);
+        configure(text);
+}
+
+/* 32 small pages for a guest to come, and two large ones to spare: at once, or while the kernel makes those. */
+START_TEST(pools_of_one_node_do_not_get_the_same_memory) {
+        bool later = _i % 2;
+
+        configure_both(both_rows[_i / 2].maximum, later ? "0" : "2 GiB");
+        advise(true);
+        world.snapshot->host.nodes[1].free_bytes = both_rows[_i / 2].node_free;
+        decide();
+        if (later) {
+                unsigned index = policy_pool_index(1, SIZE);
+
+                ck_assert_uint_eq(world.plan->n_actions, 1);
+                ck_assert_int_eq(state_own(world.state, &world.plan->actions[0]), 0);
+                policy_pool_started(world.state, index);
+                /* 12 are there, and no longer free */
+                write_pool(index, 12);
+                world.snapshot->host.nodes[1].free_bytes -= 12 * SIZE;
+                configure_both(both_rows[_i / 2].maximum, "2 GiB");
+                decide();
+        }
+        carry_out(UINT64_MAX);
+        assert_sizes(1, later ? 12 : 32, both_rows[_i / 2].large);
+        if (both_rows[_i / 2].large < 2)
+                assert_skip(SKIP_NO_CAPACITY, "beside what its other pools get");
+        if (later)
+                return;
+        world.plan = plan_free(world.plan);
+        ck_assert_int_eq(policy_restore(world.snapshot, world.state, &world.plan), 0);
+        carry_out(UINT64_MAX);
+        assert_sizes(0, 0, 0);
+        assert_sizes(1, 0, 0);
+}
+END_TEST
+
 START_TEST(a_pool_of_another_size_keeps_what_it_had) {
         pool(0, 1)->total_pages = pool(0, 1)->free_pages = 2;
         configure("mode = \"auto\"; minimum = \"0\"; dwell = \"0\";");
@@ -409,6 +487,8 @@ int main(void) {
         tcase_add_loop_test(t, advice_makes_the_pool_grow_before_the_guest_is_here, 0, 2);
         tcase_add_test(t, what_an_advised_guest_has_taken_is_not_wanted_again);
         tcase_add_test(t, a_pool_grows_in_steps_to_its_end);
+        tcase_add_loop_test(t, advice_is_for_pages_of_one_size, 0, (int)ELEMENTSOF(advised_rows));
+        tcase_add_loop_test(t, pools_of_one_node_do_not_get_the_same_memory, 0, 2 * (int)ELEMENTSOF(both_rows));
         tcase_add_test(t, a_pool_of_another_size_keeps_what_it_had);
         tcase_add_test(t, a_pool_shrinks_after_it_was_idle_for_long);
         tcase_add_test(t, what_the_kernel_has_not_is_asked_for_later_and_later);

@@ -99,6 +99,28 @@ START_TEST(request_after_the_last_is_worked_on) {
 }
 END_TEST
 
+START_TEST(sizes_on_one_node_are_apart) {
+#define LARGE "sys/devices/system/node/node0/hugepages/hugepages-1048576kB/"
+        const PoolRequest large = { .cookie = 2, .node = 0, .page_bytes = GIB, .pages = 5 };
+        _cleanup_tree_ Tree t = tree_new();
+        _cleanup_(pool_writer_freep) PoolWriter *w = NULL;
+        uint64_t pages;
+
+        pool_put(&t, 0, "nr_hugepages", "0");
+        pool_put(&t, 0, "surplus_hugepages", "3");
+        tree_write(&t, LARGE "nr_hugepages", "0");
+        tree_write(&t, LARGE "surplus_hugepages", "1");
+        ck_assert_int_eq(pool_writer_new(t.fd, &w), 0);
+        add(w, 1, 0, 10);
+        ck_assert_int_eq(pool_writer_add(w, &large), 0);
+        ck_assert_uint_eq(take(w).pages, 7);
+        ck_assert_uint_eq(take(w).pages, 4);
+        ck_assert_uint_eq(pool_get(&t, 0), 10);
+        ck_assert_int_eq(sysfs_read_u64(t.fd, LARGE "nr_hugepages", &pages), 0);
+        ck_assert_uint_eq(pages, 5);
+}
+END_TEST
+
 START_TEST(what_is_short_is_asked_for_again_after_compaction) {
         _cleanup_tree_ Tree t = tree_new();
         _cleanup_(pool_writer_freep) PoolWriter *w = NULL;
@@ -175,6 +197,7 @@ int main(void) {
         tcase_set_timeout(tc, 60);
         tcase_add_test(tc, each_request_is_answered_once_in_order);
         tcase_add_test(tc, request_after_the_last_is_worked_on);
+        tcase_add_test(tc, sizes_on_one_node_are_apart);
         tcase_add_test(tc, what_is_short_is_asked_for_again_after_compaction);
         tcase_add_test(tc, kernel_without_compaction_gives_what_it_has);
         tcase_add_test(tc, pool_that_is_not_there_is_an_error_and_the_next_goes_on);

@@ -35,6 +35,8 @@ static const ParseRow parse_rows[] = {
         { "a record", MAGIC GOOD, 1, false },
         { "two records", MAGIC GOOD GOOD, 2, false },
         { "huge pages", MAGIC "given=359999000000 nodes=0-1 vcpus=2 memory=1073741824 hugepages\n", 1, false },
+        { "huge pages of a size", MAGIC "given=359999000000 nodes=0 vcpus=2 memory=1 hugepages=1048576\n", 1, false },
+        { "huge pages of no size", MAGIC "given=359999000000 nodes=0 vcpus=2 memory=1 hugepages=x\n", 0, true },
         { "cut short behind a record", MAGIC GOOD "given=3599990", 1, true },
         { "another file", "<domain/>\n" GOOD, 0, true },
         { "a newer form", "kvmtuned-reservations 2\n" GOOD, 0, true },
@@ -66,18 +68,21 @@ START_TEST(what_is_not_understood_is_left_out) {
 END_TEST
 
 START_TEST(records_read_back_to_the_same) {
-        Reservation list[] = { reservation(30 * USEC_PER_SEC, 7, 4, 3 * GIB + 1), reservation(0, 4095, 4096, UINT64_MAX) };
+        Reservation list[] = { reservation(30 * USEC_PER_SEC, 7, 4, 3 * GIB + 1),
+                               reservation(10 * USEC_PER_SEC, 4095, 4096, UINT64_MAX), reservation(0, 1, 1, GIB) };
         _cleanup_free_ Reservation *back = NULL;
         _cleanup_free_ char *text = NULL;
         size_t n;
 
-        list[1].hugepages = true;
-        ck_assert_int_eq(reservations_format(list, 2, &text), 0);
+        list[1].hugepages = list[2].hugepages = true;
+        list[2].hugepage_bytes = GIB;
+        ck_assert_int_eq(reservations_format(list, 3, &text), 0);
         ck_assert_int_eq(reservations_parse(text, NOW, &back, &n, NULL), 0);
-        ck_assert_uint_eq(n, 2);
+        ck_assert_uint_eq(n, 3);
         for (size_t i = 0; i < n; i++)
                 ck_assert(idset_equal(&back[i].nodes, &list[i].nodes) && back[i].vcpus == list[i].vcpus &&
                           back[i].memory_bytes == list[i].memory_bytes && back[i].hugepages == list[i].hugepages &&
+                          back[i].hugepage_bytes == list[i].hugepage_bytes &&
                           back[i].given_usec == list[i].given_usec);
 }
 END_TEST

@@ -209,6 +209,7 @@ static void random_reservations(uint64_t *state, Snapshot *s) {
                 s->reservations[i].vcpus = pick(state, 9);
                 s->reservations[i].memory_bytes = random_u64(state, false);
                 s->reservations[i].hugepages = pick(state, 2);
+                s->reservations[i].hugepage_bytes = random_u64(state, false);
                 s->reservations[i].given_usec = i * 1000 + pick(state, 1000);
         }
 }
