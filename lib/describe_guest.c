@@ -66,8 +66,8 @@ static void put_summary(Value *v, const Description *d, size_t i, size_t held) {
         describe_put_known(v, "memory_maximum_bytes", g->max_bytes);
         describe_put_known(v, "memory_current_bytes", g->current_bytes);
         describe_put_known(v, "memory_resident_bytes", g->rss_bytes);
-        if (v && memo && !idset_is_empty(&memo->nodes))
-                describe_put_set(v, "placed_nodes", &memo->nodes);
+        if (v && memo && memo_is_placed(memo))
+                describe_put_set(v, "placed_nodes", memo_nodes(memo));
         if (v && memo && memo_has_cpus(memo))
                 describe_put_set(v, "own_cpus", memo_cpus(memo));
         put_memory_nodes(v, g);

@@ -315,7 +315,7 @@ static void put_guests(const Out *o) {
 static bool is_managed(const Out *o, size_t i) {
         const GuestMemo *memo = state_find_guest(o->in->state, o->d->guests[i].guest->uuid);
 
-        return o->owned[i] > 0 || (memo && (!idset_is_empty(&memo->nodes) || memo_has_cpus(memo)));
+        return o->owned[i] > 0 || (memo && (memo_is_placed(memo) || memo_has_cpus(memo)));
 }
 
 static uint64_t size_of(const DrawGuest *g) {

@@ -234,6 +234,19 @@ int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index
         return 0;
 }
 
+int plan_reserve_actions(Plan *p, size_t n) {
+        Action *actions;
+
+        if (n <= p->actions_capacity - p->n_actions)
+                return 0;
+        actions = reallocarray(p->actions, p->n_actions + n, sizeof(*actions));
+        if (!actions)
+                return -ENOMEM;
+        p->actions = actions;
+        p->actions_capacity = p->n_actions + n;
+        return 0;
+}
+
 int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...) {
         Skip s = { .kind = kind, .why = why };
         va_list ap;

@@ -90,7 +90,7 @@ static void promise_start(Placement *p, const PlacementGuest *g, uint64_t need) 
 /* By the nodes' usable CPUs; for a guest with a node for each cell, by the vCPUs there. */
 void placement_weigh(Placement *p, const PlacementGuest *g, const IdSet *nodes) {
         bool cells = g->memo && g->memo->n_cells > 0 && g->memo->n_cells == g->guest->n_cells &&
-                     idset_equal(nodes, &g->memo->nodes);
+                     idset_equal(nodes, memo_nodes(g->memo));
 
         for (size_t i = 0; i < p->n_nodes; i++) {
                 const PlacementNode *n = &p->nodes[i];
@@ -225,15 +225,15 @@ void placement_account(Placement *p, const PlacementGuest *g) {
         const GuestMemo *m = g->memo;
 
         if (g->dedicated) {
-                account_memory(p, g, &m->nodes);
+                account_memory(p, g, memo_nodes(m));
                 return;
         }
-        if (!m || m->user_pinned || placement_policy(g) == CPU_NONE || idset_is_empty(&m->nodes) ||
+        if (!m || m->user_pinned || placement_policy(g) == CPU_NONE || !memo_is_placed(m) ||
             setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE) {
                 account_threads(p, g);
                 return;
         }
-        placement_account_nodes(p, g, &m->nodes);
+        placement_account_nodes(p, g, memo_nodes(m));
         if (placement_policy(g) != CPU_PINNED)
                 return;
         for (size_t i = 0; i < g->guest->n_vcpus; i++) {
@@ -243,7 +243,7 @@ void placement_account(Placement *p, const PlacementGuest *g) {
                 /* One that it is about to leave is free for others. */
                 if (t->online && t->pinned && placement_single_cpu(t, &cpu) &&
                     idset_contains(&p->usable, (unsigned)cpu) &&
-                    idset_contains(&m->nodes, p->nodes[p->cpu_node[cpu]].id))
+                    idset_contains(memo_nodes(m), p->nodes[p->cpu_node[cpu]].id))
                         placement_bind_cpu(p, (unsigned)cpu, (int)PLACEMENT_MILLI);
         }
 }

@@ -47,7 +47,7 @@ static void assume_local(PlacementGuest *g) {
 static void account_present(Placement *p) {
         for (size_t i = 0; i + 1 < p->n_guests; i++) {
                 PlacementGuest *g = &p->guests[i];
-                bool placed = g->memo && !g->memo->user_pinned && !idset_is_empty(&g->memo->nodes);
+                bool placed = g->memo && !g->memo->user_pinned && memo_is_placed(g->memo);
                 IdSet advised;
 
                 assume_local(g);
@@ -61,9 +61,15 @@ static void account_present(Placement *p) {
 
 /* Every node with CPUs that are not reserved, dedicated or not: nothing else is left. */
 static int choose_anywhere(const Placement *p, PlacementGuest *g) {
+        IdSet nodes = IDSET_EMPTY;
+        int r;
+
         for (size_t i = 0; i < p->n_nodes; i++)
                 if (p->nodes[i].n_usable > 0)
-                        (void)idset_add(&g->memo->nodes, p->nodes[i].id);
+                        (void)idset_add(&nodes, p->nodes[i].id);
+        r = placement_put(p, g, &nodes);
+        if (r < 0)
+                return r;
         return strdup_to(&g->reason, "every usable CPU is dedicated to another guest: anywhere");
 }
 
@@ -118,7 +124,7 @@ static int choose(PolicyContext *c, IdSet *ret_nodes, char **ret_reason) {
         r = idset_is_empty(&nodes) ? choose_anywhere(p, g) : placement_choose(p, g);
         if (r < 0)
                 return r;
-        nodes = g->memo->nodes;
+        nodes = *memo_nodes(g->memo);
         memory = nearest_memory(p, &nodes);
         if (memory)
                 (void)idset_add(&nodes, memory->id);

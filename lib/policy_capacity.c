@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy_eligible.h"
 #include "policy_placement.h"
+#include "state_memo.h"
 
 /*
  * The host as a placement decision sees it, before any guest is counted
@@ -10,6 +11,10 @@
 
 CpuPolicy placement_policy(const PlacementGuest *g) {
         return g->refused ? CPU_SHARED : (CpuPolicy)setting(g->settings, KEY_CPU_POLICY);
+}
+
+int placement_put(const Placement *p, const PlacementGuest *g, const IdSet *nodes) {
+        return state_place(p->context->state, g->memo, nodes);
 }
 
 bool placement_follows_memory(const PlacementGuest *g) {
@@ -76,7 +81,7 @@ IdSet placement_memory_nodes(const Placement *p, const PlacementGuest *g) {
 
         if (placement_memory_bound(p, g->guest, &nodes))
                 return nodes;
-        nodes = placement_memory_of(p, &g->memo->nodes);
+        nodes = placement_memory_of(p, memo_nodes(g->memo));
         if (setting(g->settings, KEY_NUMA_MEMORY_ONLY) == MEMORY_ONLY_OVERFLOW)
                 nodes = idset_or(&nodes, memo_memory_only(g->memo));
         return nodes;
@@ -362,6 +367,7 @@ Placement *placement_free(Placement *p) {
         free(p->core_milli);
         free(p->cores);
         free(p->by_core);
+        free(p->llc_room);
         free(p->weights);
         free(p->home);
         free(p->picked);

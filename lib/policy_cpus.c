@@ -275,8 +275,14 @@ int placement_cpus_init(Placement *p) {
                         order[n++] = (Place){ .llc = p->cores[cpu->core].llc, .core = cpu->core, .id = cpu->id };
         }
         qsort(order, n, sizeof(*order), compare_places);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+                p->n_llcs += i == 0 || order[i].llc != order[i - 1].llc;
+                p->cores[order[i].core].llc = (unsigned)p->n_llcs - 1;
                 core_add(p, &order[i]);
+        }
+        p->llc_room = calloc(MAX(p->n_llcs, (size_t)1), sizeof(*p->llc_room));
+        if (!p->llc_room)
+                return -ENOMEM;
         p->n_pool = (unsigned)n;
         /* The counts of free cores want the size of each core first. */
         for (size_t i = 0; i < n; i++)

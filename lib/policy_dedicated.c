@@ -38,7 +38,7 @@ static IdSet usable_nodes(const Placement *p) {
 }
 
 static IdSet own_nodes(const Placement *p, const PlacementGuest *g) {
-        return has_nodes(g) ? g->memo->nodes : usable_nodes(p);
+        return has_nodes(g) ? *memo_nodes(g->memo) : usable_nodes(p);
 }
 
 IdSet placement_vcpu_nodes(const Placement *p, const PlacementGuest *g, unsigned vcpu) {
@@ -166,9 +166,9 @@ static bool place_is_valid(const Placement *p, const PlacementGuest *g) {
 
         if (!has_nodes(g))
                 return true;
-        if (idset_is_empty(&g->memo->nodes) || !idset_is_subset(&g->memo->nodes, &usable))
+        if (!memo_is_placed(g->memo) || !idset_is_subset(memo_nodes(g->memo), &usable))
                 return false;
-        return !placement_bound_nodes(p, g->guest, &bound) || idset_equal(&bound, &g->memo->nodes);
+        return !placement_bound_nodes(p, g->guest, &bound) || idset_equal(&bound, memo_nodes(g->memo));
 }
 
 void placement_hold(Placement *p) {
@@ -264,7 +264,7 @@ static int describe(PlacementGuest *g, bool moved) {
 
         r = idset_format(memo_cpus(g->memo), &cpus);
         if (r >= 0)
-                r = idset_format(&g->memo->nodes, &nodes);
+                r = idset_format(memo_nodes(g->memo), &nodes);
         if (r < 0)
                 return r;
         if (moved)
@@ -272,7 +272,7 @@ static int describe(PlacementGuest *g, bool moved) {
         if (!has_nodes(g))
                 return strprintf_to(&g->reason, "CPUs %s are its own%s; numa.policy is none", cpus, idle);
         return strprintf_to(&g->reason, "CPUs %s are its own%s; node%s %s, where it is placed", cpus, idle,
-                            idset_count(&g->memo->nodes) == 1 ? "" : "s", nodes);
+                            idset_count(memo_nodes(g->memo)) == 1 ? "" : "s", nodes);
 }
 
 static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
@@ -294,7 +294,7 @@ static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
         take_all(p, g);
         if (complete(p, g, true) == 0)
                 return describe(g, true);
-        return refuse(p, g, &g->memo->nodes);
+        return refuse(p, g, memo_nodes(g->memo));
 }
 
 int placement_dedicate(Placement *p, PlacementGuest *g) {

@@ -101,13 +101,13 @@ int placement_explain(const Search *s, PlacementGuest *g, const char *text, bool
         int r;
 
         g->explained = true;
-        r = idset_format(&g->memo->nodes, &nodes);
+        r = idset_format(memo_nodes(g->memo), &nodes);
         if (r >= 0)
                 r = plan_add_placement(s->p->context->plan, g->guest, nodes, text, &to);
         if (r < 0)
                 return r;
         to->fresh = fresh;
-        own = candidate_of(s, &g->memo->nodes);
+        own = candidate_of(s, memo_nodes(g->memo));
         r = add_candidate(to, s, &own, &(PlanCandidate){ .chosen = true });
         if (r < 0)
                 return r;
@@ -128,11 +128,11 @@ static uint64_t own_busy(const Guest *g) {
 
 /* Undoes placement_account_nodes(), as far as the scores go. */
 static void take_off(Placement *p, const PlacementGuest *g) {
-        IdSet memory = placement_memory_of(p, &g->memo->nodes);
+        IdSet memory = placement_memory_of(p, memo_nodes(g->memo));
         uint64_t need = placement_need(g, &memory), busy = own_busy(g->guest), total = 0;
         uint64_t n = MAX(idset_count(&memory), 1U), whole = (uint64_t)g->n_vcpus * PLACEMENT_MILLI;
 
-        placement_weigh(p, g, &g->memo->nodes);
+        placement_weigh(p, g, memo_nodes(g->memo));
         for (size_t i = 0; i < p->n_nodes; i++)
                 total += p->weights[i];
         for (size_t i = 0; i < p->n_nodes; i++) {
@@ -159,7 +159,7 @@ static int kept_text(const Placement *p, PlacementGuest *g, char **ret) {
 
         if (g->reason)
                 return strdup_to(ret, g->reason);
-        r = placement_format_nodes(&g->memo->nodes, &nodes);
+        r = placement_format_nodes(memo_nodes(g->memo), &nodes);
         if (r >= 0)
                 r = cells_format(g->memo, &cells);
         if (r < 0)
@@ -216,7 +216,7 @@ static bool is_explained(Plan *plan, const PlacementGuest *g) {
 
         if (!placement)
                 return false;
-        if (idset_parse(placement->nodes, &nodes) == 0 && idset_equal(&nodes, &g->memo->nodes))
+        if (idset_parse(placement->nodes, &nodes) == 0 && idset_equal(&nodes, memo_nodes(g->memo)))
                 return true;
         plan_remove_placement(plan, placement);
         return false;
@@ -246,7 +246,7 @@ int placement_explain_others(Placement *p) {
 
                 if (!g->managed || is_explained(plan, g))
                         continue;
-                r = idset_is_empty(&g->memo->nodes) ? explain_unplaced(p, g) : explain_kept(p, g, &list, nodes);
+                r = memo_is_placed(g->memo) ? explain_kept(p, g, &list, nodes) : explain_unplaced(p, g);
                 if (r < 0)
                         return r;
         }

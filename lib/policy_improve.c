@@ -36,10 +36,10 @@ static bool is_ordinary(const Placement *p, const PlacementGuest *g) {
 static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
         IdSet unused;
 
-        *f = (Fresh){ .guest = g, .set = g->dedicated ? SIZE_MAX : node_sets_find(&m->sets, &g->memo->nodes) };
+        *f = (Fresh){ .guest = g, .set = g->dedicated ? SIZE_MAX : node_sets_find(&m->sets, memo_nodes(g->memo)) };
         f->first = f->best = f->set;
         f->overcommit_permyriad = setting(g->settings, KEY_CPU_OVERCOMMIT);
-        f->mib = placement_need(g, &g->memo->nodes) / MIB;
+        f->mib = placement_need(g, memo_nodes(g->memo)) / MIB;
         f->free = f->set != SIZE_MAX && g->n_vcpus > 0 && !g->guest->hugepages && is_ordinary(m->p, g) &&
                   !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g->guest, &unused);
 }
@@ -142,12 +142,15 @@ static int apply(Improve *m, int64_t before, int64_t after) {
                 Fresh *f = &m->fresh[i];
 
                 if (f->best != f->first) {
+                        IdSet nodes = node_sets_ids(&m->sets, f->best);
+
                         r = explain(m, f, before, after);
+                        if (r >= 0)
+                                r = placement_put(m->p, f->guest, &nodes);
                         if (r < 0)
                                 return r;
-                        f->guest->memo->nodes = node_sets_ids(&m->sets, f->best);
                 }
-                placement_account_nodes(m->p, f->guest, &f->guest->memo->nodes);
+                placement_account_nodes(m->p, f->guest, memo_nodes(f->guest->memo));
         }
         return 0;
 }

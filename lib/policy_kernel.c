@@ -94,7 +94,7 @@ static void share_of_memory(const Guest *g, const IdSet *nodes, uint64_t *ret_on
 }
 
 static bool is_placed(const Settings *s, const GuestMemo *m) {
-        return m && !m->user_pinned && !idset_is_empty(&m->nodes) && setting(s, KEY_CPU_POLICY) != CPU_NONE &&
+        return m && !m->user_pinned && memo_is_placed(m) && setting(s, KEY_CPU_POLICY) != CPU_NONE &&
                setting(s, KEY_NUMA_POLICY) == NUMA_AUTO;
 }
 
@@ -110,7 +110,7 @@ static void measure(Kernel *k) {
 
                 if (g->state != GUEST_RUNNING)
                         continue;
-                share_of_memory(g, placed ? &m->nodes : &none, &at_hand, &largest);
+                share_of_memory(g, placed ? memo_nodes(m) : &none, &at_hand, &largest);
                 k->demand.all += demand;
                 if (placed && at_hand >= AT_HAND_PERMYRIAD)
                         k->demand.placed += demand;

@@ -80,15 +80,15 @@ void placement_measure_nodes(Placement *p) {
                 const PlacementGuest *g = &p->guests[i];
                 uint64_t variance = variance_of(g), cpus = 0;
 
-                if (!g->memo || g->dedicated || idset_is_empty(&g->memo->nodes))
+                if (!g->memo || g->dedicated || !memo_is_placed(g->memo))
                         continue;
                 for (size_t n = 0; n < p->n_nodes; n++)
-                        if (idset_contains(&g->memo->nodes, p->nodes[n].id))
+                        if (idset_contains(memo_nodes(g->memo), p->nodes[n].id))
                                 cpus += p->nodes[n].n_cpus;
                 for (size_t n = 0; n < p->n_nodes; n++) {
                         PlacementNode *node = &p->nodes[n];
 
-                        if (!idset_contains(&g->memo->nodes, node->id))
+                        if (!idset_contains(memo_nodes(g->memo), node->id))
                                 continue;
                         node->variance += u64_muldiv(variance, node->n_cpus, cpus);
                         node->wait_permyriad += u64_muldiv(g->wait_permyriad, node->n_cpus, cpus);

@@ -47,12 +47,12 @@ static int describe(const Placement *p, const Move *m, char **ret) {
                                     m->guest->guest->name, to, value);
         default:
                 return strprintf_to(ret, "%" PRIu64 " %% of its memory are remote: moving its vCPUs to node %s %s",
-                                    placement_remote_permyriad(m->guest, &m->guest->memo->nodes) / 100, to, value);
+                                    placement_remote_permyriad(m->guest, memo_nodes(m->guest->memo)) / 100, to, value);
         }
 }
 
 static void leave_nodes(Placement *p, const PlacementGuest *g) {
-        NodeList home = move_node_list(p, &g->memo->nodes, p->home);
+        NodeList home = move_node_list(p, memo_nodes(g->memo), p->home);
         uint64_t cpus = move_cpus_of(p, &home);
 
         for (size_t i = 0; i < home.n; i++) {
@@ -65,11 +65,14 @@ static void leave_nodes(Placement *p, const PlacementGuest *g) {
         }
 }
 
-static void apply(Placement *p, const Move *m, PlacementGuest *g, const PlacementNode *from, const IdSet *nodes) {
-        uint64_t remote = placement_remote_permyriad(g, &g->memo->nodes);
+static int apply(Placement *p, const Move *m, PlacementGuest *g, const PlacementNode *from, const IdSet *nodes) {
+        uint64_t remote = placement_remote_permyriad(g, memo_nodes(g->memo));
+        int r;
 
         leave_nodes(p, g);
-        g->memo->nodes = *nodes;
+        r = placement_put(p, g, nodes);
+        if (r < 0)
+                return r;
         g->memo->unmovable_bytes = g->memo->full_bytes = 0;
         placement_account_nodes(p, g, nodes);
         g->memo->placed_usec = p->now_usec;
@@ -77,10 +80,11 @@ static void apply(Placement *p, const Move *m, PlacementGuest *g, const Placemen
         placement_begin_move(p, g, m->cause, from, &m->value, remote);
         g->memo->move_waits = placement_follows_memory(g) && g->movable && g->resident_bytes != UNKNOWN_U64 &&
                               move_is_remote(g, move_remote_bytes(g, nodes));
+        return 0;
 }
 
 int move_carry_out(Placement *p, const Move *m) {
-        IdSet to = IDSET_EMPTY, home = m->guest->memo->nodes;
+        IdSet to = IDSET_EMPTY, home = *memo_nodes(m->guest->memo);
         int r;
 
         /* The words of a swap come with it. */
@@ -89,11 +93,11 @@ int move_carry_out(Placement *p, const Move *m) {
                 return r;
         for (size_t i = 0; i < m->to.n; i++)
                 (void)idset_add(&to, p->nodes[m->to.at[i]].id);
-        apply(p, m, m->guest, m->from, m->other ? &m->other->memo->nodes : &to);
-        if (!m->other)
-                return 0;
-        apply(p, m, m->other, &p->nodes[m->to.at[0]], &home);
-        return strdup_to(&m->other->reason, m->guest->reason);
+        r = apply(p, m, m->guest, m->from, m->other ? memo_nodes(m->other->memo) : &to);
+        if (r < 0 || !m->other)
+                return r;
+        r = apply(p, m, m->other, &p->nodes[m->to.at[0]], &home);
+        return r < 0 ? r : strdup_to(&m->other->reason, m->guest->reason);
 }
 
 int move_skip_refused(Placement *p, const Move *m) {

@@ -94,7 +94,7 @@ bool move_is_allowed(const Placement *p, MoveCandidate *c) {
 /* It has a place, and the settings let it have another one. */
 static bool is_placed(const PlacementGuest *g) {
         return g->managed && !g->fresh && !g->guest->starting && g->n_vcpus > 0 &&
-               setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO && !idset_is_empty(&g->memo->nodes);
+               setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO && memo_is_placed(g->memo);
 }
 
 bool placement_stays(const Placement *p, const PlacementGuest *g, SkipReason *ret_why, const char **ret_detail) {

@@ -22,7 +22,7 @@ static bool leaves_limit(const Placement *p, const PlacementGuest *g) {
                         continue;
                 if (placement_allows(p, g, n))
                         any = true;
-                else if (idset_contains(&g->memo->nodes, n->id))
+                else if (idset_contains(memo_nodes(g->memo), n->id))
                         leaves = true;
         }
         return any && leaves;
@@ -51,7 +51,7 @@ static unsigned usable_by(const PlacementGuest *g, const PlacementNode *n) {
 }
 
 bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
-        const IdSet *nodes = &g->memo->nodes;
+        const IdSet *nodes = memo_nodes(g->memo);
         unsigned present = 0, cpus = 0, cpu_nodes = 0;
         IdSet constraint;
 
@@ -78,14 +78,15 @@ bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
         return g->memo->n_cells == 0 && (g->n_vcpus <= cpus || present == cpu_nodes);
 }
 
-static int choose_bound(PlacementGuest *g, const IdSet *nodes, const char *why) {
+static int choose_bound(const Placement *p, PlacementGuest *g, const IdSet *nodes, const char *why) {
         _cleanup_free_ char *list = NULL;
         int r;
 
         r = placement_format_nodes(nodes, &list);
+        if (r >= 0)
+                r = placement_put(p, g, nodes);
         if (r < 0)
                 return r;
-        g->memo->nodes = *nodes;
         return strprintf_to(&g->reason, "%s: %s", list, why);
 }
 
@@ -134,9 +135,10 @@ static int choose_best(PlacementGuest *g, Search *s) {
                 r = memo_make_memory_only(g->memo);
         if (r >= 0 && s->cells)
                 r = cells_remember(s, g->memo);
+        if (r >= 0)
+                r = placement_put(s->p, g, &s->best.nodes);
         if (r < 0)
                 return r;
-        g->memo->nodes = s->best.nodes;
         for (unsigned i = 0; i < s->best.n_extra; i++)
                 (void)idset_add(g->memo->memory_only, s->p->nodes[s->best.extra[i]].id);
         r = placement_format_choice(s, &g->reason);
@@ -164,9 +166,9 @@ static int choose(Placement *p, PlacementGuest *g, CandidateList *list) {
         if ((!bound && !is_advised) || list)
                 candidates_search_relaxing(&s);
         if (bound)
-                r = choose_bound(g, &constraint, placement_bound_text(g->guest));
+                r = choose_bound(p, g, &constraint, placement_bound_text(g->guest));
         else if (is_advised)
-                r = choose_bound(g, &advised, "libvirt was advised to start it there");
+                r = choose_bound(p, g, &advised, "libvirt was advised to start it there");
         else
                 r = choose_best(g, &s);
         if (r < 0 || !list)
@@ -187,6 +189,6 @@ int placement_choose(Placement *p, PlacementGuest *g) {
                 return r;
         g->memo->placed_usec = p->now_usec;
         g->fresh = true;
-        placement_account_nodes(p, g, &g->memo->nodes);
+        placement_account_nodes(p, g, memo_nodes(g->memo));
         return 0;
 }

@@ -34,7 +34,7 @@ uint64_t placement_cooldown_end(const Placement *p, const PlacementGuest *g) {
 /* Its memory is ours to look after, and we know where it is. */
 static bool concerns(const PlacementGuest *g) {
         return g->managed && placement_follows_memory(g) && g->resident_bytes != UNKNOWN_U64 &&
-               !idset_is_empty(&g->memo->nodes);
+               memo_is_placed(g->memo);
 }
 
 /* The mover reports the end; without a report (after a restart) the rate tells how long it may take. */
@@ -45,7 +45,7 @@ bool placement_guest_moves(const Placement *p, const PlacementGuest *g) {
 
         if (!m || m->moved_usec == 0 || m->moved_usec > p->now_usec || m->move_waits)
                 return false;
-        if (m->move_ended_usec >= m->moved_usec || g->resident_bytes == UNKNOWN_U64 || idset_is_empty(&m->nodes))
+        if (m->move_ended_usec >= m->moved_usec || g->resident_bytes == UNKNOWN_U64 || !memo_is_placed(m))
                 return false;
         home = placement_memory_nodes(p, g);
         if (!move_is_remote(g, move_remote_bytes(g, &home)))
@@ -164,7 +164,7 @@ static int widen_nodeset(Placement *p, const PlacementGuest *g, const IdSet *hom
 }
 
 static MoveValue value_at_home(const Placement *p, const PlacementGuest *g) {
-        NodeList home = move_node_list(p, &g->memo->nodes, p->home);
+        NodeList home = move_node_list(p, memo_nodes(g->memo), p->home);
 
         return move_value_of_memory(p, g, &home);
 }
@@ -194,7 +194,7 @@ static int send_memory(Placement *p, PlacementGuest *g, const MoveValue *v) {
         return plan_add_action(p->context->plan, ACTION_MOVE_MEMORY, g->guest, 0, from, to, source,
                                "%s of %s are not on node %s, where %s%s%s",
                                format_bytes_short(v->bytes, bytes), format_bytes_short(g->resident_bytes, of), to,
-                               idset_equal(&target, &g->memo->nodes) ? "its vCPUs are placed" : "its memory belongs",
+                               idset_equal(&target, memo_nodes(g->memo)) ? "its vCPUs are placed" : "its memory belongs",
                                value ? "; " : "", value ?: "");
 }
 

@@ -166,7 +166,7 @@ static int leave_to_user(Placement *p, PlacementGuest *g, const ThreadRef *ref, 
 
         state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
         g->memo->user_pinned = true;
-        g->memo->nodes = IDSET_EMPTY;
+        memo_drop_nodes(g->memo);
         memo_drop_cpus(g->memo);
         g->managed = false;
         return plan_add_skip(p->context->plan, ref->kind, g->guest, why, "%s: its pins are left alone", who);

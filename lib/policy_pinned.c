@@ -75,12 +75,12 @@ static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n) {
         if (least < 0)
                 return -1;
         most = cpu_commitment(p, (unsigned)least, &part);
-        for (size_t i = 0; i < p->n_by_core;) {
-                unsigned llc = placement_core(p, p->by_core[i])->llc, room = 0;
+        IDSET_FOREACH(cpu, cpus)
+                p->llc_room[placement_core(p, (unsigned)cpu)->llc] += cpu_commitment(p, (unsigned)cpu, &part) <= most;
+        for (size_t llc = 0; llc < p->n_llcs; llc++) {
+                unsigned room = p->llc_room[llc];
 
-                for (; i < p->n_by_core && placement_core(p, p->by_core[i])->llc == llc; i++)
-                        room += idset_contains(cpus, p->by_core[i]) &&
-                                cpu_commitment(p, p->by_core[i], &part) <= most;
+                p->llc_room[llc] = 0;
                 if (room == 0 || (best_room >= n ? room < n || room >= best_room : room <= best_room))
                         continue;
                 best = (int)llc;

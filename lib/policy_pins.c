@@ -95,7 +95,7 @@ static int wanted_init(Placement *p, const PlacementGuest *g, Wanted *w) {
         w->emulator = setting(g->settings, KEY_CPU_EMULATOR) != FOLLOW_NONE;
         w->iothreads = setting(g->settings, KEY_CPU_IOTHREADS) != FOLLOW_NONE;
         w->cpus = setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE ? p->usable
-                                                                     : placement_cpus(p, &g->memo->nodes);
+                                                                     : placement_cpus(p, memo_nodes(g->memo));
         w->cpus = placement_within_limit(g, &w->cpus);
         r = cells_init(p, g, w);
         if (r < 0)
@@ -244,11 +244,11 @@ int placement_default_reason(PlacementGuest *g) {
                 return strdup_to(&g->reason, "numa.policy is none: every usable CPU of the host");
         if (g->dedicated)
                 return default_dedicated_reason(g);
-        r = idset_format(&g->memo->nodes, &nodes);
+        r = idset_format(memo_nodes(g->memo), &nodes);
         if (r < 0)
                 return r;
         return strprintf_to(&g->reason, "node%s %s, where it was placed before",
-                            idset_count(&g->memo->nodes) == 1 ? "" : "s", nodes);
+                            idset_count(memo_nodes(g->memo)) == 1 ? "" : "s", nodes);
 }
 
 /* Returns one pin, unless it holds its original already or somebody else changed it meanwhile. */
@@ -375,7 +375,7 @@ int placement_give_back(Placement *p, PlacementGuest *g) {
         else if (placement_policy(g) != CPU_NONE)
                 reason = "all CPUs it could share are dedicated to others: the pin from before kvmtuned changed it";
         /* Never placed: nothing of it can be ours. */
-        if (g->memo->placed_usec == 0 && idset_is_empty(&g->memo->nodes))
+        if (g->memo->placed_usec == 0 && !memo_is_placed(g->memo))
                 return 0;
         for (size_t i = 0; i < placement_threads(g->guest); i++) {
                 ThreadRef ref = placement_thread(g->guest, i);
@@ -384,7 +384,7 @@ int placement_give_back(Placement *p, PlacementGuest *g) {
                 if (r < 0)
                         return r;
         }
-        g->memo->nodes = IDSET_EMPTY;
+        memo_drop_nodes(g->memo);
         memo_drop_cpus(g->memo);
         return 0;
 }

@@ -70,14 +70,14 @@ static int classify(Placement *p, PlacementGuest *g) {
                 return r;
         g->managed = true;
         if (setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
-                g->memo->nodes = IDSET_EMPTY;
+                memo_drop_nodes(g->memo);
         return 0;
 }
 
 static bool needs_place(const Placement *p, const PlacementGuest *g) {
         if (!g->managed || g->dedicated || setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
                 return false;
-        return idset_is_empty(&g->memo->nodes) || !placement_still_valid(p, g);
+        return !memo_is_placed(g->memo) || !placement_still_valid(p, g);
 }
 
 /* A guest to be served, with what decides when: a sort that looked it up would look all over the memory. */
@@ -151,7 +151,7 @@ static int serve_dedicated(Placement *p, Queue *waiting, Queue *homeless) {
                 PlacementGuest *g = waiting->guests[i];
 
                 if (g->refused && g->fresh)
-                        placement_account_vcpus(p, g, &g->memo->nodes);
+                        placement_account_vcpus(p, g, memo_nodes(g->memo));
                 else if (g->refused)
                         queue_or_account(p, g, homeless);
         }
@@ -253,9 +253,16 @@ static int place_guests(Placement *p) {
         return place_homeless(p, &homeless);
 }
 
+/* Of guests that are new all threads are to be pinned. */
 static int pin_guests(Placement *p) {
+        size_t n = 0;
         int r;
 
+        for (size_t i = 0; i < p->n_guests; i++)
+                n += p->guests[i].managed && p->guests[i].fresh ? placement_threads(p->guests[i].guest) : 0;
+        r = plan_reserve_actions(p->context->plan, n);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < p->n_guests; i++) {
                 if (!p->guests[i].managed)
                         continue;
@@ -276,7 +283,7 @@ static void note_spare_cpus(Placement *p) {
                 g->memo->cpus_spare = 0;
                 if (g->managed && g->dedicated)
                         g->memo->cpus_spare = placement_capacity_of(
-                                p, g, idset_is_empty(&g->memo->nodes) ? NULL : &g->memo->nodes);
+                                p, g, memo_is_placed(g->memo) ? memo_nodes(g->memo) : NULL);
         }
 }
 

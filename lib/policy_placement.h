@@ -119,7 +119,7 @@ typedef struct SetText {
 typedef struct PlacementCore {
         unsigned first, n_cpus;         /* in by_core */
         unsigned node;                  /* index into nodes */
-        unsigned llc;                   /* last-level cache */
+        unsigned llc;                   /* last-level cache; those of usable CPUs are counted from 0 */
         unsigned n_free;                /* CPUs that could be dedicated */
 } PlacementCore;
 
@@ -146,6 +146,8 @@ typedef struct Placement {
         uint32_t *cpu_milli;            /* CPU -> commitments bound to it */
         uint32_t *core_milli;           /* core -> the same of its CPUs */
         size_t n_cores;
+        size_t n_llcs;
+        unsigned *llc_room;             /* scratch, one a last-level cache: 0 */
         uint64_t *weights;              /* scratch, one a node */
         uint16_t *home;                 /* the same */
         int *picked;                    /* scratch, one a vCPU: CPU chosen by policy pinned */
@@ -185,6 +187,8 @@ void placement_take_room(PlacementNode *n, const Guest *g, uint64_t bytes);
 void placement_add_room(PlacementNode *n, const Guest *g, uint64_t bytes);
 /* Usable CPUs of @nodes. */
 IdSet placement_cpus(const Placement *p, const IdSet *nodes);
+/* Its place is @nodes from now on. -ENOMEM. */
+int placement_put(const Placement *p, const PlacementGuest *g, const IdSet *nodes);
 bool placement_follows_memory(const PlacementGuest *g);
 /* cpu.policy; shared for a guest that cannot have the CPUs of its own that it should have. */
 CpuPolicy placement_policy(const PlacementGuest *g);

@@ -206,7 +206,7 @@ static size_t seed_at_memory(const Rebalance *r, const PlacementGuest *g) {
                 if (bytes <= most)
                         continue;
                 most = bytes;
-                seed = idset_contains(&g->memo->nodes, n->id) ? r->n : i;
+                seed = idset_contains(memo_nodes(g->memo), n->id) ? r->n : i;
         }
         return seed;
 }
@@ -239,7 +239,7 @@ static void refuse_bound(Rebalance *r, PlacementGuest *g, const PlacementNode *f
 
 /* It would be looked at, were it not for what it is. */
 static int skip_staying(const Rebalance *r, const PlacementGuest *g) {
-        NodeList home = move_node_list(r->p, &g->memo->nodes, r->p->home);
+        NodeList home = move_node_list(r->p, memo_nodes(g->memo), r->p->home);
         Plan *plan = r->p->context->plan;
         char bytes[FORMAT_BYTES_MAX];
         const PlacementNode *from;
@@ -275,7 +275,7 @@ static int consider(Rebalance *r, PlacementGuest *g) {
                 return 0;
         if (!placement_is_candidate(r->p, g))
                 return g->memo ? skip_staying(r, g) : 0;
-        c.home = move_node_list(r->p, &g->memo->nodes, r->p->home);
+        c.home = move_node_list(r->p, memo_nodes(g->memo), r->p->home);
         if (!c.home.at || c.home.n == 0)
                 return 0;
         c.from = node_in_need(r, g, &c.home, &c.cause);

@@ -38,8 +38,8 @@ static bool takes_part(const Placement *p, const PlacementGuest *g, const Placem
         const char *detail;
         SkipReason why;
 
-        return placement_is_candidate(p, g) && !g->limited && idset_contains(&g->memo->nodes, n->id) &&
-               idset_count(&g->memo->nodes) == 1 && placement_may_move(p, g, &why, &detail) &&
+        return placement_is_candidate(p, g) && !g->limited && idset_contains(memo_nodes(g->memo), n->id) &&
+               idset_count(memo_nodes(g->memo)) == 1 && placement_may_move(p, g, &why, &detail) &&
                policy_eligible(g->guest, ACTION_MOVE_MEMORY, &why, &detail);
 }
 

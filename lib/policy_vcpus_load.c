@@ -76,11 +76,11 @@ static IdSet cpus_of(const VcpuDecision *d, const VcpuGuest *v) {
                 cpus = idset_minus(&cpus, &set);
         if (v->guest->vcpu_cpuset_set)
                 cpus = idset_and(&v->guest->vcpu_cpuset, &cpus);
-        if (idset_is_empty(&v->memo->nodes))
+        if (!memo_is_placed(v->memo))
                 return cpus;
         set = IDSET_EMPTY;
         for (size_t i = 0; i < t->n_nodes; i++)
-                if (idset_contains(&v->memo->nodes, t->nodes[i].id))
+                if (idset_contains(memo_nodes(v->memo), t->nodes[i].id))
                         set = idset_or(&set, &t->nodes[i].cpus);
         return idset_and(&cpus, &set);
 }

@@ -42,7 +42,7 @@ static uint64_t measure_wait(const Placement *p, const PlacementGuest *g, bool s
         for (size_t i = 0; i < p->n_nodes; i++) {
                 const PlacementNode *n = &p->nodes[i];
 
-                if (n->id + 1 == g->memo->move_from || idset_contains(&g->memo->nodes, n->id))
+                if (n->id + 1 == g->memo->move_from || idset_contains(memo_nodes(g->memo), n->id))
                         wait += move_wait_cost(sample ? n->wait_sample_permyriad : n->wait_permyriad,
                                                n->demand_permyriad);
         }
@@ -87,7 +87,7 @@ void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause
         } else if (g->resident_bytes != UNKNOWN_U64 && cause == MOVE_REMOTE)
                 m->move_predicted = u64_muldiv(m->unmovable_bytes, PERMYRIAD_FULL, MAX(g->resident_bytes, UINT64_C(1)));
         else if (!g->movable)
-                m->move_predicted = placement_remote_permyriad(g, &m->nodes);
+                m->move_predicted = placement_remote_permyriad(g, memo_nodes(m));
 }
 
 bool placement_unverified(const Placement *p) {
@@ -159,7 +159,7 @@ static void stop_waiting(const Placement *p, const PlacementGuest *g) {
 static int verify(Placement *p, PlacementGuest *g) {
         GuestMemo *m = g->memo;
 
-        if (m->user_pinned || placement_policy(g) == CPU_NONE || idset_is_empty(&m->nodes)) {
+        if (m->user_pinned || placement_policy(g) == CPU_NONE || !memo_is_placed(m)) {
                 m->move_cause = MOVE_NONE;
                 m->move_waits = false;
                 return 0;
@@ -217,7 +217,7 @@ static bool targets_full(const Placement *p, const PlacementGuest *g) {
         for (size_t i = 0; i < p->n_nodes; i++) {
                 const PlacementNode *n = &p->nodes[i];
 
-                if (!idset_contains(&g->memo->nodes, n->id))
+                if (!idset_contains(memo_nodes(g->memo), n->id))
                         continue;
                 if (!n->memory_known || n->room_bytes > 0)
                         return false;

@@ -25,6 +25,7 @@ State *state_free(State *s) {
                 owned_done(&s->owned[i]);
         for (size_t i = 0; i < s->n_guests; i++)
                 memo_done(&s->guests[i]);
+        state_drop_places(s);
         free(s->owned);
         free(s->guests);
         free(s->thresholds);
@@ -89,6 +90,11 @@ static int copy_arrays(const State *from, State *to) {
                 return r;
         for (; to->n_guests < from->n_guests; to->n_guests++) {
                 r = memo_copy(&from->guests[to->n_guests], &to->guests[to->n_guests]);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < to->n_guests; i++) {
+                r = state_place(to, &to->guests[i], memo_nodes(&from->guests[i]));
                 if (r < 0)
                         return r;
         }

@@ -56,6 +56,12 @@ typedef struct NodeLeft {
         uint64_t usec;
 } NodeLeft;
 
+/* A set that many guests have. */
+typedef struct SharedSet {
+        IdSet set;                      /* not empty; never changes */
+        size_t users;                   /* memos that point to it */
+} SharedSet;
+
 typedef struct GuestMemo {
         char uuid[UUID_TEXT_SIZE];
         uint64_t start_time;            /* of its QEMU process, in clock ticks after boot; 0: not known */
@@ -64,7 +70,7 @@ typedef struct GuestMemo {
          * between recording a pin and setting it. Never written.
          */
         bool adopted;
-        IdSet nodes;                    /* where it was placed; empty: not placed */
+        SharedSet *nodes;               /* where it was placed, one of State.places; NULL: not placed; see memo_nodes() */
         IdSet *cpus;                    /* CPUs that are its own (cpu.policy dedicated); see memo_cpus() */
         IdSet *memory_only;             /* nodes without CPUs that its memory may overflow to; the same */
         /* The node of each of the guest's NUMA cells, by its place among Guest.cells; 0 of them: not mapped. */
@@ -175,6 +181,8 @@ typedef struct State {
         size_t n_owned, owned_capacity;
         GuestMemo *guests;              /* sorted by uuid */
         size_t n_guests, guests_capacity;
+        SharedSet **places;             /* sorted; some may be without users */
+        size_t n_places, places_capacity;
         ThresholdMemo *thresholds;      /* by Condition.threshold_index */
         size_t n_thresholds;
         GuestThreshold *guest_thresholds;       /* sorted by uuid, index */
@@ -233,6 +241,12 @@ void state_disown(State *s, ActionKind kind, const char *uuid, unsigned index);
 void state_forget_guest(State *s, const char *uuid);
 
 /* Empty when there are none. Changed by way of state_memo.h. */
+static inline const IdSet *memo_nodes(const GuestMemo *m) {
+        return m->nodes ? &m->nodes->set : &idset_none;
+}
+static inline bool memo_is_placed(const GuestMemo *m) {
+        return m->nodes;
+}
 static inline const IdSet *memo_cpus(const GuestMemo *m) {
         return m->cpus ? m->cpus : &idset_none;
 }

@@ -101,33 +101,26 @@ const StateFields state_threshold_fields = FIELDS(threshold_fields);
 const StateFields state_host_fields = FIELDS(host_fields);
 const StateFields state_pool_fields = FIELDS(pool_fields);
 
-static const IdSet *get_nodes(const GuestMemo *g) {
-        return &g->nodes;
-}
-
-static int make_nodes(GuestMemo *g, IdSet **ret) {
-        *ret = &g->nodes;
-        return 0;
-}
-
-static int make_cpus(GuestMemo *g, IdSet **ret) {
+static int set_cpus(State *s _unused_, GuestMemo *g, const IdSet *set) {
         int r = memo_make_cpus(g);
 
-        *ret = g->cpus;
+        if (r >= 0)
+                *g->cpus = *set;
         return r;
 }
 
-static int make_memory_only(GuestMemo *g, IdSet **ret) {
+static int set_memory_only(State *s _unused_, GuestMemo *g, const IdSet *set) {
         int r = memo_make_memory_only(g);
 
-        *ret = g->memory_only;
+        if (r >= 0)
+                *g->memory_only = *set;
         return r;
 }
 
 const StateSet state_sets[STATE_SETS] = {
-        { "nodes", "nodes", get_nodes, make_nodes },
-        { "cpus", "CPUs", memo_cpus, make_cpus },
-        { "memory_only", "nodes", memo_memory_only, make_memory_only },
+        { "nodes", "nodes", memo_nodes, state_place },
+        { "cpus", "CPUs", memo_cpus, set_cpus },
+        { "memory_only", "nodes", memo_memory_only, set_memory_only },
 };
 
 uint64_t state_field_get(const StateField *field, const void *record) {

@@ -39,7 +39,7 @@ int state_field_set(const StateField *field, void *record, uint64_t value);
 typedef struct StateSet {
         const char *key, *what;
         const IdSet *(*get)(const GuestMemo *g);
-        int (*make)(GuestMemo *g, IdSet **ret);         /* to be filled. -ENOMEM */
+        int (*set)(State *s, GuestMemo *g, const IdSet *set);   /* -ENOMEM */
 } StateSet;
 
 #define STATE_SETS 3U

@@ -20,6 +20,97 @@ static int copy(const void *from, size_t size, void **ret) {
         return r;
 }
 
+/* ---- places ---- */
+
+/* Any order will do. */
+static int set_compare(const IdSet *a, const IdSet *b) {
+        return memcmp(a->words, b->words, sizeof(a->words));
+}
+
+/* The first one not below @set; *ret_found: it is that set. */
+static size_t place_position(const State *s, const IdSet *set, bool *ret_found) {
+        size_t low = 0, high = s->n_places;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (set_compare(&s->places[middle]->set, set) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        *ret_found = low < s->n_places && set_compare(&s->places[low]->set, set) == 0;
+        return low;
+}
+
+static void drop_unused_places(State *s) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < s->n_places; i++) {
+                if (s->places[i]->users == 0)
+                        free(s->places[i]);
+                else
+                        s->places[kept++] = s->places[i];
+        }
+        s->n_places = kept;
+}
+
+static int find_place(State *s, const IdSet *nodes, SharedSet **ret) {
+        SharedSet *fresh;
+        bool found;
+        size_t at;
+        int r;
+
+        at = place_position(s, nodes, &found);
+        if (!found) {
+                if (s->n_places == s->places_capacity)
+                        drop_unused_places(s);
+                r = GROW_ARRAY_UNSET(s->places, s->places_capacity, s->n_places);
+                if (r < 0)
+                        return r;
+                fresh = malloc(sizeof(*fresh));
+                if (!fresh)
+                        return -ENOMEM;
+                *fresh = (SharedSet){ .set = *nodes };
+                at = place_position(s, nodes, &found);
+                memmove(s->places + at + 1, s->places + at, (s->n_places - at) * sizeof(*s->places));
+                s->places[at] = fresh;
+                s->n_places++;
+        }
+        *ret = s->places[at];
+        return 0;
+}
+
+int state_place(State *s, GuestMemo *m, const IdSet *nodes) {
+        SharedSet *place = NULL;
+        int r;
+
+        if (!idset_is_empty(nodes)) {
+                r = find_place(s, nodes, &place);
+                if (r < 0)
+                        return r;
+                place->users++;
+        }
+        memo_drop_nodes(m);
+        m->nodes = place;
+        return 0;
+}
+
+void memo_drop_nodes(GuestMemo *m) {
+        if (m->nodes)
+                m->nodes->users--;
+        m->nodes = NULL;
+}
+
+void state_drop_places(State *s) {
+        drop_unused_places(s);
+        free(s->places);
+        s->places = NULL;
+        s->places_capacity = 0;
+}
+
+/* ---- what only some have ---- */
+
 int memo_make_cpus(GuestMemo *m) {
         return make((void **)&m->cpus, sizeof(*m->cpus));
 }
@@ -50,6 +141,7 @@ int memo_copy(const GuestMemo *from, GuestMemo *ret) {
         GuestMemo m = *from;
         int r, s, t, u;
 
+        m.nodes = NULL;
         /* All four, so that none is left that belongs to @from. */
         r = copy(from->cpus, sizeof(*m.cpus), (void **)&m.cpus);
         s = copy(from->memory_only, sizeof(*m.memory_only), (void **)&m.memory_only);
@@ -64,6 +156,7 @@ int memo_copy(const GuestMemo *from, GuestMemo *ret) {
 }
 
 void memo_done(GuestMemo *m) {
+        memo_drop_nodes(m);
         memo_drop_cpus(m);
         memo_drop_memory_only(m);
         free(m->cell_nodes);

@@ -205,17 +205,15 @@ static int read_owned(Reader *reader) {
 /* Returns 0 when @key is no set of numbers, 1 when it was read. */
 static int read_set(Reader *reader, GuestMemo *g, const char *key, const char *value) {
         for (size_t i = 0; i < STATE_SETS; i++) {
-                IdSet *set;
+                IdSet set;
                 int r;
 
                 if (!streq(key, state_sets[i].key))
                         continue;
-                r = state_sets[i].make(g, &set);
-                if (r < 0)
-                        return r;
-                if (idset_parse(value, set) < 0)
+                if (idset_parse(value, &set) < 0)
                         return fault(reader, "%s is not a list of %s: \"%s\"", key, state_sets[i].what, value);
-                return 1;
+                r = state_sets[i].set(reader->state, g, &set);
+                return r < 0 ? r : 1;
         }
         return 0;
 }

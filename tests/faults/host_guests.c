@@ -2,6 +2,8 @@
 /* The guests of a host: their processes, and where their memory is. */
 #include "host.h"
 
+#include "../../lib/state_memo.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <time.h>
@@ -133,7 +135,7 @@ void host_move_due(TestHost *h, WorldGuest *g) {
         memo->start_time = START_TICKS + (uint64_t)g->id;
         memo->pins_seen = memo->move_waits = true;
         memo->moved_usec = memo->placed_usec = (uint64_t)now.tv_sec * USEC_PER_SEC;
-        ck_assert_int_eq(idset_add(&memo->nodes, 0), 0);
+        ck_assert_int_eq(state_place(s, memo, &(IdSet){ .words = { 1 } }), 0);
         (void)snprintf(path, sizeof(path), "%s/state/state", h->dir);
         ck_assert_int_eq(state_save(s, path), 0);
 }

@@ -206,7 +206,7 @@ void check_given_back(Sim *s, const SimGuest *g, SimThread *t) {
 static bool is_new_place(const Sim *s, const State *after, const Action *a) {
         const GuestMemo *before = state_find_guest(s->engine.state, a->uuid), *now = state_find_guest(after, a->uuid);
 
-        return before && now && !idset_equal(&before->nodes, &now->nodes);
+        return before && now && !idset_equal(memo_nodes(before), memo_nodes(now));
 }
 
 static bool is_done_already(const Plan *first, const Action *a) {

@@ -182,7 +182,7 @@ static void note_places(Sim *s) {
                         continue;
                 m = state_find_guest(s->engine.state, s->guests[i].uuid);
                 if (m)
-                        check_place(s, &s->guests[i], &m->nodes);
+                        check_place(s, &s->guests[i], memo_nodes(m));
         }
 }
 

@@ -39,10 +39,10 @@ static inline _unused_ Guest *add(Loop *l, const char *name, size_t vcpus, uint6
 
         guest_memory(g, memory, gib * GIB);
         world_node(&l->w, memory)->free_bytes -= gib * GIB;
-        m->nodes = set_of(nodes);
+        world_place(&l->w, m, set_of(nodes));
         m->placed_usec = 1;
         m->pins_seen = true;
-        cpus = topology_cpus_of_nodes(l->w.snapshot->topology, &m->nodes);
+        cpus = topology_cpus_of_nodes(l->w.snapshot->topology, memo_nodes(m));
         for (size_t i = 0; i < vcpus; i++)
                 g->vcpus[i].affinity = cpus;
         g->emulator.affinity = cpus;
@@ -87,7 +87,7 @@ static inline _unused_ void note_plan(Loop *l) {
                         continue;
                 l->sends[i]++;
                 for (size_t n = 0; n < g->n_node_memory; n++)
-                        if (!idset_contains(&m->nodes, g->node_memory[n].node))
+                        if (!idset_contains(memo_nodes(m), g->node_memory[n].node))
                                 l->sent_bytes += g->node_memory[n].bytes;
         }
         for (size_t i = 0; i < l->w.plan->n_verdicts; i++)

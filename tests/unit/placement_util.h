@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "../../lib/policy.h"
+#include "../../lib/state_memo.h"
 
 /* ---- policies ---- */
 
@@ -132,6 +133,11 @@ static inline _unused_ void guest_load(Guest *g, uint32_t busy, uint32_t wait) {
                 g->vcpus[i].busy_permyriad = busy;
                 g->vcpus[i].wait_permyriad = wait;
         }
+}
+
+/* As if it had been placed before. */
+static inline _unused_ void world_place(World *w, GuestMemo *m, IdSet nodes) {
+        ck_assert_int_eq(state_place(w->state, m, &nodes), 0);
 }
 
 static inline _unused_ void world_decide(World *w, const char *only_uuid) {
@@ -262,8 +268,8 @@ static inline _unused_ void assert_nodes(const World *w, const Guest *g, const c
         char *text = NULL;
 
         ck_assert_ptr_nonnull(m);
-        ck_assert_int_eq(idset_format(&m->nodes, &text), 0);
-        ck_assert_msg(idset_equal(&m->nodes, &want), "%s is on nodes \"%s\", not \"%s\"", g->name, text, nodes);
+        ck_assert_int_eq(idset_format(memo_nodes(m), &text), 0);
+        ck_assert_msg(idset_equal(memo_nodes(m), &want), "%s is on nodes \"%s\", not \"%s\"", g->name, text, nodes);
         free(text);
 }
 

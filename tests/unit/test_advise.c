@@ -232,7 +232,7 @@ START_TEST(the_daemon_places_around_what_was_advised) {
         g = world_guest(&w, "next", 2, 8 * GIB);
         g->starting = true;
         world_decide(&w, g->uuid);
-        ck_assert(idset_equal(&state_find_guest(w.state, g->uuid)->nodes, &(IdSet){ .words = { 2 } }));
+        ck_assert(idset_equal(memo_nodes(state_find_guest(w.state, g->uuid)), &(IdSet){ .words = { 2 } }));
         world_done(&w);
 }
 END_TEST
@@ -314,7 +314,7 @@ START_TEST(memory_nobody_measured_is_where_it_belongs) {
         g = world_guest(&w, "placed", 1, 12 * GIB);
         g->rss_bytes = 12 * GIB;
         ck_assert_int_eq(state_guest(w.state, g->uuid, &memo), 0);
-        memo->nodes = set_of("0");
+        world_place(&w, memo, set_of("0"));
         world_node(&w, 0)->free_bytes = 4 * GIB;
         for (size_t i = 0; i < 3; i++)
                 world_guest(&w, "other", 1, 0)->advised_nodes = set_of("1");
@@ -329,7 +329,7 @@ static Guest *dedicated(World *w, const char *name, size_t vcpus, const char *no
         GuestMemo *memo;
 
         ck_assert_int_eq(state_guest(w->state, g->uuid, &memo), 0);
-        memo->nodes = set_of(node);
+        world_place(w, memo, set_of(node));
         ck_assert_int_eq(memo_make_cpus(memo), 0);
         *memo->cpus = set_of(cpus);
         return g;

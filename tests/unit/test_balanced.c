@@ -129,7 +129,7 @@ static void place(World *w, size_t node, unsigned vcpus, unsigned level) {
         guest_memory(g, n->id, GIB);
         guest_load(g, level, 0);
         ck_assert_int_eq(state_guest(w->state, g->uuid, &m), 0);
-        m->nodes = idset_of(n->id);
+        world_place(w, m, idset_of(n->id));
         m->placed_usec = 1;
         m->pins_seen = true;
 }
@@ -163,7 +163,7 @@ static void node_loads(const World *w, uint64_t *loads) {
                 for (size_t i = 0; i < w->snapshot->n_guests; i++) {
                         const Guest *g = w->snapshot->guests[i];
 
-                        if (idset_contains(&state_find_guest(w->state, g->uuid)->nodes, t->nodes[n].id))
+                        if (idset_contains(memo_nodes(state_find_guest(w->state, g->uuid)), t->nodes[n].id))
                                 loads[n] += (g->vcpus[0].busy_permyriad + g->vcpus[0].wait_permyriad) * g->n_vcpus;
                 }
                 loads[n] /= MAX(usable_cpus(w, n), 1U);
@@ -180,7 +180,7 @@ static void share_cpus(World *w, const uint64_t *loads) {
 
                 for (size_t n = 0; n < t->n_nodes; n++)
                         if (loads[n] > PERMYRIAD_FULL &&
-                            idset_contains(&state_find_guest(w->state, g->uuid)->nodes, t->nodes[n].id))
+                            idset_contains(memo_nodes(state_find_guest(w->state, g->uuid)), t->nodes[n].id))
                                 busy = (uint32_t)((uint64_t)level * PERMYRIAD_FULL / loads[n]);
                 guest_load(g, busy, level - busy);
         }

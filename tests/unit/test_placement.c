@@ -239,7 +239,7 @@ START_TEST(large_guests_choose_before_small_ones) {
         large = world_guest(&w, "b-large", 4, 16 * GIB);
         small->starting = large->starting = true;
         world_decide(&w, NULL);
-        ck_assert_uint_eq(idset_count(&state_find_guest(w.state, large->uuid)->nodes), 1);
+        ck_assert_uint_eq(idset_count(memo_nodes(state_find_guest(w.state, large->uuid))), 1);
         assert_nodes(&w, small, "1");
         world_done(&w);
 }

@@ -267,7 +267,7 @@ START_TEST(an_overloaded_node_loses_the_guest_that_helps_most) {
                         guest_memory(g, node, 2 * GIB);
                         guest_load(g, row->busy[node][i] * 60, row->busy[node][i] * 40);
                         ck_assert_int_eq(state_guest(w.state, g->uuid, &m), 0);
-                        m->nodes = idset_of(node);
+                        world_place(&w, m, idset_of(node));
                         m->placed_usec = WORLD_START_USEC;
                 }
         w.snapshot->now_usec = WORLD_START_USEC;
@@ -355,7 +355,7 @@ START_TEST(while_the_mover_is_busy_no_node_is_relieved) {
                 guest_memory(g, 0, 2 * GIB);
                 guest_load(g, 6000, 3000);
                 ck_assert_int_eq(state_guest(w.state, g->uuid, &m), 0);
-                m->nodes = idset_of(0);
+                world_place(&w, m, idset_of(0));
                 m->placed_usec = WORLD_START_USEC;
         }
         world_decide(&w, NULL);

@@ -76,7 +76,7 @@ START_TEST(demand_is_no_more_than_vcpus_and_helpers_can_want) {
         for (unsigned i = 1; i < 4; i++)
                 g->vcpus[i].online = false;
         ck_assert_int_eq(state_guest(w.state, g->uuid, &m), 0);
-        m->nodes = set_of("0");
+        world_place(&w, m, set_of("0"));
         m->placed_usec = 1;
         m->pins_seen = true;
         m->demand_permyriad = 52000;

@@ -20,7 +20,7 @@ START_TEST(a_hot_node_is_relieved_once_and_the_gain_is_found) {
         ck_assert_uint_eq(l.sent_bytes, 2 * GIB);
         ck_assert_uint_eq(l.gained, 1);
         ck_assert_uint_eq(l.not_gained, 0);
-        ck_assert(!idset_equal(&memo_of(&l, a)->nodes, &memo_of(&l, b)->nodes));
+        ck_assert(!idset_equal(memo_nodes(memo_of(&l, a)), memo_nodes(memo_of(&l, b))));
         ck_assert_uint_eq(a->vcpus[0].wait_permyriad + b->vcpus[0].wait_permyriad, 0);
         world_done(&l.w);
 }

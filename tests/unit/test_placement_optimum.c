@@ -268,7 +268,7 @@ static unsigned placed_on(const World *w, const Instance *in, const Guest *g) {
 
         ck_assert_ptr_nonnull(m);
         for (unsigned i = 0; i < in->n_nodes; i++)
-                if (idset_contains(&m->nodes, w->snapshot->topology->nodes[i].id))
+                if (idset_contains(memo_nodes(m), w->snapshot->topology->nodes[i].id))
                         set |= 1U << i;
         ck_assert_uint_gt(set, 0);
         return set;

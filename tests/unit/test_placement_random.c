@@ -317,7 +317,7 @@ static void node_loads(const World *w, uint64_t *loads) {
                         const Guest *g = w->snapshot->guests[i];
                         const GuestMemo *m = state_find_guest(w->state, g->uuid);
 
-                        if (idset_contains(&m->nodes, t->nodes[n].id))
+                        if (idset_contains(memo_nodes(m), t->nodes[n].id))
                                 for (size_t v = 0; v < g->n_vcpus; v++)
                                         loads[n] += g->vcpus[v].busy_permyriad + g->vcpus[v].wait_permyriad;
                 }
@@ -339,7 +339,7 @@ START_TEST(rebalancing_never_reverses_an_imbalance_and_ends) {
 
                         guest_load(g, pick(&random, 60) * 100, pick(&random, 40) * 100);
                         ck_assert_int_eq(state_guest(w.state, g->uuid, &m), 0);
-                        m->nodes = idset_of(pick(&random, (unsigned)nodes));
+                        world_place(&w, m, idset_of(pick(&random, (unsigned)nodes)));
                         m->placed_usec = WORLD_START_USEC;
                 }
                 for (unsigned round = 0; round < 40; round++) {

@@ -211,7 +211,7 @@ static void add_guest(World *w, const char *name, unsigned percent, unsigned rem
         guest_load(g, percent * 50, 0);
         ck_assert_int_eq(state_guest(w->state, g->uuid, &m), 0);
         if (startswith(name, "placed")) {
-                m->nodes = set_of("0");
+                world_place(w, m, set_of("0"));
                 m->placed_usec = 1;
         }
 }

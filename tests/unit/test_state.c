@@ -165,7 +165,7 @@ static State *full_state(void) {
         own(s, ACTION_SET_NODESET, UUID_A, 0, "", "0");
         own(s, ACTION_SET_KSM, "", KSM_KNOB_RUN, "0", "a b%\n\x7f");
         ck_assert_int_eq(state_guest(s, UUID_A, &memo), 0);
-        ck_assert_int_eq(idset_add_range(&memo->nodes, 2, 3), 0);
+        ck_assert_int_eq(state_place(s, memo, &(IdSet){ .words = { 1U << 2 | 1U << 3 } }), 0);
         ck_assert_int_eq(memo_make_cpus(memo), 0);
         ck_assert_int_eq(idset_add_range(memo->cpus, 8, 9), 0);
         ck_assert_int_eq(memo_make_memory_only(memo), 0);
@@ -268,6 +268,33 @@ START_TEST(a_copy_is_independent) {
         ck_assert_str_eq(text, full_text);
         own(copy, ACTION_SET_BALLOON, UUID_B, 0, "1", "2");
         ck_assert_uint_eq(copy->n_owned, 4);
+}
+END_TEST
+
+START_TEST(guests_on_the_same_nodes_share_them) {
+        _cleanup_(state_freep) State *s = new_state(), *copy = NULL;
+        GuestMemo *a, *b;
+
+        ck_assert_int_eq(state_guest(s, UUID_A, &a), 0);
+        ck_assert_int_eq(state_guest(s, UUID_B, &b), 0);
+        a = state_find_guest(s, UUID_A);
+        for (unsigned node = 0; node < 100; node++) {
+                IdSet nodes = idset_of(node);
+
+                ck_assert_int_eq(state_place(s, a, &nodes), 0);
+                ck_assert_int_eq(state_place(s, b, memo_nodes(a)), 0);
+                ck_assert_ptr_eq(memo_nodes(a), memo_nodes(b));
+                ck_assert(idset_equal(memo_nodes(a), &nodes));
+        }
+        /* Those that nobody is on any more did not pile up. */
+        ck_assert_uint_le(s->n_places, 8);
+        ck_assert_int_eq(state_copy(s, &copy), 0);
+        ck_assert_uint_eq(copy->n_places, 1);
+        memo_drop_nodes(a);
+        ck_assert(!memo_is_placed(a) && idset_is_empty(memo_nodes(a)));
+        ck_assert(idset_contains(memo_nodes(b), 99));
+        state_forget_guest(s, UUID_B);
+        ck_assert(idset_contains(memo_nodes(state_find_guest(copy, UUID_A)), 99));
 }
 END_TEST
 
@@ -500,6 +527,7 @@ static void add_tests(TCase *c) {
         tcase_add_test(c, the_text_form_is_as_documented);
         tcase_add_test(c, text_reads_back_to_the_same_state);
         tcase_add_test(c, a_copy_is_independent);
+        tcase_add_test(c, guests_on_the_same_nodes_share_them);
         tcase_add_test(c, a_file_cut_short_anywhere_is_noticed);
         tcase_add_loop_test(c, malformed_text_names_the_line_and_keeps_what_precedes_it, 0,
                             (int)ELEMENTSOF(bad_rows));
