@@ -248,10 +248,12 @@ void mem_check_plan(MemSim *s, const Plan *plan, bool all) {
                 check_help(s, plan);
 }
 
-/* What the rounding to whole MiB has left of all guests' shares, on top of what the first decision asked for. */
-static bool is_left_over(const MemSim *s, const Plan *first, const Action *a) {
+/* What the rounding to whole MiB has left of all guests' shares, on top of what it was asked for, then or before. */
+static bool is_left_over(MemSim *s, const Plan *first, const Action *a) {
         const Action *before = find_action(first, a->kind, a->uuid);
-        uint64_t from = number(before ? before->new_value : a->old_value), to = number(a->new_value);
+        const MemGuest *g = mem_find_guest(s, a->uuid);
+        uint64_t sent = g && !g->target_is_users ? g->target : number(a->old_value);
+        uint64_t from = before ? number(before->new_value) : sent, to = number(a->new_value);
 
         return a->kind == ACTION_SET_BALLOON && MAX(from, to) - MIN(from, to) <= (s->n_guests + 1) * MIB;
 }
