@@ -165,8 +165,7 @@ static int ask(BalloonDecision *d, const BalloonGuest *b) {
         m->balloon_target_bytes = b->new_bytes;
         m->balloon_seen_bytes = b->current;
         m->balloon_set_usec = now;
-        if (m->balloon_stuck > 0)
-                m->balloon_stuck_until_usec = 0;
+        m->balloon_stuck_until_usec = 0;
         return 0;
 }
 
@@ -215,7 +214,7 @@ static int explain(BalloonDecision *d, const BalloonGuest *b) {
         if (b->blocked || b->left_out)
                 return balloon_add_skip(d, b, b->why);
         if (b->mode == BALLOON_TARGET && !less && !b->moving)
-                return balloon_add_skip(d, b, SKIP_NO_CAPACITY);
+                return balloon_add_skip(d, b, balloon_waits_to_grow(b) ? SKIP_STUCK : SKIP_NO_CAPACITY);
         if (!less || b->moving || balloon_is_preset(b))
                 return 0;
         if (b->current <= u64_add(b->minimum, BALLOON_TOLERANCE_BYTES))

@@ -95,7 +95,7 @@ bool balloon_host_is_strained(const Host *h);
 void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret);
 void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b);
 
-/* policy_balloon_learn.c: updates the memo after judging, and the floor. */
+/* policy_balloon_learn.c: updates the memo after judging. */
 void balloon_learn(const PolicyContext *c, BalloonGuest *b);
 /* 0: none. */
 uint64_t balloon_floor(const BalloonGuest *b);

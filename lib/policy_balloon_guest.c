@@ -50,21 +50,27 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit) {
         return bytes > UINT64_MAX - unit ? bytes : (bytes + unit - 1) / unit * unit;
 }
 
-static void init_sizes(BalloonGuest *b) {
+/* By what is learned so far. */
+static void set_bounds(BalloonGuest *b) {
         const Guest *g = b->guest;
         uint64_t minimum;
 
-        b->maximum = g->max_bytes;
-        b->current = b->asked = g->current_bytes;
         minimum = setting_amount(b->settings, KEY_BALLOON_MINIMUM, b->maximum, balloon_learned_minimum(b));
         minimum = MAX(MAX(minimum, g->min_guarantee_bytes), MINIMUM_FLOOR_BYTES);
         /* Presets compute with it as it is. */
         b->minimum = MIN(balloon_is_preset(b) ? round_up(minimum, KIB) : round_up(minimum, MIB), b->maximum);
-        b->step = MAX(setting_amount(b->settings, KEY_BALLOON_STEP, b->maximum, 0), 2 * BALLOON_TOLERANCE_BYTES);
+        b->floor = MAX(balloon_floor(b), b->minimum);
         b->goal = setting_amount(b->settings, KEY_BALLOON_TARGET, b->maximum, b->maximum);
         b->goal = CLAMP(b->goal, b->minimum, b->maximum);
         if (b->goal != b->maximum)
                 b->goal = MIN(round_up(b->goal, MIB), b->maximum);
+}
+
+static void init_sizes(BalloonGuest *b) {
+        b->maximum = b->guest->max_bytes;
+        b->current = b->asked = b->guest->current_bytes;
+        set_bounds(b);
+        b->step = MAX(setting_amount(b->settings, KEY_BALLOON_STEP, b->maximum, 0), 2 * BALLOON_TOLERANCE_BYTES);
         /* Taking memory must not bring distress about, whatever the setting says. */
         b->least = distress_bytes(b->current) / 2 * 3;
         b->reserve = MAX(permyriad_of(b->current, setting(b->settings, KEY_BALLOON_RESERVE)), b->least);
@@ -82,7 +88,6 @@ void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret) {
         };
         if (size_is_known(g->max_bytes) && size_is_known(g->current_bytes)) {
                 init_sizes(ret);
-                ret->floor = MAX(balloon_floor(ret), ret->minimum);
                 return;
         }
         ret->blocked = true;
@@ -203,7 +208,7 @@ static void judge_shrinking(const PolicyContext *c, BalloonGuest *b) {
                 fix(b, SKIP_COOLDOWN, "its balloon was changed often within the last hour");
         if (b->distress)
                 fix(b, SKIP_DISTRESS, NULL);
-        if (c->snapshot->now_usec < b->memo->balloon_stuck_until_usec)
+        if (c->snapshot->now_usec < b->memo->balloon_held_until_usec)
                 fix(b, SKIP_COOLDOWN, "it was in distress, or its statistics were implausible, a short time ago");
         if (b->owned && b->guest->stats.age_usec > since)
                 fix(b, SKIP_COOLDOWN, "its statistics are from before the last change of its balloon");
@@ -215,8 +220,7 @@ static void judge_shrinking(const PolicyContext *c, BalloonGuest *b) {
 
 /* Counters tell once, at the report in which they moved; what they told holds for a while. */
 static void hold(const PolicyContext *c, BalloonGuest *b) {
-        if (b->memo->balloon_stuck == 0)
-                b->memo->balloon_stuck_until_usec = u64_add(c->snapshot->now_usec, HOLD_USEC);
+        b->memo->balloon_held_until_usec = u64_add(c->snapshot->now_usec, HOLD_USEC);
 }
 
 static void remember_counters(BalloonGuest *b) {
@@ -270,6 +274,11 @@ static void believe(const PolicyContext *c, BalloonGuest *b) {
         b->distress = is_in_distress(c, b);
 }
 
+static void learn(const PolicyContext *c, BalloonGuest *b) {
+        balloon_learn(c, b);
+        set_bounds(b);
+}
+
 void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {
         const BalloonStats *s = &b->guest->stats;
         const char *detail = NULL;
@@ -297,6 +306,6 @@ void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {
         if (b->distress || (b->fixed && b->why == SKIP_IMPLAUSIBLE_STATS))
                 hold(c, b);
         if (!(b->fixed && (b->why == SKIP_IMPLAUSIBLE_STATS || b->why == SKIP_STALE_STATS)))
-                balloon_learn(c, b);
+                learn(c, b);
         remember_counters(b);
 }

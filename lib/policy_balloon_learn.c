@@ -107,7 +107,6 @@ void balloon_learn(const PolicyContext *c, BalloonGuest *b) {
         if (b->usable == UNKNOWN_U64)
                 return;
         learn_floor(b, c->snapshot->now_usec);
-        b->floor = MAX(balloon_floor(b), b->minimum);
         learn_use(b, c->snapshot->now_usec);
 }
 

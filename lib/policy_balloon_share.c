@@ -185,6 +185,11 @@ static uint64_t bound_for(const BalloonGuest *b) {
         return MAX(b->purpose == BALLOON_NOTHING ? b->asked : b->new_bytes, MIN(b->current, b->goal));
 }
 
+/* One that does not move on its way up has been asked for enough. */
+static bool may_grow_to_target(const BalloonGuest *b) {
+        return b->mode == BALLOON_TARGET && !b->blocked && !balloon_waits_to_grow(b);
+}
+
 static void grow_to_targets(BalloonDecision *d) {
         const BalloonHost *h = &d->host;
 
@@ -192,7 +197,7 @@ static void grow_to_targets(BalloonDecision *d) {
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
 
-                if (b->mode == BALLOON_TARGET && !b->blocked)
+                if (may_grow_to_target(b))
                         bid(b, u64_sub(b->goal, bound_for(b)), UINT64_MAX);
         }
         share(d, h->known ? u64_sub(h->available, kept(h)) : UINT64_MAX);
@@ -201,7 +206,7 @@ static void grow_to_targets(BalloonDecision *d) {
                 uint64_t size = u64_add(bound_for(b), b->take);
 
                 size = size == b->goal ? size : MAX(size / MIB * MIB, bound_for(b));
-                if (b->mode == BALLOON_TARGET && !b->blocked && b->asked < b->goal)
+                if (may_grow_to_target(b) && b->asked < b->goal)
                         resize(d, b, size, b->purpose == BALLOON_NOTHING ? BALLOON_TO_TARGET : b->purpose);
         }
 }
@@ -222,8 +227,7 @@ void balloon_decide_targets(BalloonDecision *d) {
 
 /* In distress, or a short time ago. */
 static bool needs_what_it_has(const BalloonDecision *d, const BalloonGuest *b) {
-        return b->distress ||
-                (b->memo->balloon_stuck == 0 && d->context->snapshot->now_usec < b->memo->balloon_stuck_until_usec);
+        return b->distress || d->context->snapshot->now_usec < b->memo->balloon_held_until_usec;
 }
 
 void balloon_decide_back(BalloonDecision *d, BalloonGuest *b) {

@@ -21,9 +21,6 @@
  * On the way back to its original size it stays on record until it is there,
  * so that nobody takes a size in between for the original.
  *
- * balloon_stuck_until_usec with balloon_stuck = 0 is a hold set by
- * policy_balloon_guest.c: no shrinking until then.
- *
  * A value outside of all that was ever asked is somebody else's at once.
  */
 
@@ -63,8 +60,7 @@ static int taken_over(PolicyContext *c, BalloonGuest *b) {
 }
 
 static void forget_stuck(GuestMemo *m) {
-        if (m->balloon_stuck > 0)
-                m->balloon_stuck_until_usec = 0;
+        m->balloon_stuck_until_usec = 0;
         m->balloon_stuck = 0;
 }
 
@@ -200,7 +196,7 @@ int balloon_guest_watch(PolicyContext *c, BalloonGuest *b) {
         /* Times of another boot. */
         if (b->memo->balloon_set_usec > c->snapshot->now_usec) {
                 forget_request(b->memo);
-                b->memo->balloon_set_usec = b->memo->balloon_stuck_until_usec = 0;
+                b->memo->balloon_set_usec = b->memo->balloon_held_until_usec = 0;
                 b->memo->balloon_moved_usec = 0;
         }
         if (!owned) {

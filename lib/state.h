@@ -108,10 +108,11 @@ typedef struct GuestMemo {
         uint64_t balloon_moved_usec;    /* last time it was seen to move, while it was not ours */
         uint64_t balloon_looked_usec[2]; /* the last look and the one before, current memory then; never written */
         uint64_t balloon_looked_bytes[2];
-        uint64_t balloon_said_bytes;    /* current memory at the last look before its report; never written */
+        uint64_t balloon_said_bytes;    /* most memory it may have had when it reported last; never written */
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
+        uint64_t balloon_held_until_usec; /* not shrunk until then: it was in distress, or implausible */
         uint64_t balloon_floor_bytes;   /* not shrunk below this since it was in distress, as of then; 0: never */
         uint64_t balloon_floor_usec;
         unsigned balloon_floor_times;   /* tries to do with less in a row that brought distress; counts from 1 */

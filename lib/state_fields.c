@@ -30,6 +30,7 @@ static const StateField guest_fields[] = {
         { "balloon_progress_usec", offsetof(GuestMemo, balloon_progress_usec), STATE_U64, 0 },
         { "balloon_stuck_until_usec", offsetof(GuestMemo, balloon_stuck_until_usec), STATE_U64, 0 },
         { "balloon_stuck", offsetof(GuestMemo, balloon_stuck), STATE_UNSIGNED, 0 },
+        { "balloon_held_until_usec", offsetof(GuestMemo, balloon_held_until_usec), STATE_U64, 0 },
         { "balloon_floor_bytes", offsetof(GuestMemo, balloon_floor_bytes), STATE_U64, 0 },
         { "balloon_floor_usec", offsetof(GuestMemo, balloon_floor_usec), STATE_U64, 0 },
         { "balloon_floor_times", offsetof(GuestMemo, balloon_floor_times), STATE_UNSIGNED, 0 },
