@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd_doctor.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 #include "../lib/doctor.h"
@@ -14,7 +13,7 @@
 typedef struct DoctorOptions {
         LookOptions look;
         unsigned width;
-        bool json, all, help;
+        bool json, all;
 } DoctorOptions;
 
 static const char usage[] =
@@ -31,44 +30,6 @@ static const char usage[] =
         "  -h, --help            print this text\n"
         "\n"
         "Exit status: 0 nothing but notices, 1 warnings, 2 problems, 3 it could not look.\n";
-
-/* 0, or -EINVAL: the command line is wrong, and getopt or this function said how. */
-static int parse_options(int argc, char **argv, DoctorOptions *o) {
-        static const struct option options[] = {
-                LOOK_LONG_OPTIONS,
-                { "json", no_argument, NULL, 'j' },           { "all", no_argument, NULL, 'a' },
-                { "help", no_argument, NULL, 'h' },           { 0 },
-        };
-        int c;
-
-        /* 0 makes glibc start afresh. */
-        optind = 0;
-        while ((c = getopt_long(argc, argv, "+" LOOK_OPTIONS "jah", options, NULL)) >= 0)
-                switch (c) {
-                case 's':
-                case 'S':
-                case 'c':
-                case 'u':
-                        look_option(&o->look, c, optarg);
-                        break;
-                case 'j':
-                        o->json = true;
-                        break;
-                case 'a':
-                        o->all = true;
-                        break;
-                case 'h':
-                        o->help = true;
-                        return 0;
-                default:
-                        return -EINVAL;
-                }
-        if (optind < argc) {
-                (void)fprintf(stderr, "doctor: unexpected argument \"%s\"\n", argv[optind]);
-                return -EINVAL;
-        }
-        return 0;
-}
 
 static int examine(const Snapshot *snapshot, const State *state, const Config *config, void *userdata) {
         _cleanup_(diagnosis_freep) Diagnosis *d = NULL;
@@ -88,17 +49,17 @@ static int examine(const Snapshot *snapshot, const State *state, const Config *c
 
 int cmd_doctor(int argc, char **argv) {
         DoctorOptions o = { 0 };
+        const CmdOption options[] = {
+                LOOK_OPTIONS(&o.look),
+                { "json", 'j', .flag = &o.json },
+                { "all", 'a', .flag = &o.all },
+        };
         DrawOptions terminal = { 0 };
         int r;
 
-        if (parse_options(argc, argv, &o) < 0) {
-                (void)fputs("Try \"kvmtuned doctor --help\".\n", stderr);
-                return STATUS_FAILED;
-        }
-        if (o.help) {
-                (void)fputs(usage, stdout);
-                return 0;
-        }
+        r = cmd_options(argc, argv, options, ELEMENTSOF(options), usage, NULL);
+        if (r != 0)
+                return r < 0 ? STATUS_FAILED : 0;
         terminal_look(&terminal);
         o.width = MIN(terminal.width ? terminal.width : 80U, 110U);
         r = look(&o.look, examine, &o);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd_plan.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 #include "../lib/config.h"
@@ -11,7 +10,7 @@
 
 typedef struct PlanOptions {
         const char *config, *snapshot, *state;
-        bool json, help;
+        bool json;
 } PlanOptions;
 
 static const char usage[] =
@@ -25,47 +24,17 @@ static const char usage[] =
         "  -j, --json            print JSON\n"
         "  -h, --help            print this text\n";
 
-/* 0, or -EINVAL: the command line is wrong, and getopt or this function said how. */
 static int parse_options(int argc, char **argv, PlanOptions *o) {
-        static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' }, { "snapshot", required_argument, NULL, 's' },
-                { "state", required_argument, NULL, 'S' },  { "json", no_argument, NULL, 'j' },
-                { "help", no_argument, NULL, 'h' },         { 0 },
+        const CmdOption options[] = {
+                { "config", 'c', .text = &o->config }, { "snapshot", 's', .text = &o->snapshot },
+                { "state", 'S', .text = &o->state },   { "json", 'j', .flag = &o->json },
         };
-        int c;
+        int r;
 
-        /* 0 makes glibc start afresh: the caller has used getopt for its own options. */
-        optind = 0;
-        while ((c = getopt_long(argc, argv, "+c:s:S:jh", options, NULL)) >= 0) {
-                switch (c) {
-                case 'c':
-                        o->config = optarg;
-                        break;
-                case 's':
-                        o->snapshot = optarg;
-                        break;
-                case 'S':
-                        o->state = optarg;
-                        break;
-                case 'j':
-                        o->json = true;
-                        break;
-                case 'h':
-                        o->help = true;
-                        return 0;
-                default:
-                        return -EINVAL;
-                }
-        }
-        if (optind < argc) {
-                (void)fprintf(stderr, "plan: unexpected argument \"%s\"\n", argv[optind]);
-                return -EINVAL;
-        }
-        if (!o->config || !o->snapshot) {
-                (void)fprintf(stderr, "plan: --config and --snapshot are needed\n");
-                return -EINVAL;
-        }
-        return 0;
+        r = cmd_options(argc, argv, options, ELEMENTSOF(options), usage, NULL);
+        if (r == 0 && (!o->config || !o->snapshot))
+                return cmd_usage("plan", "--config and --snapshot are needed");
+        return r;
 }
 
 static int make_plan(const PlanOptions *o, Plan **ret) {
@@ -91,15 +60,11 @@ int cmd_plan(int argc, char **argv) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         _cleanup_free_ char *text = NULL;
         PlanOptions o = { 0 };
+        int r;
 
-        if (parse_options(argc, argv, &o) < 0) {
-                (void)fputs("Try \"kvmtuned plan --help\".\n", stderr);
-                return 2;
-        }
-        if (o.help) {
-                (void)fputs(usage, stdout);
-                return 0;
-        }
+        r = parse_options(argc, argv, &o);
+        if (r != 0)
+                return r < 0 ? 2 : 0;
         if (make_plan(&o, &plan) < 0)
                 return 1;
         if (cmd_complain("plan", plan_format(plan, o.json, &text), NULL) < 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd_rules.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -16,7 +15,7 @@
 
 typedef struct RulesOptions {
         const char *at, *config, *snapshot;
-        bool all, help;
+        bool all;
 } RulesOptions;
 
 static const char usage[] =
@@ -31,43 +30,6 @@ static const char usage[] =
         "  -h, --help            print this text\n"
         "\n"
         "What the snapshot says is taken to have lasted longer than any rule waits for.\n";
-
-static int parse_options(int argc, char **argv, RulesOptions *o) {
-        static const struct option options[] = {
-                { "at", required_argument, NULL, 't' },       { "config", required_argument, NULL, 'c' },
-                { "snapshot", required_argument, NULL, 's' }, { "all", no_argument, NULL, 'a' },
-                { "help", no_argument, NULL, 'h' },           { 0 },
-        };
-        int c;
-
-        /* 0 makes glibc start afresh: the caller has used getopt for its own options. */
-        optind = 0;
-        while ((c = getopt_long(argc, argv, "+t:c:s:ah", options, NULL)) >= 0)
-                switch (c) {
-                case 't':
-                        o->at = optarg;
-                        break;
-                case 'c':
-                        o->config = optarg;
-                        break;
-                case 's':
-                        o->snapshot = optarg;
-                        break;
-                case 'a':
-                        o->all = true;
-                        break;
-                case 'h':
-                        o->help = true;
-                        return 0;
-                default:
-                        return -EINVAL;
-                }
-        if (optind < argc) {
-                (void)fprintf(stderr, "rules: unexpected argument \"%s\"\n", argv[optind]);
-                return -EINVAL;
-        }
-        return 0;
-}
 
 static void read_clock(LocalTime *ret) {
         time_t now = time(NULL);
@@ -265,15 +227,17 @@ static int run(const RulesOptions *o) {
 
 int cmd_rules(int argc, char **argv) {
         RulesOptions o = { 0 };
+        const CmdOption options[] = {
+                { "at", 't', .text = &o.at },
+                { "config", 'c', .text = &o.config },
+                { "snapshot", 's', .text = &o.snapshot },
+                { "all", 'a', .flag = &o.all },
+        };
+        int r;
 
-        if (parse_options(argc, argv, &o) < 0) {
-                (void)fputs("Try \"kvmtuned rules --help\".\n", stderr);
-                return 2;
-        }
-        if (o.help) {
-                (void)fputs(usage, stdout);
-                return 0;
-        }
+        r = cmd_options(argc, argv, options, ELEMENTSOF(options), usage, NULL);
+        if (r != 0)
+                return r < 0 ? 2 : 0;
         if (run(&o) < 0)
                 return 1;
         if (fflush(stdout) != 0) {

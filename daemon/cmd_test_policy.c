@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd_test_policy.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 #include "../lib/config_value.h"
@@ -164,46 +163,18 @@ static int run_file(const char *path, const char *config_path, Run *run) {
         return cmd_complain(path, run_tests(run, tests), NULL);
 }
 
-/* 0, or -EINVAL: the command line is wrong, and getopt said how. */
-static int parse_options(int argc, char **argv, const char **ret_config, bool *ret_help) {
-        static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { 0 },
-        };
-        int c;
-
-        /* 0 makes glibc start afresh: the caller has used getopt for its own options. */
-        optind = 0;
-        while ((c = getopt_long(argc, argv, "c:h", options, NULL)) >= 0)
-                switch (c) {
-                case 'c':
-                        *ret_config = optarg;
-                        break;
-                case 'h':
-                        *ret_help = true;
-                        break;
-                default:
-                        return -EINVAL;
-                }
-        if (optind < argc || *ret_help)
-                return 0;
-        (void)fprintf(stderr, "test-policy: a file with tests is needed\n");
-        return -EINVAL;
-}
-
 int cmd_test_policy(int argc, char **argv) {
         const char *config = NULL;
-        bool help = false;
+        const CmdOption options[] = { { "config", 'c', .text = &config } };
         Run run = { 0 };
+        int first, r;
 
-        if (parse_options(argc, argv, &config, &help) < 0) {
-                (void)fputs("Try \"kvmtuned test-policy --help\".\n", stderr);
-                return 2;
-        }
-        if (help) {
-                (void)fputs(usage, stdout);
-                return 0;
-        }
-        for (int i = optind; i < argc; i++)
+        r = cmd_options(argc, argv, options, ELEMENTSOF(options), usage, &first);
+        if (r == 0 && first >= argc)
+                r = cmd_usage("test-policy", "a file with tests is needed");
+        if (r != 0)
+                return r < 0 ? 2 : 0;
+        for (int i = first; i < argc; i++)
                 if (run_file(argv[i], config, &run) < 0)
                         return 2;
         (void)printf("1..%u\n# %u passed, %u failed\n", run.passed + run.failed, run.passed, run.failed);

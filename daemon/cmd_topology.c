@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd_topology.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 #include "../lib/draw_topology.h"
@@ -12,7 +11,7 @@
 typedef struct TopologyOptions {
         LookOptions look;
         DrawOptions draw;
-        bool svg, help;
+        bool svg;
 } TopologyOptions;
 
 static const char usage[] =
@@ -27,44 +26,6 @@ static const char usage[] =
         "  -g, --svg             print an SVG picture\n"
         "  -a, --all             name every guest\n"
         "  -h, --help            print this text\n";
-
-/* 0, or -EINVAL: the command line is wrong, and getopt or this function said how. */
-static int parse_options(int argc, char **argv, TopologyOptions *o) {
-        static const struct option options[] = {
-                LOOK_LONG_OPTIONS,
-                { "svg", no_argument, NULL, 'g' },            { "all", no_argument, NULL, 'a' },
-                { "help", no_argument, NULL, 'h' },           { 0 },
-        };
-        int c;
-
-        /* 0 makes glibc start afresh. */
-        optind = 0;
-        while ((c = getopt_long(argc, argv, "+" LOOK_OPTIONS "gah", options, NULL)) >= 0)
-                switch (c) {
-                case 's':
-                case 'S':
-                case 'c':
-                case 'u':
-                        look_option(&o->look, c, optarg);
-                        break;
-                case 'g':
-                        o->svg = true;
-                        break;
-                case 'a':
-                        o->draw.all = true;
-                        break;
-                case 'h':
-                        o->help = true;
-                        return 0;
-                default:
-                        return -EINVAL;
-                }
-        if (optind < argc) {
-                (void)fprintf(stderr, "topology: unexpected argument \"%s\"\n", argv[optind]);
-                return -EINVAL;
-        }
-        return 0;
-}
 
 static int draw(const Snapshot *snapshot, const State *state, const Config *config, void *userdata) {
         const TopologyOptions *o = userdata;
@@ -82,15 +43,16 @@ static int draw(const Snapshot *snapshot, const State *state, const Config *conf
 
 int cmd_topology(int argc, char **argv) {
         TopologyOptions o = { 0 };
+        const CmdOption options[] = {
+                LOOK_OPTIONS(&o.look),
+                { "svg", 'g', .flag = &o.svg },
+                { "all", 'a', .flag = &o.draw.all },
+        };
+        int r;
 
-        if (parse_options(argc, argv, &o) < 0) {
-                (void)fputs("Try \"kvmtuned topology --help\".\n", stderr);
-                return 2;
-        }
-        if (o.help) {
-                (void)fputs(usage, stdout);
-                return 0;
-        }
+        r = cmd_options(argc, argv, options, ELEMENTSOF(options), usage, NULL);
+        if (r != 0)
+                return r < 0 ? 2 : 0;
         terminal_look(&o.draw);
         return look(&o.look, draw, &o) == 0 ? 0 : 1;
 }

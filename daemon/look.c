@@ -8,25 +8,6 @@
 #include "log.h"
 #include "run.h"
 
-void look_option(LookOptions *o, int option, const char *value) {
-        switch (option) {
-        case 's':
-                o->snapshot = value;
-                break;
-        case 'S':
-                o->state = value;
-                break;
-        case 'c':
-                o->config = value;
-                break;
-        case 'u':
-                o->uri = value;
-                break;
-        default:
-                break;
-        }
-}
-
 static int look_at_files(const LookOptions *o, LookHandler handler, void *userdata) {
         _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
         _cleanup_(state_freep) State *state = NULL;

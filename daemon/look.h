@@ -16,14 +16,10 @@ typedef struct LookOptions {
         const char *uri;                /* NULL: from the configuration */
 } LookOptions;
 
-/* For getopt_long(3); what it returns of these goes to look_option() with its argument. */
-#define LOOK_OPTIONS "s:S:c:u:"
-#define LOOK_LONG_OPTIONS                                                      \
-        { "snapshot", required_argument, NULL, 's' }, { "state", required_argument, NULL, 'S' }, \
-        { "config", required_argument, NULL, 'c' }, { "uri", required_argument, NULL, 'u' }
-
-/* @value is kept, not copied. */
-void look_option(LookOptions *o, int option, const char *value);
+/* The options that fill in @look, for cmd_options(). */
+#define LOOK_OPTIONS(look)                                                             \
+        { "snapshot", 's', .text = &(look)->snapshot }, { "state", 'S', .text = &(look)->state }, \
+        { "config", 'c', .text = &(look)->config }, { "uri", 'u', .text = &(look)->uri }
 
 /* @state and @config may be NULL. What it returns becomes the exit status. */
 typedef int (*LookHandler)(const Snapshot *snapshot, const State *state, const Config *config, void *userdata);
