@@ -40,11 +40,14 @@ static uint64_t granted_already(const BalloonGuest *b) {
         return MAX(b->current, b->asked);
 }
 
-/* What is given is never more than what is missing to its maximum (bid()): that is reached whole. */
+/*
+ * What is given is never more than what is missing to its maximum (bid()): that is reached whole. Who is on its way down
+ * stays at least where it is.
+ */
 static uint64_t larger_by(const BalloonGuest *b, uint64_t bytes) {
         uint64_t size = u64_add(granted_already(b), bytes);
 
-        return size == b->maximum ? size : size / MIB * MIB;
+        return size == b->maximum ? size : MAX(size / MIB * MIB, b->current);
 }
 
 void balloon_promise(BalloonHost *h, const BalloonGuest *b, uint64_t from, uint64_t to) {
