@@ -57,7 +57,10 @@ static int load_config(const AdviseOptions *o, Config **ret) {
         return config_new(ret);
 }
 
-/* Without a name, what cannot be read of the daemon's state is not needed. */
+/*
+ * Without a name, what cannot be read of the daemon's state is not needed. With one, its daemon may not have written
+ * it yet; beside a snapshot it is a file that somebody recorded.
+ */
 static int load_state(const AdviseOptions *o, State **ret) {
         _cleanup_(state_freep) State *s = NULL;
         const char *path = o->state || o->snapshot ? o->state : ADVISE_STATE_FILE;
@@ -65,7 +68,7 @@ static int load_state(const AdviseOptions *o, State **ret) {
         int r;
 
         r = path ? state_load(path, &s, &error) : -ENOENT;
-        if (r < 0 && o->state) {
+        if (r < 0 && o->state && (o->snapshot || r != -ENOENT)) {
                 (void)fprintf(stderr, "%s: %s\n", path, error ?: strerrordesc_np(-r));
                 return r;
         }

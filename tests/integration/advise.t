@@ -25,7 +25,6 @@ create() { timeout "${2:-60}" virsh -q create "$HOST_DIR/$1.xml" >"$HOST_DIR/$1.
 status_nodes() { sed -n "s/.*<numad nodeset='\([^']*\)'.*/\1/p" "/run/libvirt/qemu/$1.xml"; }
 mems() { sed -n 's/^Mems_allowed_list:\t//p' "/proc/$(host_guest_pid "$1")/status"; }
 nodes() { cat /sys/devices/system/node/has_memory; }
-advise() { "$KVMTUNED" advise --config "$HOST_DIR/kvmtuned.conf" --state "$HOST_DIR/no-state" "$@"; }
 committed() { # vCPUs that count on this host now, by the engine
     "$KVMTUNED" advise --no-reserve --explain --vcpus 1 --memory 1MiB 2>&1 >/dev/null |
         sed -n 's/.* \([0-9.]*\) of [0-9]* CPUs committed.*/\1/p'
