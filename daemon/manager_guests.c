@@ -215,18 +215,16 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
         return 0;
 }
 
-/* Guests that went while we were not connected. */
+/* Guests that went while we were not connected; of one that could not be taken in only the slot. */
 static void end_listing(Manager *m, uint64_t generation) {
-        (void)generation;
         for (size_t i = m->n_slots; i > 0; i--) {
-                Guest *g = snapshot_find_guest(m->snapshot, m->slots[i - 1].uuid);
+                char uuid[UUID_TEXT_SIZE];
 
-                if (!g || m->slots[i - 1].generation != generation) {
-                        char uuid[UUID_TEXT_SIZE];
-
-                        memcpy(uuid, m->slots[i - 1].uuid, sizeof(uuid));
+                memcpy(uuid, m->slots[i - 1].uuid, sizeof(uuid));
+                if (m->slots[i - 1].generation != generation)
                         forget_guest(m, uuid);
-                }
+                else if (!snapshot_find_guest(m->snapshot, uuid))
+                        remove_slot(m, uuid);
         }
 }
 
@@ -344,18 +342,19 @@ static void handle_balloon(Manager *m, const VirtMessage *message) {
                 guest_set_current(g, message->current_bytes);
 }
 
+/* One for which there is no memory runs all the same: what is known of it stays. */
 static void handle_guest(Manager *m, VirtMessage *message, Batch *b) {
         GuestSlot *slot;
         int r;
 
         r = merge_guest(m, message, b);
-        if (r < 0) {
+        if (r < 0)
                 (void)log_error_errno(r, "Failed to take in guest %s", message->uuid);
-                return;
-        }
         slot = manager_slot(m, message->uuid);
         if (slot)
                 slot->generation = message->generation;
+        if (!snapshot_find_guest(m->snapshot, message->uuid))
+                m->guests_unreadable = true;
 }
 
 static void handle(Manager *m, VirtMessage *message, Batch *b) {

@@ -67,17 +67,23 @@ static bool is_put_off(const Plan *plan, const Owned *o) {
         return false;
 }
 
+/* Of a guest that is not there nobody knows whether it is gone. */
+static bool is_hidden(const Manager *m, const Owned *o) {
+        return o->uuid[0] && (!m->listed || (m->guests_unreadable && !snapshot_find_guest(m->snapshot, o->uuid)));
+}
+
 /*
  * What needs no action is not ours any more: it has its original value, its
  * guest is gone, or somebody else changed it and it is theirs from here on.
- * What cannot be seen now (libvirt does not answer), or not be given back without harm, stays on record.
+ * What cannot be seen now (libvirt does not answer, or what it says of a guest
+ * cannot be read), or not be given back without harm, stays on record.
  */
 static void disown_settled(Manager *m, const Plan *plan) {
         for (size_t i = m->state->n_owned; i > 0; i--) {
                 Owned *o = &m->state->owned[i - 1];
                 char uuid[UUID_TEXT_SIZE];
 
-                if (has_action(plan, o) || is_put_off(plan, o) || (o->uuid[0] && !m->listed))
+                if (has_action(plan, o) || is_put_off(plan, o) || is_hidden(m, o))
                         continue;
                 memcpy(uuid, o->uuid, sizeof(uuid));
                 state_disown(m->state, o->kind, uuid, o->index);

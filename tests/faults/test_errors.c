@@ -269,6 +269,23 @@ START_TEST(which_boot_it_is_cannot_be_read) {
 }
 END_TEST
 
+/* libvirt lists a guest, and what it says of it cannot be read: it runs, and stays on record. */
+START_TEST(a_guest_that_cannot_be_read_stays_on_record) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+
+        host_begin(&h, &before);
+        host_run_well(&h, "--once", "acting");
+        host_guest(&h, "db")->bad_xml = true;
+        ck_assert_int_eq(host_run(&h, "--restore"), 1);
+        ck_assert_msg(host_log_has(&h, "could not be put back"), "%s", host_log_end(&h));
+        host_guest(&h, "db")->bad_xml = false;
+        host_check_record(&h, &before, true, "it cannot be read");
+        host_run_well(&h, "--restore", "it can be read");
+        host_check_restored(&h, &before, "it can be read");
+}
+END_TEST
+
 /* ---- memory ---- */
 
 /* Every so many allocations one fails, or all from there on: it may end, but what it owns survives. */
@@ -336,6 +353,7 @@ int main(void) {
         tcase_add_test(tc, a_record_that_cannot_be_removed_is_said);
         tcase_add_loop_test(tc, what_cannot_be_put_back_stays_on_record, 0, 5);
         tcase_add_loop_test(tc, which_boot_it_is_cannot_be_read, 0, ELEMENTSOF(boot_errors));
+        tcase_add_test(tc, a_guest_that_cannot_be_read_stays_on_record);
         tcase_add_loop_test(tc, memory_runs_out, 0, ELEMENTSOF(allocation_rows));
         suite_add_tcase(s, tc);
         runner = srunner_create(s);
