@@ -244,19 +244,21 @@ $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/r
 # The figures are gcc's, without optimizing: what that merges or copies is no branch of the source.
 COVER_BUILD := $(BUILD)/coverage
 COVER_CC ?= gcc
+# Tests with many instances do with a part of them: tests/unit/instances.h.
+COVER_FLAGS := --coverage -DCOVERAGE
 export COVER_LINES ?= 0
 export COVER_BRANCHES ?= 0
 .PHONY: coverage
 coverage: ## lines and branches of lib/ that unit and golden tests run (COVER_LINES=95 COVER_BRANCHES=85: fails below)
 	@tools/deps build test cover
-	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(COVER_BUILD) CC='$(COVER_CC)' SANITIZE=--coverage CFLAGS='-O0 -g' all unit-tests
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(COVER_BUILD) CC='$(COVER_CC)' SANITIZE='$(COVER_FLAGS)' CFLAGS='-O0 -g' all unit-tests
 	@tests/coverage $(COVER_BUILD)
 
 # A daemon of -O0 is slower, and the tests wait no longer for it: nothing else should run meanwhile.
 .PHONY: coverage-faults
 coverage-faults: ## lines of daemon/effects* and daemon/virt* that no fault test reaches, and is not listed in tests/FAULTS.md
 	@tools/deps build test
-	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(COVER_BUILD) CC='$(COVER_CC)' SANITIZE=--coverage CFLAGS='-O0 -g' \
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(COVER_BUILD) CC='$(COVER_CC)' SANITIZE='$(COVER_FLAGS)' CFLAGS='-O0 -g' \
 		$(COVER_BUILD)/kvmtuned fault-tests
 	@tests/faults/unreached $(COVER_BUILD)
 

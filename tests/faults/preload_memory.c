@@ -124,6 +124,13 @@ int vasprintf(char **ret, const char *format, va_list ap) {
         return fails(CALLER) ? -1 : NEXT(vasprintf)(ret, format, ap);
 }
 
+/* A daemon built with --coverage has gcov's counters in it: when it ends they are written, with memory taken for granted. */
+char *getenv(const char *name) {
+        if (world && strncmp(name, "GCOV_", 5) == 0)
+                world->alloc_fail_times = world->places_gap = 0;
+        return NEXT(getenv)(name);
+}
+
 /* ---- threads and descriptors of the daemon's own ---- */
 
 int pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*function)(void *), void *p) {

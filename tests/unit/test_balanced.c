@@ -6,6 +6,7 @@
  * an overloaded node no move makes that of another one.
  */
 
+#include "instances.h"
 #include "placement_util.h"
 
 #define AUTO "balloon: { mode = \"auto\"; }; ksm: { mode = \"auto\"; merge_across_nodes = \"auto\"; }; " \
@@ -95,16 +96,17 @@ static void only_pins(const World *w) {
 }
 
 START_TEST(a_balanced_host_is_left_alone_by_every_controller) {
+        int i = _i * ONE_INSTANCE_OF;
         char text[1200];
         World w;
 
-        (void)snprintf(text, sizeof(text), "cpu: { %s }; " AUTO, policies[_i % N_POLICIES]);
-        world_init_machine(&w, _i / N_POLICIES, text);
+        (void)snprintf(text, sizeof(text), "cpu: { %s }; " AUTO, policies[i % N_POLICIES]);
+        world_init_machine(&w, i / N_POLICIES, text);
         set_host(&w);
         fill(&w);
         world_decide(&w, NULL);
         only_pins(&w);
-        if (_i % N_POLICIES == POLICY_NONE)
+        if (i % N_POLICIES == POLICY_NONE)
                 assert_quiet(&w);
         world_apply(&w);
         /* At once, and for a day. */
@@ -226,13 +228,14 @@ static bool step(World *w) {
 }
 
 START_TEST(an_overloaded_node_is_relieved_and_no_other_one_is_overloaded_for_it) {
+        int i = _i * ONE_INSTANCE_OF;
         size_t moves = 0;
         char text[200];
         bool helps;
         World w;
 
-        (void)snprintf(text, sizeof(text), NO_RESERVE "cpu: { %s };", sharing[_i % 2]);
-        world_init_machine(&w, _i / 2, text);
+        (void)snprintf(text, sizeof(text), NO_RESERVE "cpu: { %s };", sharing[i % 2]);
+        world_init_machine(&w, i / 2, text);
         w.snapshot->interval_usec = USEC_PER_MINUTE;
         helps = overload(&w);
         for (unsigned cycle = 0; cycle < 180; cycle++)
@@ -253,9 +256,10 @@ int main(void) {
         int failed;
 
         tcase_set_timeout(tc, 60);
-        tcase_add_loop_test(tc, a_balanced_host_is_left_alone_by_every_controller, 0, N_POLICIES * N_MACHINES);
+        tcase_add_loop_test(tc, a_balanced_host_is_left_alone_by_every_controller, 0,
+                            N_POLICIES * N_MACHINES / ONE_INSTANCE_OF);
         tcase_add_loop_test(tc, an_overloaded_node_is_relieved_and_no_other_one_is_overloaded_for_it, 0,
-                            2 * N_MACHINES);
+                            2 * N_MACHINES / ONE_INSTANCE_OF);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

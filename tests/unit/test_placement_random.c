@@ -4,6 +4,7 @@
  * What must hold on any host: random hosts and guests, with printed seeds.
  */
 
+#include "instances.h"
 #include "placement_util.h"
 
 /* ---- invariants over random hosts ---- */
@@ -382,7 +383,7 @@ int main(void) {
         int failed;
 
         tcase_set_timeout(tc, 120);
-        tcase_add_loop_test(tc, random_hosts_keep_the_invariants_and_settle, 0, (int)RANDOM_CHUNKS);
+        tcase_add_loop_test(tc, random_hosts_keep_the_invariants_and_settle, 0, (int)RANDOM_CHUNKS / ONE_INSTANCE_OF);
         tcase_add_loop_test(tc, rebalancing_never_reverses_an_imbalance_and_ends, 0, 8);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);

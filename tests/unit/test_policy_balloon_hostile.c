@@ -11,13 +11,9 @@
  */
 
 #include "balloon_util.h"
+#include "instances.h"
 
-/* The sanitizers take ten times as long: a part is enough for what they look for. */
-#ifdef __SANITIZE_ADDRESS__
-#define SEQUENCES 10000
-#else
-#define SEQUENCES 100000
-#endif
+#define SEQUENCES (ONE_INSTANCE_OF == 1 ? 100000 : 10000)
 #define PARTS 20
 #define STEPS 4
 #define TOTAL (32 * GIB)
