@@ -24,7 +24,9 @@
  *     apart.)
  *
  * A guest left to the user keeps the pin somebody changed; its other pins are
- * given back, at once or as soon as that can be done.
+ * given back, at once or as soon as that can be done. As long as a call about
+ * the guest is open its pins stay on record: ours may yet come on top of theirs,
+ * and is then given back, too.
  */
 
 /* A pin that nobody waits for any more is done, or will not be, after this long. */
@@ -160,11 +162,16 @@ bool placement_taken_over(const Placement *p, const PlacementGuest *g, const Own
         return !(placement_in_grace(p, g) && placement_at_original(p, owned, t));
 }
 
+void placement_let_go(Placement *p, const PlacementGuest *g, const ThreadRef *ref) {
+        if (!policy_calls_open(g->memo, p->now_usec))
+                state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
+}
+
 static int leave_to_user(Placement *p, PlacementGuest *g, const ThreadRef *ref, SkipReason why) {
         const char *who = why == SKIP_TAKEN_OVER ? "somebody else changed a pin kvmtuned had set"
                                                  : "it is pinned by somebody else";
 
-        state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
+        placement_let_go(p, g, ref);
         g->memo->user_pinned = true;
         memo_drop_nodes(g->memo);
         memo_drop_cpus(g->memo);

@@ -265,7 +265,7 @@ static int give_back_thread(Placement *p, PlacementGuest *g, const ThreadRef *re
         }
         if (!placement_taken_over(p, g, owned, ref->thread))
                 return add_pin(p, g, ref, owned->original, reason);
-        state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
+        placement_let_go(p, g, ref);
         /* Said of the guest as a whole already. */
         if (g->memo->user_pinned)
                 return 0;

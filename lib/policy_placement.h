@@ -325,6 +325,8 @@ int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref
  * the user's.
  */
 bool placement_owns_nodeset(const Placement *p, const Guest *g);
+/* A pin that somebody else changed is no longer ours, unless one of ours may come on top of it. */
+void placement_let_go(Placement *p, const PlacementGuest *g, const ThreadRef *ref);
 /* At the first look after a restart: a memory policy that is recorded and was not set is not owned. */
 void placement_check_nodeset(Placement *p, const PlacementGuest *g);
 

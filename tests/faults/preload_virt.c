@@ -205,6 +205,8 @@ int virConnectListAllDomains(virConnectPtr c, virDomainPtr **ret, unsigned flags
         int n = 0;
 
         (void)flags;
+        while (__atomic_load_n(&world->lists_never, __ATOMIC_ACQUIRE))
+                delay(2000);
         if (!is_alive(c) || !begin("virConnectListAllDomains", NULL, false))
                 return -1;
         list = calloc(WORLD_GUESTS_MAX + 1, sizeof(*list));
@@ -234,7 +236,7 @@ int virDomainIsActive(virDomainPtr d) {
 
         if (!is_alive(d->conn) || !begin("virDomainIsActive", g, false))
                 return -1;
-        return g != NULL;
+        return g && !g->shut_off;
 }
 
 int virDomainIsPersistent(virDomainPtr d) {
@@ -256,8 +258,9 @@ int virDomainGetControlInfo(virDomainPtr d, virDomainControlInfoPtr info, unsign
         (void)flags;
         if (!g)
                 return -1;
-        *info = (virDomainControlInfo){ .state = g->hung ? VIR_DOMAIN_CONTROL_OCCUPIED : VIR_DOMAIN_CONTROL_OK,
-                                        .stateTime = g->hung ? 60000 : 0 };
+        *info = (virDomainControlInfo){ .state = g->hung ? VIR_DOMAIN_CONTROL_OCCUPIED
+                                               : g->pins_wait ? VIR_DOMAIN_CONTROL_JOB : VIR_DOMAIN_CONTROL_OK,
+                                        .stateTime = g->hung || g->pins_wait ? 60000 : 0 };
         return 0;
 }
 
@@ -438,7 +441,7 @@ static virDomainStatsRecordPtr new_record(virDomainPtr d, const WorldGuest *g) {
         add_number(r, &capacity, "balloon.available", g->current_kib);
         add_number(r, &capacity, "balloon.unused", g->usable_kib / 2);
         add_number(r, &capacity, "balloon.usable", g->usable_kib);
-        add_number(r, &capacity, "balloon.last-update", (uint64_t)now.tv_sec);
+        add_number(r, &capacity, "balloon.last-update", g->silent ? 0 : (uint64_t)now.tv_sec);
         return r;
 }
 

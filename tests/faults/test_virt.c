@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "host.h"
@@ -89,51 +88,6 @@ START_TEST(a_monitor_hangs_and_more_fails) {
         daemon_check_works(&h, "after", 10);
         daemon_pass_cycles(&h, 5);
         daemon_stop(&h, &before, hung_rows[_i].name);
-}
-END_TEST
-
-/* ---- pins that libvirt makes late ---- */
-
-/* Longer than a pin is taken to be under way that nobody waits for: 60 s of the daemon's time. */
-#define LATE_CYCLES 10U
-#define LATE_USEC (100 * USEC_PER_SEC / HOST_SPEED)
-
-static void let_time_pass(TestHost *h) {
-        daemon_pass_cycles(h, LATE_CYCLES);
-}
-static void stand_still(TestHost *h) {
-        ck_assert_int_eq(kill(h->daemon, SIGSTOP), 0);
-        (void)usleep(LATE_USEC);
-        ck_assert_int_eq(kill(h->daemon, SIGCONT), 0);
-        daemon_pass_cycles(h, 1);
-}
-
-static const struct {
-        const char *name;
-        void (*wait)(TestHost *h);
-} late_rows[] = {
-        { "libvirt makes its pins late", let_time_pass },
-        { "it stands still while libvirt makes its pins", stand_still },
-};
-
-/* Meanwhile its vCPUs are as if somebody had put them back. */
-START_TEST(a_pin_is_made_late) {
-        _cleanup_host_ TestHost h;
-        _cleanup_(knobs_done) Knobs before;
-        WorldRule *sent;
-        WorldGuest *g;
-
-        host_init(&h);
-        g = host_guest_add(&h, "late", 40);
-        g->pins_wait = true;
-        host_knobs(&h, &before);
-        daemon_begin(&h);
-        sent = host_fail(&h, "call virDomainPin* late", 0, 0, 0);
-        HOST_UNTIL(&h, sent->seen > 0);
-        late_rows[_i].wait(&h);
-        g->pins_wait = false;
-        HOST_UNTIL(&h, __atomic_load_n(&g->n_pins_wait, __ATOMIC_ACQUIRE) == 0 && daemon_has_pinned(g));
-        daemon_stop(&h, &before, late_rows[_i].name);
 }
 END_TEST
 
@@ -277,7 +231,6 @@ int main(void) {
         ADD(s, it_cannot_start, ELEMENTSOF(start_rows));
         ADD(s, no_memory_to_start_with, 5);
         ADD(s, a_monitor_hangs_and_more_fails, ELEMENTSOF(hung_rows));
-        ADD(s, a_pin_is_made_late, ELEMENTSOF(late_rows));
         ADD(s, events_get_lost, ELEMENTSOF(lost_rows));
         ADD(s, libvirt_knows_fewer_cpus, 1);
         ADD(s, vcpus_changed_meanwhile, 1);

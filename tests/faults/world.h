@@ -52,11 +52,13 @@ typedef struct WorldGuest {
         char uuid[37], name[32];
         bool running;
         bool hung;                      /* its monitor does not answer */
-        bool pins_wait;                 /* calls that pin it do not return, and do it when this ends; so many do */
+        bool pins_wait;                 /* a job of somebody else's: calls that pin it do so when it ends; so many wait */
         unsigned n_pins_wait;
         bool bad_xml;
         bool paused;
         bool migrating;
+        bool shut_off;                  /* libvirt says so when asked whether it is active */
+        bool silent;                    /* its balloon driver has never reported */
         int state, reason;              /* virDomainState and its reason, when not 0 */
         int id, pid;
         unsigned vcpus, online, iothreads;
@@ -93,6 +95,7 @@ typedef struct World {
         WorldRule rules[WORLD_RULES_MAX];
         bool down;                      /* no connection is accepted */
         bool accepts_only;              /* connecting hangs */
+        bool lists_never;               /* listing the guests does */
         unsigned call_delay_usec;
         int64_t realtime_offset_usec;   /* of the wall clock */
         unsigned speed;                 /* time runs so many times as fast; 0: as it does */
