@@ -54,7 +54,8 @@ static int set_hugepages(const char *value, void *userdata) {
 }
 
 int cmd_advise(int argc, char **argv) {
-        AdviseOptions o = { .request.memory_bytes = NO_MEMORY, .reservations = ADVISE_RESERVATIONS_FILE, .program = "advise" };
+        AdviseOptions o = { .request.memory_bytes = NO_MEMORY, .reservations = ADVISE_RESERVATIONS_FILE,
+                            .program = "advise" };
         bool no_reserve = false;
         const CmdOption options[] = {
                 { "vcpus", 'v', .parse = set_vcpus, .userdata = &o.request },

@@ -45,7 +45,8 @@ static int set_option(const CmdOption *options, size_t n, int letter, const char
         return -EINVAL;
 }
 
-static int read_options(int argc, char **argv, const CmdOption *options, size_t n, const char *usage, bool arguments) {
+static int read_options(int argc, char **argv, const CmdOption *options, size_t n, const char *usage,
+                        bool arguments) {
         Getopt g = getopt_of(options, n, arguments);
         int c, r;
 
