@@ -391,17 +391,19 @@ START_TEST(any_request_is_answered_with_nodes_of_the_host) {
         uint64_t seed = 42;
 
         for (unsigned n = 0; n < 2000; n++) {
-                unsigned vcpus;
+                unsigned vcpus, most;
                 uint64_t bytes;
                 IdSet a, b;
                 char *why = NULL;
                 World w;
 
                 seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407U;
-                vcpus = 1 + (unsigned)(seed >> 33) % IDSET_MAX;
+                /* The largest cost a second under AddressSanitizer for each ten. */
+                most = n % 16 == 0 ? IDSET_MAX : 256;
+                vcpus = 1 + (unsigned)(seed >> 33) % most;
                 bytes = seed >> (seed >> 58);
                 world_init(&w, hosts[n % ELEMENTSOF(hosts)], NO_RESERVE);
-                reserve(&w, "0", IDSET_MAX, UINT64_MAX);
+                reserve(&w, "0", most, UINT64_MAX);
                 ck_assert_int_eq(advise(&w, vcpus, bytes, n % 2, &a, &why), 0);
                 free(why);
                 ck_assert_int_eq(advise(&w, vcpus, bytes, n % 2, &b, &why), 0);
