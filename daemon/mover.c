@@ -7,9 +7,13 @@
  * there is nothing to move (memory the guest never touched), asking alone takes
  * at most half of a CPU, and ends with the last page that is there.
  *
- * Pages that numa_maps counts and move_pages(2) does not see cannot be moved by
- * it. On Linux 6.1 those are all that kernel.numa_balancing has unmapped and the
- * guest has not touched since: most of the memory of an idle guest.
+ * Linux 6.1 to 6.4 (commits 474098edac26, d74943a2f3cd) do not see what
+ * kernel.numa_balancing has unmapped and the guest has not touched since, most of
+ * the memory of an idle guest, and do not move it. One byte read of such a page by
+ * process_vm_readv(2), which honours the fault, maps it again, as the guest's next
+ * access would. That fault may move the page to the node of the thread that reads,
+ * unless the thread has a memory policy: the mover's is MPOL_LOCAL, which is what
+ * it would have anyway.
  *
  * The target of a slice is the node with most free memory; a reserve stays.
  * Nodes without CPUs (memory beyond a CXL link, say) come after the others: when
@@ -27,6 +31,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #define SLICE_PAGES 512U
@@ -36,6 +41,8 @@
 #define NODE_RESERVE_BYTES (16 * MIB)
 /* Slices in a row of which nothing could be moved: the targets are full in a way that free memory does not show. */
 #define FUTILE_MAX 64U
+/* admin-guide/mm/pagemap.rst */
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 
 typedef enum MoverState {
         MOVER_IDLE,
@@ -54,7 +61,7 @@ struct Mover {
 
         /* The move under way; its thread's until it has ended. */
         int32_t pid;
-        int proc_fd;
+        int proc_fd, pagemap_fd;
         IdSet targets, last;
         bool others_full;               /* of the targets those that are not in last */
         uint64_t bytes_per_sec;
@@ -67,6 +74,9 @@ struct Mover {
         void *pages[SLICE_PAGES];
         int nodes[SLICE_PAGES];
         int status[SLICE_PAGES];
+        uint64_t pagemap[SLICE_PAGES];
+        struct iovec hidden[SLICE_PAGES];
+        char bytes[SLICE_PAGES];        /* of the guest's memory: to be read, not to be looked at */
 };
 
 static uint64_t now_usec(void) {
@@ -84,7 +94,7 @@ int mover_new(int root_fd, Mover **ret) {
         if (!m)
                 return -ENOMEM;
         m->root_fd = root_fd;
-        m->proc_fd = -EBADF;
+        m->proc_fd = m->pagemap_fd = -EBADF;
         m->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (m->event_fd < 0)
                 return -errno;
@@ -108,6 +118,7 @@ static void set_state(Mover *m, MoverState state) {
 static void finish(Mover *m) {
         (void)pthread_join(m->thread, NULL);
         m->proc_fd = safe_close(m->proc_fd);
+        m->pagemap_fd = safe_close(m->pagemap_fd);
         set_state(m, MOVER_IDLE);
 }
 
@@ -210,6 +221,39 @@ static int ask_where(Mover *m, unsigned long n) {
         return numa_move_pages(m->pid, n, m->pages, NULL, m->status, 0) < 0 ? -errno : 0;
 }
 
+static uint64_t count_present(const Mover *m, unsigned long n) {
+        uint64_t present = 0;
+
+        for (unsigned long i = 0; i < n; i++)
+                present += m->status[i] >= 0;
+        return present;
+}
+
+/* Of the @n pages, one behind the other, those that the kernel did not see and that are in memory. */
+static unsigned long find_hidden(Mover *m, const MoverRange *range, unsigned long n) {
+        uint64_t first = (uint64_t)(uintptr_t)m->pages[0] / range->page_bytes;
+        unsigned long hidden = 0;
+        ssize_t size;
+
+        /* Balancing leaves pages of a pool alone. */
+        if (range->huge || count_present(m, n) == n)
+                return 0;
+        size = pread(m->pagemap_fd, m->pagemap, n * sizeof(m->pagemap[0]), (off_t)(first * sizeof(m->pagemap[0])));
+        for (unsigned long i = 0; size > 0 && i < (size_t)size / sizeof(m->pagemap[0]); i++)
+                if (m->status[i] < 0 && (m->pagemap[i] & PAGEMAP_PRESENT))
+                        m->hidden[hidden++] = (struct iovec){ m->pages[i], 1 };
+        return hidden;
+}
+
+/* What cannot be read stays hidden, and counts as not moved. */
+static int show_hidden(Mover *m, const MoverRange *range, unsigned long n) {
+        struct iovec bytes = { m->bytes, find_hidden(m, range, n) };
+
+        if (bytes.iov_len == 0 || process_vm_readv(m->pid, &bytes, 1, m->hidden, bytes.iov_len, 0) <= 0)
+                return 0;
+        return ask_where(m, n);
+}
+
 static bool is_elsewhere(const MoverRange *range, int status) {
         return status >= 0 && !idset_contains(&range->targets, (unsigned)status);
 }
@@ -250,20 +294,14 @@ static int move_misplaced(Mover *m, const MoverRange *range, unsigned long n) {
         return m->futile >= FUTILE_MAX ? give_up_target(m) : 0;
 }
 
-static uint64_t count_present(const Mover *m, unsigned long n) {
-        uint64_t present = 0;
-
-        for (unsigned long i = 0; i < n; i++)
-                present += m->status[i] >= 0;
-        return present;
-}
-
 static int move_slice(Mover *m, const MoverRange *range, unsigned long n, uint64_t *present) {
         uint64_t began_usec = now_usec();
         unsigned long misplaced;
         int r;
 
         r = ask_where(m, n);
+        if (r >= 0)
+                r = show_hidden(m, range, n);
         if (r < 0)
                 return r;
         *present += count_present(m, n);
@@ -319,6 +357,7 @@ static int move_all(Mover *m) {
         r = read_ranges(m, &ranges, &n);
         if (r < 0)
                 return r;
+        m->pagemap_fd = openat(m->proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
         for (size_t i = 0; i < n; i++) {
                 r = move_range(m, &ranges[i]);
                 if (r < 0)
@@ -334,6 +373,7 @@ static void *mover_main(void *p) {
         int r;
 
         (void)pthread_setname_np(pthread_self(), "mover");
+        (void)set_mempolicy(MPOL_LOCAL, NULL, 0);
         r = move_all(m);
         m->report.result = r == -ENOENT ? -ESRCH : r;
         m->report.usec = now_usec() - began_usec;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,13 +22,38 @@
 
 static const IdSet no_nodes;
 
-/* In place of libnuma's: the kernel's answer, or that no page is there. */
+/* In place of libnuma's: the kernel's answer, or that no page is there, or none but those that were read. */
 static bool unseen;
+static bool refused;                    /* to read */
+static uintptr_t read_pages[4096];
+static size_t n_read, n_asked;
+
+static bool was_read(const void *page) {
+        for (size_t i = 0; i < n_read; i++)
+                if (read_pages[i] == (uintptr_t)page)
+                        return true;
+        return false;
+}
 
 int numa_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags) {
+        int r = (int)syscall(SYS_move_pages, pid, count, pages, nodes, status, flags);
+
+        n_asked += count;
         for (unsigned long i = 0; unseen && i < count; i++)
-                status[i] = -EFAULT;
-        return unseen ? 0 : (int)syscall(SYS_move_pages, pid, count, pages, nodes, status, flags);
+                if (refused || !was_read(pages[i]))
+                        status[i] = -EFAULT;
+        return unseen ? 0 : r;
+}
+
+ssize_t process_vm_readv(pid_t pid, const struct iovec *local, unsigned long n_local, const struct iovec *remote,
+                         unsigned long n_remote, unsigned long flags) {
+        for (unsigned long i = 0; i < n_remote && n_read < ELEMENTSOF(read_pages); i++)
+                read_pages[n_read++] = (uintptr_t)remote[i].iov_base;
+        if (refused) {
+                errno = EPERM;
+                return -1;
+        }
+        return syscall(SYS_process_vm_readv, pid, local, n_local, remote, n_remote, flags);
 }
 
 static const char maps[] = "55d0c0000000-55d0c0400000 r-xp 00000000 08:01 1 /usr/bin/qemu-system-x86_64\n"
@@ -199,13 +225,48 @@ START_TEST(test_pages_that_are_not_seen_count_as_not_moved) {
         pid_t pid = start_child();
         MoverReport report;
 
-        unseen = true;
+        unseen = refused = true;
+        n_read = 0;
         m = start(pid, &nowhere, &fd);
         report = wait_report(m);
-        unseen = false; /* tests share one process when they are not forked */
+        unseen = refused = false; /* tests share one process when they are not forked */
         ck_assert_int_eq(report.result, 0);
         ck_assert_uint_eq(report.moved_bytes, 0);
         ck_assert_uint_ge(report.failed_bytes, 4 * KIB);
+        end_child(pid);
+}
+END_TEST
+
+static bool is_in_memory(pid_t pid, uintptr_t address) {
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t entry = 0;
+        char path[32];
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(pread(fd, &entry, sizeof(entry), (off_t)(address / (4 * KIB) * sizeof(entry))), 8);
+        return entry >> 63;
+}
+
+/* They are seen once they were read. Memory that the guest never touched is not read: it would be there then. */
+START_TEST(test_pages_that_are_not_seen_are_read_and_looked_for_again) {
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_(mover_freep) Mover *m = NULL;
+        IdSet nowhere = idset_of(1023);
+        pid_t pid = start_child();
+
+        unseen = true;
+        refused = _i == 0;
+        n_read = n_asked = 0;
+        m = start(pid, &nowhere, &fd);
+        /* That there is no room is found out when there is something to move. */
+        ck_assert_int_eq(wait_report(m).result, refused ? 0 : -ENOMEM);
+        unseen = refused = false;
+        ck_assert_uint_gt(n_read, 0);
+        ck_assert_uint_lt(n_read, n_asked);
+        for (size_t i = 0; i < n_read; i++)
+                ck_assert(is_in_memory(pid, read_pages[i]));
         end_child(pid);
 }
 END_TEST
@@ -288,6 +349,7 @@ int main(void) {
         suite_add_tcase(s, tc);
         tcase_add_test(life, test_memory_that_is_there_already_stays);
         tcase_add_test(life, test_pages_that_are_not_seen_count_as_not_moved);
+        tcase_add_loop_test(life, test_pages_that_are_not_seen_are_read_and_looked_for_again, 0, 2);
         tcase_add_test(life, test_full_target_ends_the_move);
         tcase_add_test(life, test_cancel_and_free_end_a_move);
         tcase_add_test(life, test_start_says_what_is_wrong);
