@@ -219,7 +219,7 @@ check-integration: all ## only the tests with real guests (as root)
 check-static: all ## only layers, lint, manual pages, unit file
 	@tests/run $(STATIC_TESTS)
 
-# One target after the other, FUZZ_SECONDS each; what crashes one is kept in its corpus.
+# FUZZ_SECONDS each, as many targets at a time as there are processors; what crashes one is kept in its corpus.
 FUZZ_SECONDS ?= 60
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_MAKE = $(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) CC=clang CFLAGS='-O1 -g' \

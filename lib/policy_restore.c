@@ -320,7 +320,8 @@ static int restore_one(const Snapshot *snapshot, const State *state, const Owned
                 return 0;
         if (!holds_our_value(snapshot, state, owned, current) && is_open(snapshot, state, owned))
                 return plan_add_skip(plan, owned->kind, g, SKIP_UNKNOWN,
-                                     "it is %s, and libvirt may yet make it %s as it was asked to", current, owned->ours);
+                                     "it is %s, and libvirt may yet make it %s as it was asked to", current,
+                                     owned->ours);
         if (!holds_our_value(snapshot, state, owned, current))
                 return plan_add_skip(plan, owned->kind, g, SKIP_TAKEN_OVER,
                                      "it is %s, not %s as set by kvmtuned: somebody else changed it, it stays",

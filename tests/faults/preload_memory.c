@@ -124,7 +124,7 @@ int vasprintf(char **ret, const char *format, va_list ap) {
         return fails(CALLER) ? -1 : NEXT(vasprintf)(ret, format, ap);
 }
 
-/* A daemon built with --coverage has gcov's counters in it: when it ends they are written, with memory taken for granted. */
+/* A daemon built with --coverage writes gcov's counters when it ends, with memory taken for granted. */
 char *getenv(const char *name) {
         if (world && strncmp(name, "GCOV_", 5) == 0)
                 world->alloc_fail_times = world->places_gap = 0;

@@ -52,7 +52,7 @@ typedef struct WorldGuest {
         char uuid[37], name[32];
         bool running;
         bool hung;                      /* its monitor does not answer */
-        bool pins_wait;                 /* a job of somebody else's: calls that pin it do so when it ends; so many wait */
+        bool pins_wait;                 /* for a job of somebody else's; so many do */
         unsigned n_pins_wait;
         bool bad_xml;
         bool paused;

@@ -406,7 +406,8 @@ int main(void) {
         int failed;
 
         tcase_set_timeout(tc, 240);
-        tcase_add_loop_test(tc, guests_placed_at_once_cost_hardly_more_than_the_best, 0, (int)CHUNKS / ONE_INSTANCE_OF);
+        tcase_add_loop_test(tc, guests_placed_at_once_cost_hardly_more_than_the_best, 0,
+                            (int)CHUNKS / ONE_INSTANCE_OF);
         tcase_add_loop_test(tc, guests_placed_one_after_the_other_are_not_far_off, 0, (int)CHUNKS / ONE_INSTANCE_OF);
         tcase_add_test(tc, a_guest_that_made_way_says_so);
         suite_add_tcase(suite, tc);
