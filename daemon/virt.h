@@ -23,7 +23,8 @@
  * need a monitor fail with -EBUSY until one returns. When another call hangs then,
  * it is answered with -ETIMEDOUT and the connection is given up: one more worker
  * connects anew (and VIRT_UNRESPONSIVE is posted again for the guests that still
- * hang). If its calls hang, too, nothing connects until one of them all returns.
+ * hang). If its calls hang, too, nothing connects until one of them all returns:
+ * there are never more than VIRT_STUCK_MAX + 1 threads beside the two of above.
  * When it is libvirtd that hangs, nobody is blamed: keepalive ends the connection
  * after 20 s. A libvirtd that accepts no further connection, or does not list its
  * guests within VIRT_CALL_TIMEOUT_USEC, counts as a connection lost.

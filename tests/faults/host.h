@@ -118,6 +118,8 @@ void daemon_begin(TestHost *h);
 /* The two together. */
 void daemon_start(TestHost *h, Knobs *ret_before);
 void daemon_pass_cycles(TestHost *h, unsigned n);
+/* How many it has. */
+size_t daemon_threads(const TestHost *h);
 /* It acts: a guest that starts is pinned. */
 void daemon_check_works(TestHost *h, const char *name, unsigned number);
 /* It stops, with status 0 and all put back. */

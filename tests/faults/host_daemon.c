@@ -2,8 +2,10 @@
 #include "host.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <libvirt/libvirt.h>
 #include <signal.h>
+#include <stdio.h>
 
 bool daemon_has_pinned(const WorldGuest *g) {
         return g->vcpu_pins[0] != 0 && g->emulator_pin != 0;
@@ -30,6 +32,20 @@ void daemon_pass_cycles(TestHost *h, unsigned n) {
 
         HOST_UNTIL(h, cycles(h) >= until || !host_alive(h));
         ck_assert_msg(host_alive(h), "it has ended: %s", host_log_end(h));
+}
+
+size_t daemon_threads(const TestHost *h) {
+        char path[64];
+        size_t n = 0;
+        DIR *d;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)h->daemon);
+        d = opendir(path);
+        ck_assert_ptr_nonnull(d);
+        for (struct dirent *e; (e = readdir(d));)
+                n += e->d_name[0] != '.';
+        (void)closedir(d);
+        return n;
 }
 
 WorldGuest *daemon_guest_start(TestHost *h, const char *name, unsigned number) {

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "../../daemon/virt.h"
 #include "host.h"
 
 /* ---- libvirt ---- */
@@ -91,7 +92,10 @@ START_TEST(a_guest_goes_right_before_the_stop) {
 
         daemon_start(&h, &before);
         g = daemon_guest_start(&h, "gone", 10);
-        HOST_UNTIL(&h, daemon_has_pinned(g));
+        HOST_UNTIL(&h, daemon_has_pinned(g) && g->online == 4);
+        /* Half-way between two cycles: each asks for its definition, and would learn of it by that. */
+        daemon_pass_cycles(&h, 2);
+        (void)usleep(5 * USEC_PER_SEC / HOST_SPEED);
         host_guest_remove(&h, g);
         daemon_stop(&h, &before, "a guest went without a word");
         said = strstr(log = host_log(&h), "gone: is gone; what was changed of it went with it");
@@ -212,25 +216,39 @@ START_TEST(a_monitor_hangs) {
 }
 END_TEST
 
-/* More than there are workers to leave behind: the connection is given up, and all comes back. */
+/* Its own, that of events and that of calls; of memory and huge pages one more while they are on their way. */
+#define THREADS 3U
+
+/*
+ * More than there are workers to leave behind: the connection is given up, and all comes back. Those left behind end
+ * when their calls return, so that it then has as many threads as before.
+ */
 START_TEST(every_monitor_hangs) {
         WorldGuest *guests[8];
+        size_t threads;
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
         char name[32];
 
         daemon_start(&h, &before);
+        HOST_UNTIL(&h, daemon_threads(&h) == THREADS);
         for (unsigned i = 0; i < ELEMENTSOF(guests); i++) {
                 (void)snprintf(name, sizeof(name), "hung%u", i);
                 guests[i] = host_guest_add(&h, name, 30 + i);
-                guests[i]->hung = true;
+                /* Of those beyond, nothing is asked that needs a monitor; but they are pinned. */
+                guests[i]->hung = i < VIRT_STUCK_MAX;
+                guests[i]->pins_wait = i >= VIRT_STUCK_MAX;
                 host_event(&h, WORLD_LIFECYCLE, guests[i]->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
                 daemon_pass_cycles(&h, 12);
         }
         daemon_pass_cycles(&h, 30);
+        threads = daemon_threads(&h);
+        ck_assert_uint_ge(threads, THREADS + VIRT_STUCK_MAX);
+        ck_assert_uint_le(threads, THREADS + VIRT_STUCK_MAX + 1);
         for (unsigned i = 0; i < ELEMENTSOF(guests); i++)
-                guests[i]->hung = false;
+                guests[i]->hung = guests[i]->pins_wait = false;
         daemon_check_works(&h, "after", 10);
+        HOST_UNTIL(&h, daemon_threads(&h) == THREADS);
         for (unsigned i = 0; i < ELEMENTSOF(guests); i++) {
                 daemon_guest_stop(&h, guests[i], 0);
         }
