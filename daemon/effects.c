@@ -376,7 +376,7 @@ static int to_call(const Action *a, VirtCall *ret) {
         VirtCall call = { .type = types[a->kind], .index = a->index };
         int r;
 
-        memcpy(call.uuid, a->uuid, sizeof(call.uuid));
+        memcpy(call.uuid, a->uuid, MIN(strlen(a->uuid), sizeof(call.uuid) - 1));
         if (a->kind == ACTION_SET_BALLOON || a->kind == ACTION_SET_STATS_PERIOD || a->kind == ACTION_SET_VCPUS)
                 r = parse_u64(a->new_value, &call.value);
         else if (a->kind == ACTION_SET_MEMTUNE)

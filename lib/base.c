@@ -2,6 +2,7 @@
 #include "base.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
 
 int safe_close(int fd) {
         int saved = errno;
@@ -49,6 +50,21 @@ int grow_array_raw(void **array, size_t *capacity, size_t n, size_t size) {
         if (r >= 0 && *capacity > before)
                 memset((char *)*array + before * size, 0, (*capacity - before) * size);
         return r;
+}
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  /* include/uapi/asm-generic/mman-common.h */
+#endif
+
+/* A call costs as much as a few faults. */
+#define EXPECT_BYTES_MIN (UINT64_C(64) * 1024)
+
+void memory_expect(void *p, size_t size) {
+        size_t page = (size_t)sysconf(_SC_PAGESIZE), skipped = -(uintptr_t)p % page;
+
+        if (size < EXPECT_BYTES_MIN)
+                return;
+        (void)madvise((char *)p + skipped, (size - skipped) / page * page, MADV_POPULATE_WRITE);
 }
 
 int strdup_to(char **p, const char *s) {

@@ -98,6 +98,12 @@ int grow_array_unset(void **array, size_t *capacity, size_t n, size_t size);
 #define GROW_ARRAY_UNSET(array, capacity, n)                                   \
         ((n) < (capacity) ? 0 : grow_array_unset((void **)&(array), &(capacity), (n), sizeof(*(array))))
 
+/*
+ * @p, of @size bytes, is written to soon, all of it: the kernel is asked for its pages in one call, instead of by a
+ * fault for each. Nothing is done where that would not pay, or the kernel cannot (before Linux 5.14).
+ */
+void memory_expect(void *p, size_t size);
+
 /* Replaces *@p by a copy of @s (NULL allowed). Returns 0 or -ENOMEM. */
 int strdup_to(char **p, const char *s);
 

@@ -121,6 +121,7 @@ int plan_new(Plan **ret) {
 }
 
 void action_done(Action *a) {
+        free(a->uuid);
         free(a->guest);
         free(a->old_value);
         free(a->new_value);
@@ -133,8 +134,9 @@ int action_copy(const Action *a, Action *ret) {
         Action copy = { .kind = a->kind, .index = a->index };
         int r;
 
-        memcpy(copy.uuid, a->uuid, sizeof(copy.uuid));
-        r = strdup_to(&copy.guest, a->guest);
+        r = strdup_to(&copy.uuid, a->uuid);
+        if (r >= 0)
+                r = strdup_to(&copy.guest, a->guest);
         if (r >= 0)
                 r = strdup_to(&copy.old_value, a->old_value);
         if (r >= 0)
@@ -175,11 +177,11 @@ static int put_text(Plan *p, const char *text, char *last, char **ret) {
         return 0;
 }
 
-static int put_guest(Plan *p, const Guest *guest, char *last, char uuid[static UUID_TEXT_SIZE], char **ret_name) {
+static int put_guest(Plan *p, const Guest *guest, char uuid[static UUID_TEXT_SIZE], char **ret_name) {
         if (!guest)
                 return 0;
         memcpy(uuid, guest->uuid, UUID_TEXT_SIZE);
-        return put_text(p, guest->name, last, ret_name);
+        return text_pool_add(&p->texts, guest->name, ret_name);
 }
 
 /* All but the reason. */
@@ -188,7 +190,10 @@ static int action_fill(Plan *p, Action *a, const Guest *guest, const char *old_v
         const Action last = p->n_actions > 0 ? p->actions[p->n_actions - 1] : (Action){ 0 };
         int r;
 
-        r = put_guest(p, guest, last.guest, a->uuid, &a->guest);
+        a->uuid = (char *)"";
+        r = guest ? put_text(p, guest->uuid, last.uuid, &a->uuid) : 0;
+        if (r >= 0 && guest)
+                r = put_text(p, guest->name, last.guest, &a->guest);
         if (r >= 0)
                 r = put_text(p, old_value, last.old_value, &a->old_value);
         if (r >= 0)
@@ -208,6 +213,20 @@ int plan_add_action_because(Plan *p, ActionKind kind, const Guest *guest, unsign
                 r = action_fill(p, &a, guest, old_value, new_value, source);
         if (r >= 0)
                 r = put_text(p, reason, p->n_actions > 0 ? p->actions[p->n_actions - 1].reason : NULL, &a.reason);
+        if (r < 0)
+                return r;
+        p->actions[p->n_actions++] = a;
+        return 0;
+}
+
+int plan_add_action_saying(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
+                           const char *new_value, const char *source, const char *reason) {
+        Action a = { .kind = kind, .index = index, .reason = (char *)reason };
+        int r;
+
+        r = GROW_ARRAY_UNSET(p->actions, p->actions_capacity, p->n_actions);
+        if (r >= 0)
+                r = action_fill(p, &a, guest, old_value, new_value, source);
         if (r < 0)
                 return r;
         p->actions[p->n_actions++] = a;
@@ -244,6 +263,7 @@ int plan_reserve_actions(Plan *p, size_t n) {
                 return -ENOMEM;
         p->actions = actions;
         p->actions_capacity = p->n_actions + n;
+        memory_expect(actions + p->n_actions, n * sizeof(*actions));
         return 0;
 }
 
@@ -254,7 +274,7 @@ int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, 
 
         r = GROW_ARRAY_UNSET(p->skips, p->skips_capacity, p->n_skips);
         if (r >= 0)
-                r = put_guest(p, guest, NULL, s.uuid, &s.guest);
+                r = put_guest(p, guest, s.uuid, &s.guest);
         if (r < 0)
                 return r;
         va_start(ap, detail);
@@ -272,7 +292,7 @@ int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReas
 
         r = GROW_ARRAY(p->skips, p->skips_capacity, p->n_skips);
         if (r >= 0)
-                r = put_guest(p, guest, NULL, s.uuid, &s.guest);
+                r = put_guest(p, guest, s.uuid, &s.guest);
         if (r >= 0)
                 r = text_pool_add(&p->texts, detail, &s.detail);
         if (r < 0)
@@ -302,7 +322,7 @@ int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v) {
         copy.guest = NULL;
         r = GROW_ARRAY_UNSET(p->verdicts, p->verdicts_capacity, p->n_verdicts);
         if (r >= 0)
-                r = put_guest(p, guest, NULL, copy.uuid, &copy.guest);
+                r = put_guest(p, guest, copy.uuid, &copy.guest);
         if (r >= 0)
                 r = text_pool_add(&p->texts, v->text, &copy.text);
         if (r < 0)
@@ -317,7 +337,7 @@ int plan_add_placement(Plan *p, const Guest *guest, const char *nodes, const cha
 
         r = GROW_ARRAY_UNSET(p->placements, p->placements_capacity, p->n_placements);
         if (r >= 0)
-                r = put_guest(p, guest, NULL, placement.uuid, &placement.guest);
+                r = put_guest(p, guest, placement.uuid, &placement.guest);
         if (r >= 0)
                 r = text_pool_add(&p->texts, nodes, &placement.nodes);
         if (r >= 0)

@@ -135,9 +135,9 @@ DECLARE_STRING_TABLE(move_cause, MoveCause);    /* "remote-memory" ... */
 
 typedef struct Action {
         ActionKind kind;
-        char uuid[UUID_TEXT_SIZE];      /* "" for the host */
-        char *guest;                    /* name; NULL for the host */
         unsigned index;
+        char *uuid;                     /* "" for the host */
+        char *guest;                    /* name; NULL for the host */
         char *old_value;
         char *new_value;
         char *reason;                   /* a sentence with the metric values */
@@ -262,11 +262,14 @@ int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index
 /* The same of a reason that is in words already. */
 int plan_add_action_because(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
                             const char *new_value, const char *source, const char *reason);
+/* The same of a reason that is not copied: one of p->texts, or a constant. */
+int plan_add_action_saying(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
+                           const char *new_value, const char *source, const char *reason);
 int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...)
         _printf_(5, 6);
 /* The same of a detail that is in words already. */
 int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail);
-/* Room for @n more actions, so that those there are need not be copied again and again. -ENOMEM. */
+/* Room for @n more actions that are to come, so that those there are need not be copied again and again. -ENOMEM. */
 int plan_reserve_actions(Plan *p, size_t n);
 int plan_want_stats(Plan *p, const Guest *guest);
 /* Takes over nothing: @v's text is copied, its guest filled in from @guest. */

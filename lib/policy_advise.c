@@ -51,7 +51,7 @@ static void account_present(Placement *p) {
                 IdSet advised;
 
                 assume_local(g);
-                if (!placed && placement_advised(p, g->guest, &advised))
+                if (!placed && placement_advised(p, g, &advised))
                         placement_account_nodes(p, g, &advised);
                 else
                         placement_account(p, g);
@@ -60,7 +60,7 @@ static void account_present(Placement *p) {
 }
 
 /* Every node with CPUs that are not reserved, dedicated or not: nothing else is left. */
-static int choose_anywhere(const Placement *p, PlacementGuest *g) {
+static int choose_anywhere(Placement *p, PlacementGuest *g) {
         IdSet nodes = IDSET_EMPTY;
         int r;
 
@@ -70,7 +70,7 @@ static int choose_anywhere(const Placement *p, PlacementGuest *g) {
         r = placement_put(p, g, &nodes);
         if (r < 0)
                 return r;
-        return strdup_to(&g->reason, "every usable CPU is dedicated to another guest: anywhere");
+        return placement_say(p, g, "every usable CPU is dedicated to another guest: anywhere");
 }
 
 static bool has_memory(const Placement *p, const PlacementNode *n) {
@@ -108,6 +108,7 @@ static const PlacementNode *nearest_memory(const Placement *p, const IdSet *node
 static int choose(PolicyContext *c, IdSet *ret_nodes, char **ret_reason) {
         _cleanup_(placement_freep) Placement *p = NULL;
         const PlacementNode *memory;
+        char *reason = NULL;
         PlacementGuest *g;
         IdSet nodes;
         int r;
@@ -128,8 +129,11 @@ static int choose(PolicyContext *c, IdSet *ret_nodes, char **ret_reason) {
         memory = nearest_memory(p, &nodes);
         if (memory)
                 (void)idset_add(&nodes, memory->id);
+        r = strdup_to(&reason, g->reason);
+        if (r < 0)
+                return r;
         *ret_nodes = nodes;
-        *ret_reason = TAKE_PTR(g->reason);
+        *ret_reason = reason;
         return 0;
 }
 

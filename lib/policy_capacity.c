@@ -17,6 +17,19 @@ int placement_put(const Placement *p, const PlacementGuest *g, const IdSet *node
         return state_place(p->context->state, g->memo, nodes);
 }
 
+int placement_say(Placement *p, PlacementGuest *g, const char *format, ...) {
+        char *text;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = text_pool_vprintf(p->texts, &text, format, ap);
+        va_end(ap);
+        if (r >= 0)
+                g->reason = text;
+        return r;
+}
+
 bool placement_follows_memory(const PlacementGuest *g) {
         return setting(g->settings, KEY_NUMA_POLICY) == NUMA_AUTO &&
                setting(g->settings, KEY_NUMA_MEMORY) == FOLLOW_FOLLOW;
@@ -278,6 +291,8 @@ static void guest_measure(PlacementGuest *g) {
 
         g->movable = is_movable(guest);
         g->cpus_limited = !idset_is_empty(&guest->cgroup_cpus);
+        g->advised = !idset_is_empty(&guest->advised_nodes);
+        g->has_near = !idset_is_empty(&guest->vfio_nodes);
         g->limited = g->cpus_limited || !idset_is_empty(&guest->cgroup_mems);
         for (size_t i = 0; i < guest->n_vcpus; i++) {
                 if (!guest->vcpus[i].online)
@@ -300,6 +315,7 @@ static int guests_init(Placement *p) {
         p->guests = calloc(MAX(n, (size_t)1), sizeof(*p->guests));
         if (!p->guests)
                 return -ENOMEM;
+        memory_expect(p->guests, n * sizeof(*p->guests));
         p->n_guests = n;
         for (size_t i = 0; i < n; i++) {
                 PlacementGuest *g = &p->guests[i];
@@ -333,6 +349,7 @@ int placement_new(PolicyContext *c, Placement **ret) {
         if (!p)
                 return -ENOMEM;
         p->context = c;
+        p->texts = c->plan ? &c->plan->texts : &p->own_texts;
         p->topology = c->snapshot->topology;
         p->now_usec = c->snapshot->now_usec;
         p->usable = usable_cpus(c);
@@ -354,8 +371,7 @@ int placement_new(PolicyContext *c, Placement **ret) {
 Placement *placement_free(Placement *p) {
         if (!p)
                 return NULL;
-        for (size_t i = 0; i < p->n_guests; i++)
-                free(p->guests[i].reason);
+        text_pool_done(&p->own_texts);
         free(p->source_text);
         free(p->old_text.text);
         free(p->new_text.text);

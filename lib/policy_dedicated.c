@@ -257,7 +257,7 @@ static int serve_in_part(Placement *p, PlacementGuest *g, const IdSet *cpus) {
 }
 
 /* What a decision that gave it CPUs says; @moved: on nodes that were chosen now, and g->reason tells why. */
-static int describe(PlacementGuest *g, bool moved) {
+static int describe(Placement *p, PlacementGuest *g, bool moved) {
         _cleanup_free_ char *cpus = NULL, *nodes = NULL;
         const char *idle = placement_threads_policy(g) == THREADS_ISOLATE ? ", their siblings idle" : "";
         int r;
@@ -268,11 +268,11 @@ static int describe(PlacementGuest *g, bool moved) {
         if (r < 0)
                 return r;
         if (moved)
-                return strprintf_to(&g->reason, "CPUs %s are its own%s; %s", cpus, idle, g->reason);
+                return placement_say(p, g, "CPUs %s are its own%s; %s", cpus, idle, g->reason);
         if (!has_nodes(g))
-                return strprintf_to(&g->reason, "CPUs %s are its own%s; numa.policy is none", cpus, idle);
-        return strprintf_to(&g->reason, "CPUs %s are its own%s; node%s %s, where it is placed", cpus, idle,
-                            idset_count(memo_nodes(g->memo)) == 1 ? "" : "s", nodes);
+                return placement_say(p, g, "CPUs %s are its own%s; numa.policy is none", cpus, idle);
+        return placement_say(p, g, "CPUs %s are its own%s; node%s %s, where it is placed", cpus, idle,
+                             idset_count(memo_nodes(g->memo)) == 1 ? "" : "s", nodes);
 }
 
 static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
@@ -293,7 +293,7 @@ static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
         *g->memo->cpus = staying_cpus(p, g);
         take_all(p, g);
         if (complete(p, g, true) == 0)
-                return describe(g, true);
+                return describe(p, g, true);
         return refuse(p, g, memo_nodes(g->memo));
 }
 
@@ -309,7 +309,7 @@ int placement_dedicate(Placement *p, PlacementGuest *g) {
             complete(p, g, true) > 0)
                 return serve_elsewhere(p, g, had_some);
         placement_account(p, g);
-        return describe(g, false);
+        return describe(p, g, false);
 }
 
 /* ---- the limits of being exclusive ---- */

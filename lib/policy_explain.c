@@ -203,7 +203,7 @@ static int explain_unplaced(Placement *p, PlacementGuest *g) {
         PlanPlacement *to;
         int r;
 
-        r = placement_default_reason(g);
+        r = placement_default_reason(p, g);
         if (r < 0)
                 return r;
         return plan_add_placement(p->context->plan, g->guest, "", g->reason, &to);

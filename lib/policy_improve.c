@@ -30,7 +30,7 @@ static bool is_ordinary(const Placement *p, const PlacementGuest *g) {
         IdSet unused;
 
         return p->plain && g->memo->n_cells == 0 && !memo_has_memory_only(g->memo) &&
-               idset_is_empty(&guest->vfio_nodes) && !g->limited && !placement_memory_bound(p, guest, &unused);
+               !g->has_near && !g->limited && !placement_memory_bound(p, guest, &unused);
 }
 
 static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
@@ -41,7 +41,7 @@ static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
         f->overcommit_permyriad = setting(g->settings, KEY_CPU_OVERCOMMIT);
         f->mib = placement_need(g, memo_nodes(g->memo)) / MIB;
         f->free = f->set != SIZE_MAX && g->n_vcpus > 0 && !g->guest->hugepages && is_ordinary(m->p, g) &&
-                  !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g->guest, &unused);
+                  !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g, &unused);
 }
 
 static int init_rooms(Improve *m, int64_t mib) {
@@ -121,17 +121,18 @@ static int explain(const Improve *m, Fresh *f, int64_t before, int64_t after) {
                 return r;
         /* So little is nothing but copying. */
         if (before - after < (int64_t)MICRO / 100)
-                return strprintf_to(&f->guest->reason,
-                                    "node%s %s: alone it would be on node%s %s; chosen together with the %zu other new "
-                                    "guest%s, so that less memory has to be copied", idset_count(&now) == 1 ? "" : "s", a,
-                                    idset_count(&first) == 1 ? "" : "s", b, m->n_fresh - 1, m->n_fresh == 2 ? "" : "s");
-        return strprintf_to(&f->guest->reason,
-                            "node%s %s: alone it would be on node%s %s; chosen together with the %zu other new guest%s, "
-                            "for an expected cost of %" PRId64 ".%02" PRId64 " CPUs instead of %" PRId64 ".%02" PRId64,
-                            idset_count(&now) == 1 ? "" : "s", a, idset_count(&first) == 1 ? "" : "s", b,
-                            m->n_fresh - 1, m->n_fresh == 2 ? "" : "s", after / (int64_t)MICRO,
-                            after % (int64_t)MICRO / 10000, before / (int64_t)MICRO,
-                            before % (int64_t)MICRO / 10000);
+                return placement_say(m->p, f->guest,
+                                     "node%s %s: alone it would be on node%s %s; chosen together with the %zu other "
+                                     "new guest%s, so that less memory has to be copied",
+                                     idset_count(&now) == 1 ? "" : "s", a, idset_count(&first) == 1 ? "" : "s", b,
+                                     m->n_fresh - 1, m->n_fresh == 2 ? "" : "s");
+        return placement_say(m->p, f->guest,
+                             "node%s %s: alone it would be on node%s %s; chosen together with the %zu other new "
+                             "guest%s, for an expected cost of %" PRId64 ".%02" PRId64 " CPUs instead of %" PRId64
+                             ".%02" PRId64, idset_count(&now) == 1 ? "" : "s", a, idset_count(&first) == 1 ? "" : "s",
+                             b, m->n_fresh - 1, m->n_fresh == 2 ? "" : "s", after / (int64_t)MICRO,
+                             after % (int64_t)MICRO / 10000, before / (int64_t)MICRO,
+                             before % (int64_t)MICRO / 10000);
 }
 
 static int apply(Improve *m, int64_t before, int64_t after) {

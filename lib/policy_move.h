@@ -116,7 +116,7 @@ bool move_may_go(const Placement *p, const MoveCandidate *c, const MoveValue *v,
                  const char **ret_detail);
 /* What moving @g for load has to gain; INT64_MAX: it left one of @to a short time ago. */
 int64_t move_gain_needed(const Placement *p, const PlacementGuest *g, const NodeList *to);
-/* The vCPUs of the guest leave @node now. */
+/* The vCPUs of the guest leave @node now; for that memo_make_left() has made room. */
 void move_note_left(const Placement *p, GuestMemo *m, unsigned node);
 
 /* policy_move_apply.c. -ENOMEM. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "parse.h"
 #include "policy_move.h"
+#include "state_memo.h"
 
 #include <inttypes.h>
 
@@ -17,18 +18,18 @@ static int format_list(const Placement *p, const NodeList *list, char **ret) {
         return idset_format(&set, ret);
 }
 
-static int describe_load(const Placement *p, const Move *m, const char *value, char **ret) {
+static int describe_load(Placement *p, const Move *m, const char *value) {
         const PlacementNode *to = &p->nodes[m->to.at[0]];
 
-        return strprintf_to(ret,
-                            "node %u at %" PRIu64 " %% of its %u CPUs, node %u at %" PRIu64 " %% of its %u: "
-                            "moving %s (%" PRIu64 " %% of one CPU) brings the larger to %" PRIu64 " %%; %s",
-                            m->from->id, placement_load(m->from) / 100, m->from->n_cpus, to->id,
-                            placement_load(to) / 100, to->n_cpus, m->guest->guest->name,
-                            m->guest->demand_permyriad / 100, m->load_after / 100, value);
+        return placement_say(p, m->guest,
+                             "node %u at %" PRIu64 " %% of its %u CPUs, node %u at %" PRIu64 " %% of its %u: "
+                             "moving %s (%" PRIu64 " %% of one CPU) brings the larger to %" PRIu64 " %%; %s",
+                             m->from->id, placement_load(m->from) / 100, m->from->n_cpus, to->id,
+                             placement_load(to) / 100, to->n_cpus, m->guest->guest->name,
+                             m->guest->demand_permyriad / 100, m->load_after / 100, value);
 }
 
-static int describe(const Placement *p, const Move *m, char **ret) {
+static int describe(Placement *p, const Move *m) {
         _cleanup_free_ char *value = NULL, *to = NULL;
         char bytes[FORMAT_BYTES_MAX];
         int r;
@@ -40,14 +41,16 @@ static int describe(const Placement *p, const Move *m, char **ret) {
                 return r;
         switch (m->cause) {
         case MOVE_LOAD:
-                return describe_load(p, m, value, ret);
+                return describe_load(p, m, value);
         case MOVE_SHORTAGE:
-                return strprintf_to(ret, "node %u is %s short of its share of the host's reserve: moving %s to node %s "
-                                    "%s", m->from->id, format_bytes_short(m->from->short_bytes, bytes),
-                                    m->guest->guest->name, to, value);
+                return placement_say(p, m->guest,
+                                     "node %u is %s short of its share of the host's reserve: moving %s to node %s %s",
+                                     m->from->id, format_bytes_short(m->from->short_bytes, bytes),
+                                     m->guest->guest->name, to, value);
         default:
-                return strprintf_to(ret, "%" PRIu64 " %% of its memory are remote: moving its vCPUs to node %s %s",
-                                    placement_remote_permyriad(m->guest, memo_nodes(m->guest->memo)) / 100, to, value);
+                return placement_say(p, m->guest,
+                                     "%" PRIu64 " %% of its memory are remote: moving its vCPUs to node %s %s",
+                                     placement_remote_permyriad(m->guest, memo_nodes(m->guest->memo)) / 100, to, value);
         }
 }
 
@@ -71,6 +74,8 @@ static int apply(Placement *p, const Move *m, PlacementGuest *g, const Placement
 
         leave_nodes(p, g);
         r = placement_put(p, g, nodes);
+        if (r >= 0)
+                r = memo_make_left(g->memo);
         if (r < 0)
                 return r;
         g->memo->unmovable_bytes = g->memo->full_bytes = 0;
@@ -88,7 +93,7 @@ int move_carry_out(Placement *p, const Move *m) {
         int r;
 
         /* The words of a swap come with it. */
-        r = m->other ? 0 : describe(p, m, &m->guest->reason);
+        r = m->other ? 0 : describe(p, m);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < m->to.n; i++)
@@ -97,7 +102,8 @@ int move_carry_out(Placement *p, const Move *m) {
         if (r < 0 || !m->other)
                 return r;
         r = apply(p, m, m->other, &p->nodes[m->to.at[0]], &home);
-        return r < 0 ? r : strdup_to(&m->other->reason, m->guest->reason);
+        m->other->reason = m->guest->reason;
+        return r;
 }
 
 int move_skip_refused(Placement *p, const Move *m) {

@@ -28,13 +28,13 @@ static bool leaves_limit(const Placement *p, const PlacementGuest *g) {
         return any && leaves;
 }
 
-bool placement_advised(const Placement *p, const Guest *g, IdSet *ret) {
+bool placement_advised(const Placement *p, const PlacementGuest *g, IdSet *ret) {
         IdSet cpu_nodes, nodes;
 
-        if (idset_is_empty(&g->advised_nodes))
+        if (!g->advised)
                 return false;
         cpu_nodes = placement_cpu_nodes(p);
-        nodes = idset_and(&g->advised_nodes, &cpu_nodes);
+        nodes = idset_and(&g->guest->advised_nodes, &cpu_nodes);
         if (idset_is_empty(&nodes))
                 return false;
         *ret = nodes;
@@ -78,7 +78,7 @@ bool placement_still_valid(const Placement *p, const PlacementGuest *g) {
         return g->memo->n_cells == 0 && (g->n_vcpus <= cpus || present == cpu_nodes);
 }
 
-static int choose_bound(const Placement *p, PlacementGuest *g, const IdSet *nodes, const char *why) {
+static int choose_bound(Placement *p, PlacementGuest *g, const IdSet *nodes, const char *why) {
         _cleanup_free_ char *list = NULL;
         int r;
 
@@ -87,16 +87,18 @@ static int choose_bound(const Placement *p, PlacementGuest *g, const IdSet *node
                 r = placement_put(p, g, nodes);
         if (r < 0)
                 return r;
-        return strprintf_to(&g->reason, "%s: %s", list, why);
+        return placement_say(p, g, "%s: %s", list, why);
 }
 
 /* Where its memory is bound to nodes without CPUs, those; else its devices' nodes. */
-static IdSet near_nodes(const Placement *p, const Guest *g) {
+static IdSet near_nodes(const Placement *p, const PlacementGuest *g) {
         IdSet nodes;
 
-        if (placement_constraint(p, g, &nodes))
+        if (placement_constraint(p, g->guest, &nodes))
                 return IDSET_EMPTY;
-        return placement_memory_bound(p, g, &nodes) ? nodes : g->vfio_nodes;
+        if (placement_memory_bound(p, g->guest, &nodes))
+                return nodes;
+        return g->has_near ? g->guest->vfio_nodes : IDSET_EMPTY;
 }
 
 Search candidates_for(Placement *p, const PlacementGuest *g) {
@@ -105,7 +107,7 @@ Search candidates_for(Placement *p, const PlacementGuest *g) {
                 .p = p,
                 .g = g,
                 .resident_counts = g->resident_bytes != UNKNOWN_U64 && g->resident_bytes >= enough,
-                .near = near_nodes(p, g->guest),
+                .near = near_nodes(p, g),
                 .untouched_bytes = placement_untouched(g),
                 .cells = cells_can_map(p, g),
         };
@@ -160,7 +162,7 @@ static int choose(Placement *p, PlacementGuest *g, CandidateList *list) {
         s.list = list;
         bound = g->dedicated ? placement_bound_nodes(p, g->guest, &constraint)
                              : placement_constraint(p, g->guest, &constraint);
-        is_advised = !bound && !s.cells && placement_advised(p, g->guest, &advised) &&
+        is_advised = !bound && !s.cells && placement_advised(p, g, &advised) &&
                      (!(g->dedicated || g->cpus_limited) ||
                       placement_capacity_of(p, g, &advised) >= placement_wanted(g));
         if ((!bound && !is_advised) || list)

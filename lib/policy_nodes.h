@@ -86,7 +86,7 @@ Search candidates_for(Placement *p, const PlacementGuest *g);
 /* "node 3", "nodes 0-1". -ENOMEM. */
 int placement_format_nodes(const IdSet *nodes, char **ret);
 /* Why @s->best was taken, and not @s->second. -ENOMEM. */
-int placement_format_choice(const Search *s, char **ret);
+int placement_format_choice(const Search *s, const char **ret);
 
 /* What @n has for @g's memory, less what is on its way there. */
 uint64_t candidate_room(const PlacementNode *n, const Guest *g);

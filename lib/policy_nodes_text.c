@@ -130,7 +130,7 @@ static void add_cpus(Words *w, const Search *s) {
                 words_add(w, " (cpu.overcommit is exceeded on every set of nodes)");
 }
 
-int placement_format_choice(const Search *s, char **ret) {
+int placement_format_choice(const Search *s, const char **ret) {
         const Candidate *c = &s->best;
         PlacementTerm term;
         Words w = { 0 };
@@ -154,5 +154,5 @@ int placement_format_choice(const Search *s, char **ret) {
                 add_rejected(&w, s, term);
         }
         w.failed = w.failed || r < 0;
-        return words_take(&w, ret);
+        return words_keep(&w, s->p->texts, ret);
 }

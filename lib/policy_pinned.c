@@ -46,16 +46,16 @@ static int least_committed(const Placement *p, const IdSet *cpus, int llc) {
         int best = -1;
 
         IDSET_FOREACH(cpu, cpus) {
-                uint64_t on_cpu = cpu_commitment(p, (unsigned)cpu, &part), on_core = p->core_milli[p->cpu_core[cpu]];
-                bool strange = llc >= 0 && placement_core(p, (unsigned)cpu)->llc != (unsigned)llc;
+                uint64_t on_cpu = cpu_commitment(p, (unsigned)cpu, &part), on_core;
+                bool strange;
 
-                if (best >= 0 && on_cpu != best_cpu) {
-                        if (on_cpu > best_cpu)
-                                continue;
-                } else if (best >= 0 && on_core != best_core) {
-                        if (on_core > best_core)
-                                continue;
-                } else if (best >= 0 && strange >= best_strange)
+                if (on_cpu > best_cpu)
+                        continue;
+                on_core = p->core_milli[p->cpu_core[cpu]];
+                if (on_cpu == best_cpu && on_core > best_core)
+                        continue;
+                strange = llc >= 0 && placement_core(p, (unsigned)cpu)->llc != (unsigned)llc;
+                if (best >= 0 && on_cpu == best_cpu && on_core == best_core && strange >= best_strange)
                         continue;
                 best = cpu;
                 best_cpu = on_cpu;

@@ -211,6 +211,7 @@ static int source_of_policy(Placement *p, const PlacementGuest *g, const char **
         return 0;
 }
 
+/* @reason: one of p->texts, or a constant. */
 static int add_pin(Placement *p, PlacementGuest *g, const ThreadRef *ref, const char *new_value, const char *reason) {
         const char *old_value, *source;
         int r;
@@ -220,35 +221,35 @@ static int add_pin(Placement *p, PlacementGuest *g, const ThreadRef *ref, const 
                 r = source_of_policy(p, g, &source);
         if (r < 0)
                 return r;
-        return plan_add_action_because(p->context->plan, ref->kind, g->guest, ref->index, old_value, new_value, source,
-                                       reason);
+        return plan_add_action_saying(p->context->plan, ref->kind, g->guest, ref->index, old_value, new_value, source,
+                                      reason);
 }
 
-static int default_dedicated_reason(PlacementGuest *g) {
+static int default_dedicated_reason(Placement *p, PlacementGuest *g) {
         _cleanup_free_ char *cpus = NULL;
         int r;
 
         r = idset_format(memo_cpus(g->memo), &cpus);
         if (r < 0)
                 return r;
-        return strprintf_to(&g->reason, "CPUs %s are its own, as decided before", cpus);
+        return placement_say(p, g, "CPUs %s are its own, as decided before", cpus);
 }
 
-int placement_default_reason(PlacementGuest *g) {
+int placement_default_reason(Placement *p, PlacementGuest *g) {
         _cleanup_free_ char *nodes = NULL;
         int r;
 
         if (g->reason)
                 return 0;
         if (!g->dedicated && setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
-                return strdup_to(&g->reason, "numa.policy is none: every usable CPU of the host");
+                return placement_say(p, g, "numa.policy is none: every usable CPU of the host");
         if (g->dedicated)
-                return default_dedicated_reason(g);
+                return default_dedicated_reason(p, g);
         r = idset_format(memo_nodes(g->memo), &nodes);
         if (r < 0)
                 return r;
-        return strprintf_to(&g->reason, "node%s %s, where it was placed before",
-                            idset_count(memo_nodes(g->memo)) == 1 ? "" : "s", nodes);
+        return placement_say(p, g, "node%s %s, where it was placed before",
+                             idset_count(memo_nodes(g->memo)) == 1 ? "" : "s", nodes);
 }
 
 /* Returns one pin, unless it holds its original already or somebody else changed it meanwhile. */
@@ -285,7 +286,7 @@ static int act_on_threads(Placement *p, PlacementGuest *g, const Wanted *w) {
                 wanted = wanted_of(p, g->guest, w, i, &ref, &buffer);
                 if (!wanted || thread_holds(p, g->guest, ref.thread, wanted))
                         continue;
-                r = placement_default_reason(g);
+                r = placement_default_reason(p, g);
                 if (r < 0)
                         return r;
                 r = format_set(&p->new_text, wanted, &text);

@@ -97,6 +97,8 @@ typedef struct PlacementGuest {
         bool explained;                 /* in the plan */
         bool limited;                   /* its cgroup leaves it some CPUs or nodes only */
         bool cpus_limited;              /* some CPUs */
+        bool advised;                   /* libvirt was advised where to start it */
+        bool has_near;                  /* it has devices on nodes that are known */
         bool movable;                   /* nothing but its present state keeps its memory where it is */
         unsigned n_vcpus;               /* online */
         unsigned n_wanted;              /* CPUs it needs: n_vcpus, and one more for isolated helpers of a dedicated one */
@@ -106,7 +108,7 @@ typedef struct PlacementGuest {
         uint64_t wait_sample_permyriad; /* the same in the last interval alone */
         bool load_known;
         uint64_t resident_bytes;        /* sum over nodes; UNKNOWN_U64 */
-        char *reason;                   /* for its actions; NULL: nothing new was decided */
+        const char *reason;             /* for its actions, in Placement.texts; NULL: nothing new was decided */
 } PlacementGuest;
 
 /* The text of a set, kept: neighbours often have the same one. */
@@ -155,6 +157,8 @@ typedef struct Placement {
         SetText old_text, new_text;     /* of the last pin action */
         const SettingValue *source_value;       /* of the last one: where its cpu.policy comes from, */
         char *source_text;                      /* and that in words */
+        TextPool *texts;                /* the plan's; without one, our own */
+        TextPool own_texts;
         uint64_t now_usec;
 } Placement;
 
@@ -189,6 +193,8 @@ void placement_add_room(PlacementNode *n, const Guest *g, uint64_t bytes);
 IdSet placement_cpus(const Placement *p, const IdSet *nodes);
 /* Its place is @nodes from now on. -ENOMEM. */
 int placement_put(const Placement *p, const PlacementGuest *g, const IdSet *nodes);
+/* g->reason, printed. It may use the one before. -ENOMEM. */
+int placement_say(Placement *p, PlacementGuest *g, const char *format, ...) _printf_(3, 4);
 bool placement_follows_memory(const PlacementGuest *g);
 /* cpu.policy; shared for a guest that cannot have the CPUs of its own that it should have. */
 CpuPolicy placement_policy(const PlacementGuest *g);
@@ -276,7 +282,7 @@ IdSet placement_cpu_nodes(const Placement *p);
 /* Whether the nodes @g was placed on can still hold it. */
 bool placement_still_valid(const Placement *p, const PlacementGuest *g);
 /* Of the nodes that libvirt was advised to start @g on, those with a usable CPU; false when there are none. */
-bool placement_advised(const Placement *p, const Guest *g, IdSet *ret);
+bool placement_advised(const Placement *p, const PlacementGuest *g, IdSet *ret);
 /*
  * Chooses nodes for @g, remembers and counts them, and says why in g->reason; with context->explain, the plan shows
  * the candidates. -ENOMEM.
@@ -332,7 +338,7 @@ void placement_check_nodeset(Placement *p, const PlacementGuest *g);
 
 /* policy_pins.c. */
 /* g->reason of a guest for which nothing new was decided: it is where it was. -ENOMEM. */
-int placement_default_reason(PlacementGuest *g);
+int placement_default_reason(Placement *p, PlacementGuest *g);
 /* Actions for every thread of @g whose CPUs are not as wanted. -ENOMEM. */
 int placement_pins(Placement *p, PlacementGuest *g);
 /* Gives back pins that no setting asks for any more, or of a guest that was left to the user. -ENOMEM. */

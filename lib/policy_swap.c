@@ -109,7 +109,7 @@ static uint64_t surplus(const PlacementNode *from, const PlacementNode *to) {
         return u64_muldiv(difference, (uint64_t)from->n_cpus * to->n_cpus, (uint64_t)from->n_cpus + to->n_cpus);
 }
 
-static int describe(const Swap *s, char **ret) {
+static int describe(const Swap *s) {
         _cleanup_free_ char *value = NULL;
         const Move *m = s->move;
         int r;
@@ -117,13 +117,13 @@ static int describe(const Swap *s, char **ret) {
         r = move_value_format(&m->value, &value);
         if (r < 0)
                 return r;
-        return strprintf_to(ret,
-                            "node %u at %" PRIu64 " %% of its %u CPUs, node %u at %" PRIu64 " %% of its %u: no single "
-                            "move helps, %s (%" PRIu64 " %% of one CPU) and %s (%" PRIu64 " %%) changing places brings "
-                            "the larger to %" PRIu64 " %%; %s", s->from->id, placement_load(s->from) / 100,
-                            s->from->n_cpus, s->to->id, placement_load(s->to) / 100, s->to->n_cpus,
-                            m->guest->guest->name, m->guest->demand_permyriad / 100, m->other->guest->name,
-                            m->other->demand_permyriad / 100, m->load_after / 100, value);
+        return placement_say(s->p, m->guest,
+                             "node %u at %" PRIu64 " %% of its %u CPUs, node %u at %" PRIu64 " %% of its %u: no "
+                             "single move helps, %s (%" PRIu64 " %% of one CPU) and %s (%" PRIu64 " %%) changing places "
+                             "brings the larger to %" PRIu64 " %%; %s", s->from->id, placement_load(s->from) / 100,
+                             s->from->n_cpus, s->to->id, placement_load(s->to) / 100, s->to->n_cpus,
+                             m->guest->guest->name, m->guest->demand_permyriad / 100, m->other->guest->name,
+                             m->other->demand_permyriad / 100, m->load_after / 100, value);
 }
 
 int placement_swap(Placement *p, const PlacementNode *from, const uint16_t *to_list, Move *m) {
@@ -145,7 +145,7 @@ int placement_swap(Placement *p, const PlacementNode *from, const uint16_t *to_l
                 if (takes_part(p, &p->guests[i], from))
                         look_near(&s, &p->guests[i], u64_sub(p->guests[i].demand_permyriad, more));
         if (m->guest)
-                r = describe(&s, &m->guest->reason);
+                r = describe(&s);
         free(s.guests);
         return r;
 }

@@ -65,14 +65,29 @@ void words_add_nodes(Words *w, const IdSet *nodes) {
         words_add_set(w, nodes);
 }
 
+static void done(Words *w) {
+        if (w->text != w->first)
+                free(w->text);
+        *w = (Words){ 0 };
+}
+
+int words_keep(Words *w, TextPool *texts, const char **ret) {
+        char *text = NULL;
+        int r;
+
+        r = w->failed || !w->text ? -ENOMEM : text_pool_add(texts, w->text, &text);
+        done(w);
+        if (r >= 0)
+                *ret = text;
+        return r;
+}
+
 int words_take(Words *w, char **ret) {
         char *text = NULL;
 
         if (!w->failed && w->text)
                 text = strndup(w->text, w->n);
-        if (w->text != w->first)
-                free(w->text);
-        *w = (Words){ 0 };
+        done(w);
         if (!text)
                 return -ENOMEM;
         free(*ret);

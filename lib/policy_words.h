@@ -9,6 +9,7 @@
 
 #include "base.h"
 #include "idset.h"
+#include "plan.h"
 
 /* Zero-initialised, and not to be copied. Out of memory is kept until the end: see words_take(). */
 typedef struct Words {
@@ -26,5 +27,7 @@ void words_add_bytes(Words *w, uint64_t bytes);
 void words_add_set(Words *w, const IdSet *set);
 /* "node 3", "nodes 0-1" */
 void words_add_nodes(Words *w, const IdSet *nodes);
+/* *ret: what was put together, as one of @texts. -ENOMEM. @w is empty afterwards. */
+int words_keep(Words *w, TextPool *texts, const char **ret);
 /* Replaces *@ret by what was put together. -ENOMEM: nothing is replaced. @w is empty afterwards. */
 int words_take(Words *w, char **ret);

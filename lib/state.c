@@ -259,7 +259,7 @@ int state_own(State *s, const Action *action) {
         at = owned_position(s, action->kind, action->uuid, action->index, &found);
         if (found)
                 return own_again(&s->owned[at], action);
-        memcpy(fresh.uuid, action->uuid, sizeof(fresh.uuid));
+        memcpy(fresh.uuid, action->uuid, MIN(strlen(action->uuid), sizeof(fresh.uuid) - 1));
         return insert_owned(s, at, &fresh);
 }
 
@@ -393,6 +393,7 @@ int state_reserve_guests(State *s, size_t n) {
                 return -ENOMEM;
         s->guests = p;
         s->guests_capacity = n;
+        memory_expect(p + s->n_guests, (n - s->n_guests) * sizeof(*p));
         return 0;
 }
 

@@ -62,31 +62,34 @@ typedef struct SharedSet {
         size_t users;                   /* memos that point to it */
 } SharedSet;
 
+/* There are thousands: what is small stands together. */
 typedef struct GuestMemo {
         char uuid[UUID_TEXT_SIZE];
-        uint64_t start_time;            /* of its QEMU process, in clock ticks after boot; 0: not known */
         /*
          * Read from a file, and its pins not looked at since: the process that wrote it may have ended
          * between recording a pin and setting it. Never written.
          */
         bool adopted;
-        SharedSet *nodes;               /* where it was placed, one of State.places; NULL: not placed; see memo_nodes() */
+        bool pins_seen;                 /* its pins were looked at when first seen */
+        bool user_pinned;               /* they are the user's (or were taken over) */
+        uint64_t start_time;            /* of its QEMU process, in clock ticks after boot; 0: not known */
+        SharedSet *nodes;               /* where it was placed, in State.places; NULL: not placed; see memo_nodes() */
         IdSet *cpus;                    /* CPUs that are its own (cpu.policy dedicated); see memo_cpus() */
         IdSet *memory_only;             /* nodes without CPUs that its memory may overflow to; the same */
         /* The node of each of the guest's NUMA cells, by its place among Guest.cells; 0 of them: not mapped. */
         unsigned n_cells;
+        unsigned moves;                 /* in a row that did not help: each doubles the cool-down */
         uint16_t *cell_nodes;           /* room for GUEST_CELLS_MAX; NULL: not mapped */
         uint64_t placed_usec;
         /* A call to libvirt was last known to be under way: sent and not answered, or given up; 0: never */
         uint64_t calls_open_usec;
         uint64_t moved_usec;            /* last move of a running guest; 0: never */
-        unsigned moves;                 /* in a row that did not help: each doubles the cool-down */
         uint64_t move_ended_usec;       /* its memory arrived, or the move was given up; before moved_usec: neither */
         unsigned move_cause;            /* MoveCause of the last move, until it is verified; 0: nothing to verify */
         unsigned move_from;             /* the node its vCPUs left last, plus 1; 0: none */
         unsigned n_left;
-        NodeLeft left[NODES_LEFT_MAX];  /* by moves; the last one last */
         bool move_waits;                /* its memory is yet to be sent after it */
+        NodeLeft *left;                 /* by moves, the last one last; room for NODES_LEFT_MAX; NULL: none */
         uint64_t move_before;           /* measured before the move; see Verdict */
         uint64_t move_predicted;        /* after it */
         uint64_t move_sum;              /* measured since it ended, of so many decisions */
@@ -98,9 +101,6 @@ typedef struct GuestMemo {
         uint64_t demand_permyriad;      /* smoothed CPU demand and wait of its vCPUs, as of measured_usec; */
         uint64_t wait_permyriad;        /* never written */
         uint64_t measured_usec;
-        bool pins_seen;                 /* its pins were looked at when first seen */
-        bool user_pinned;               /* they are the user's (or were taken over) */
-        bool balloon_taken;             /* the balloon was changed by somebody else */
         uint64_t balloon_first_usec;    /* first look at the balloon; never written */
         uint64_t balloon_set_usec;      /* last time we changed the balloon */
         uint64_t balloon_target_bytes;  /* what we asked for; 0: nothing */
@@ -112,6 +112,7 @@ typedef struct GuestMemo {
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */
+        bool balloon_taken;             /* the balloon was changed by somebody else */
         uint64_t balloon_held_until_usec; /* not shrunk until then: it was in distress, or implausible */
         uint64_t balloon_floor_bytes;   /* not shrunk below this since it was in distress, as of then; 0: never */
         uint64_t balloon_floor_usec;

@@ -123,6 +123,10 @@ int memo_make_cell_nodes(GuestMemo *m) {
         return make((void **)&m->cell_nodes, GUEST_CELLS_MAX * sizeof(*m->cell_nodes));
 }
 
+int memo_make_left(GuestMemo *m) {
+        return make((void **)&m->left, NODES_LEFT_MAX * sizeof(*m->left));
+}
+
 int memo_make_balloon_samples(GuestMemo *m) {
         return make((void **)&m->balloon_samples, sizeof(*m->balloon_samples));
 }
@@ -139,15 +143,16 @@ void memo_drop_memory_only(GuestMemo *m) {
 
 int memo_copy(const GuestMemo *from, GuestMemo *ret) {
         GuestMemo m = *from;
-        int r, s, t, u;
+        int r, s, t, u, v;
 
         m.nodes = NULL;
-        /* All four, so that none is left that belongs to @from. */
+        /* All five, so that none is left that belongs to @from. */
         r = copy(from->cpus, sizeof(*m.cpus), (void **)&m.cpus);
         s = copy(from->memory_only, sizeof(*m.memory_only), (void **)&m.memory_only);
         t = copy(from->cell_nodes, GUEST_CELLS_MAX * sizeof(*m.cell_nodes), (void **)&m.cell_nodes);
         u = copy(from->balloon_samples, sizeof(*m.balloon_samples), (void **)&m.balloon_samples);
-        if (r < 0 || s < 0 || t < 0 || u < 0) {
+        v = copy(from->left, NODES_LEFT_MAX * sizeof(*m.left), (void **)&m.left);
+        if (r < 0 || s < 0 || t < 0 || u < 0 || v < 0) {
                 memo_done(&m);
                 return -ENOMEM;
         }
@@ -160,7 +165,9 @@ void memo_done(GuestMemo *m) {
         memo_drop_cpus(m);
         memo_drop_memory_only(m);
         free(m->cell_nodes);
+        free(m->left);
         free(m->balloon_samples);
         m->cell_nodes = NULL;
+        m->left = NULL;
         m->balloon_samples = NULL;
 }

@@ -19,6 +19,7 @@ void state_drop_places(State *s);
 int memo_make_cpus(GuestMemo *m);
 int memo_make_memory_only(GuestMemo *m);
 int memo_make_cell_nodes(GuestMemo *m);
+int memo_make_left(GuestMemo *m);
 int memo_make_balloon_samples(GuestMemo *m);
 /* The inverse; it is empty then. */
 void memo_drop_cpus(GuestMemo *m);

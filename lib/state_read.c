@@ -239,8 +239,12 @@ static int read_cells(Reader *reader, GuestMemo *g, char *value) {
 
 static int read_left(Reader *reader, GuestMemo *g, char *value) {
         char *item;
+        int r;
 
         g->n_left = 0;
+        r = memo_make_left(g);
+        if (r < 0)
+                return r;
         while ((item = strsep(&value, ","))) {
                 const char *node = strsep(&item, ":");
                 NodeLeft left;

@@ -159,7 +159,7 @@ static Page *make(const char *guests, const char *owned, MetricsInput in) {
                 if (streq(owned, "*") || strstr(owned, s->guests[i]->name)) {
                         Action a = { .kind = ACTION_PIN_VCPU, .old_value = (char *)"0-3", .new_value = (char *)"0-1" };
 
-                        memcpy(a.uuid, s->guests[i]->uuid, sizeof(a.uuid));
+                        a.uuid = s->guests[i]->uuid;
                         ck_assert_int_eq(state_own(state, &a), 0);
                         a.index = 1;
                         ck_assert_int_eq(state_own(state, &a), 0);

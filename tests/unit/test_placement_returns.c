@@ -33,6 +33,7 @@ START_TEST(a_guest_goes_back_to_a_node_it_left_only_after_a_time_and_for_a_large
         for (size_t i = 0; i < 2; i++) {
                 GuestMemo *m = memo_of(&l, add(&l, i == 0 ? "a" : "b", 2, 2, left_rows[_i].percent, "0", 0));
 
+                ck_assert_int_eq(memo_make_left(m), 0);
                 for (size_t k = 0; k < 2 && left_rows[_i].left[k].usec > 0; k++)
                         m->left[m->n_left++] = (NodeLeft){
                                 .node = left_rows[_i].left[k].node,

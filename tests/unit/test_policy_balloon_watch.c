@@ -339,7 +339,7 @@ START_TEST(statistics_period_is_switched_on_where_needed) {
         Action a = { .kind = ACTION_SET_STATS_PERIOD, .old_value = (char[]){ "0" }, .new_value = (char[]){ "10" } };
         const Action *got;
 
-        memcpy(a.uuid, g->uuid, sizeof(a.uuid));
+        a.uuid = g->uuid;
         world_set(&world, KEY_BALLOON_MODE, period_rows[_i].mode);
         world_set(&world, KEY_BALLOON_RECLAIM, period_rows[_i].reclaim);
         g->balloon_device = period_rows[_i].device;

@@ -74,7 +74,8 @@ START_TEST(mode_decides_run) {
         world.snapshot->host.ksm.run = mode_rows[_i].run;
         if (mode_rows[_i].ours) {
                 world.state->ksm_on = true;
-                Action a = { .kind = ACTION_SET_KSM, .old_value = (char[]){ "0" }, .new_value = (char[]){ "1" } };
+                Action a = { .kind = ACTION_SET_KSM, .uuid = (char[]){ "" }, .old_value = (char[]){ "0" },
+                             .new_value = (char[]){ "1" } };
 
                 ck_assert_int_eq(state_own(world.state, &a), 0);
         }

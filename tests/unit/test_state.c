@@ -22,7 +22,7 @@ static void own(State *s, ActionKind kind, const char *uuid, unsigned index, con
                 const char *new_value) {
         Action a = { .kind = kind, .index = index };
 
-        memcpy(a.uuid, uuid, strlen(uuid) + 1);
+        ck_assert_int_eq(strdup_to(&a.uuid, uuid), 0);
         ck_assert_int_eq(strdup_to(&a.old_value, old_value), 0);
         ck_assert_int_eq(strdup_to(&a.new_value, new_value), 0);
         ck_assert_int_eq(state_own(s, &a), 0);
@@ -175,6 +175,7 @@ static State *full_state(void) {
         memo->cell_nodes[0] = 3;
         memo->cell_nodes[1] = 2;
         ck_assert_int_eq(memo_make_balloon_samples(memo), 0);
+        ck_assert_int_eq(memo_make_left(memo), 0);
         memo->n_left = 2;
         memo->left[0] = (NodeLeft){ .node = 33, .usec = 5 };
         memo->left[1] = (NodeLeft){ .node = 2, .usec = 77 };
