@@ -158,8 +158,10 @@ static int ask(BalloonDecision *d, const BalloonGuest *b) {
         if (r < 0)
                 return r;
         count_change(m, now);
-        if (b->stalled && b->new_bytes == m->balloon_target_bytes)
+        if (balloon_is_set_aside(d->context, b) && b->new_bytes == m->balloon_target_bytes) {
+                m->balloon_set_usec = now;
                 return 0;
+        }
         if (!still_waits(b))
                 m->balloon_progress_usec = now;
         m->balloon_target_bytes = b->new_bytes;

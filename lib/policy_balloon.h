@@ -44,7 +44,6 @@ typedef struct BalloonGuest {
         uint64_t least;                 /* of it, what stays when the host would swap otherwise */
         uint64_t asked;                 /* where the balloon is going; current when it is at rest */
         bool moving;
-        bool stalled;                   /* set aside in this decision */
 
         bool blocked;                   /* nothing can be done to it, for reason why */
         bool fixed;                     /* it may grow but not shrink, for reason why */
@@ -117,6 +116,8 @@ bool balloon_would_free_nothing(const BalloonGuest *b, uint64_t spare);
 int balloon_guest_watch(PolicyContext *c, BalloonGuest *b);
 /* Its balloon does not do what it says: not counted on for a while, longer each time in a row. */
 void balloon_set_aside(const PolicyContext *c, BalloonGuest *b);
+/* When that was, the last time. */
+uint64_t balloon_set_aside_usec(const BalloonGuest *b);
 
 /* policy_balloon_share.c: who gets which size. */
 void balloon_decide_distress(BalloonDecision *d);

@@ -41,8 +41,8 @@ static uint64_t granted_already(const BalloonGuest *b) {
 }
 
 /*
- * What is given is never more than what is missing to its maximum (bid()): that is reached whole. Who is on its way down
- * stays at least where it is.
+ * What is given is never more than what is missing to its maximum (bid()): that is reached whole. Who is on its way
+ * down stays at least where it is.
  */
 static uint64_t larger_by(const BalloonGuest *b, uint64_t bytes) {
         uint64_t size = u64_add(granted_already(b), bytes);
@@ -126,14 +126,19 @@ static uint64_t kept(const BalloonHost *h) {
         return u64_add(h->reserved, u64_add(h->growing, h->waiting));
 }
 
-/* It may have been lost; if not, making it again costs nothing: it is promised already. The guest stays set aside. */
+/* Once each time, as soon as the host has it: the request may have been lost. If not, asking again costs nothing. */
+static bool may_be_asked_again(const BalloonDecision *d, const BalloonGuest *b) {
+        return b->distress && !b->blocked && (b->mode == BALLOON_AUTO || b->mode == BALLOON_TARGET) &&
+                balloon_is_set_aside(d->context, b) && b->memo->balloon_set_usec < balloon_set_aside_usec(b);
+}
+
+/* What it was asked for is promised already. It stays set aside. */
 static void ask_again(BalloonDecision *d) {
         for (size_t i = 0; i < d->n; i++) {
                 BalloonGuest *b = &d->guests[i];
                 uint64_t target = MIN(b->memo->balloon_target_bytes, b->maximum);
 
-                if (!b->stalled || !b->distress || b->blocked || target <= b->current ||
-                    kept(&d->host) > d->host.available || (b->mode != BALLOON_AUTO && b->mode != BALLOON_TARGET))
+                if (target <= b->current || kept(&d->host) > d->host.available || !may_be_asked_again(d, b))
                         continue;
                 b->purpose = BALLOON_DISTRESS;
                 b->new_bytes = target;

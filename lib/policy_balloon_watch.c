@@ -10,7 +10,8 @@
  *                target, so nothing is asked again, but for a guest in distress
  *                that does not grow: its request may have been lost on the way
  *                (a time-out of which nobody knows whether it was done), so it
- *                is made once more each time it is set aside.
+ *                is made once more each time it is set aside, when the host
+ *                has what it asks for.
  *   arrived      it stays. When it leaves, and stays elsewhere until the next
  *                look, somebody else set it: theirs now. At the maximum it may
  *                be a guest that reboots (its driver comes back and inflates
@@ -77,6 +78,17 @@ void balloon_set_aside(const PolicyContext *c, BalloonGuest *b) {
         m->balloon_stuck = MIN(m->balloon_stuck, UINT32_MAX - 1) + 1;
 }
 
+uint64_t balloon_set_aside_usec(const BalloonGuest *b) {
+        unsigned before = b->memo->balloon_stuck - MIN(b->memo->balloon_stuck, 1U);
+
+        return u64_sub(b->memo->balloon_stuck_until_usec, SET_ASIDE_USEC << MIN(before, SET_ASIDE_DOUBLINGS));
+}
+
+/* That it is where it is to be says nothing of a request for next to nothing, when there was another before. */
+static bool has_arrived(uint64_t left, uint64_t before, uint64_t since) {
+        return left <= BALLOON_TOLERANCE_BYTES && (before > BALLOON_SHOWN_BYTES || since >= REST_USEC);
+}
+
 static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         GuestMemo *m = b->memo;
         uint64_t now = c->snapshot->now_usec;
@@ -84,7 +96,7 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         uint64_t left = balloon_difference(b->current, m->balloon_target_bytes);
         uint64_t patience = b->mode == BALLOON_PROPORTIONAL ? STUCK_AFTER_PROPORTIONAL_USEC : STUCK_AFTER_USEC;
 
-        if (left <= BALLOON_TOLERANCE_BYTES) {
+        if (has_arrived(left, before, u64_sub(now, m->balloon_set_usec))) {
                 forget_request(m);
                 m->balloon_seen_bytes = b->current;
                 m->balloon_progress_usec = now;
@@ -99,7 +111,6 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         }
         if (u64_sub(now, m->balloon_progress_usec) >= patience) {
                 balloon_set_aside(c, b);
-                b->stalled = true;
                 /* The next 30 s count from the end of the pause. */
                 m->balloon_progress_usec = m->balloon_stuck_until_usec;
         }

@@ -234,6 +234,52 @@ START_TEST(a_request_for_more_in_distress_is_made_again) {
 }
 END_TEST
 
+/* When it was set aside, the host had nothing. */
+START_TEST(a_request_is_made_again_as_soon_as_the_host_has_it) {
+        Guest *g = world_add_guest(&world, "short", 8 * GIB, 4 * GIB);
+
+        g->stats.usable_bytes = g->stats.unused_bytes = 0;
+        world_set_percent(&world, KEY_BALLOON_STEP, 100);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+        world_own_all(&world);
+        world.snapshot->now_usec += 30 * USEC_PER_SEC;
+        world_set_host(&world, 64 * GIB, 7 * GIB);
+        run();
+        ck_assert_uint_eq(asked(g), 0);
+        world.snapshot->now_usec += 20 * USEC_PER_SEC;
+        world_set_host(&world, 64 * GIB, 8 * GIB);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+        world.snapshot->now_usec += 20 * USEC_PER_SEC;
+        run();
+        ck_assert_uint_eq(asked(g), 0);
+}
+END_TEST
+
+/* The host has 1 MiB for a guest on its way down; that request is lost, and the one before goes on. */
+START_TEST(a_request_for_next_to_nothing_has_not_arrived_at_once) {
+        Guest *g = shrunk_guest();
+        uint64_t to = asked(g);
+
+        world_own_all(&world);
+        world.snapshot->now_usec += 2 * USEC_PER_SEC;
+        g->current_bytes = to + 100 * MIB;
+        g->stats.usable_bytes = g->stats.unused_bytes = 0;
+        world_set_host(&world, 64 * GIB, 64 * GIB / 20 + MIB);
+        run();
+        ck_assert_uint_eq(asked(g), to + 101 * MIB);
+        world_own_all(&world);
+        for (unsigned i = 0; i <= 8; i++) {
+                world.snapshot->now_usec += 2 * USEC_PER_SEC;
+                g->current_bytes = to + (100 - MIN(i, 4U) * 25) * MIB;
+                world_set_host(&world, 64 * GIB, 64 * GIB / 20);
+                run();
+                ck_assert(!state_find_guest(world.state, g->uuid)->balloon_taken);
+        }
+}
+END_TEST
+
 START_TEST(slow_progress_is_progress) {
         Guest *g = shrunk_guest();
 
@@ -424,6 +470,8 @@ int main(void) {
         tcase_add_test(t, a_balloon_without_progress_is_set_aside_with_back_off);
         tcase_add_test(t, what_a_guest_was_promised_that_does_not_grow_is_not_given_to_others);
         tcase_add_test(t, a_request_for_more_in_distress_is_made_again);
+        tcase_add_test(t, a_request_is_made_again_as_soon_as_the_host_has_it);
+        tcase_add_test(t, a_request_for_next_to_nothing_has_not_arrived_at_once);
         tcase_add_test(t, slow_progress_is_progress);
         tcase_add_test(t, distress_on_the_way_down_turns_it_around);
         tcase_add_test(t, a_dry_run_asks_again);
