@@ -27,6 +27,9 @@
 
 #define SLACK_BYTES (2 * MIB)
 #define WAIT_USEC USEC_PER_MINUTE
+#define CHANGES_PER_HOUR 120U
+/* As in lib/policy_balloon.c. */
+#define SILENT_USEC (5 * USEC_PER_MINUTE)
 
 MemGuest *mem_find_guest(MemSim *s, const char *uuid) {
         for (size_t i = 0; i < s->n_guests; i++)
@@ -53,8 +56,13 @@ static bool can_be_changed(const MemGuest *g) {
         return !g->paused && !g->migrating && !g->vfio && !g->hugepages && !g->locked && g->report != REPORT_NEVER;
 }
 
-/* The guest's balloon is known to be somebody else's: one decision to see it, one to be sure. */
+/*
+ * The guest's balloon is known to be somebody else's: one decision to see it, one to be sure. After a reboot it comes
+ * from its maximum, whoever has asked for less.
+ */
 static bool is_users(const MemSim *s, const MemGuest *g) {
+        if (g->reboot_until_usec >= g->users_usec && g->balloon != g->target)
+                return false;
         return g->users_usec > 0 && mem_now(s) > g->users_usec + 2 * s->engine.interval_usec;
 }
 
@@ -130,8 +138,10 @@ static uint64_t goal_of(const MemSim *s, const MemGuest *g, const Plan *plan) {
         return goal;
 }
 
-static bool is_managed(const MemGuest *g) {
-        return g->name[0] != 'o' && g->report != REPORT_NEVER && !g->vfio && !g->hugepages && !g->locked;
+/* Who has never said a word for so long has no driver, for all that kvmtuned can know. */
+static bool is_managed(const MemSim *s, const MemGuest *g) {
+        return g->name[0] != 'o' && g->report != REPORT_NEVER && !g->vfio && !g->hugepages && !g->locked &&
+                (g->read_usec > 0 || mem_now(s) < g->start_usec + SILENT_USEC);
 }
 
 /* What guests may still take of the host without asking. */
@@ -142,7 +152,7 @@ static uint64_t promised(const MemSim *s, const Plan *plan, bool untouched) {
                 const MemGuest *g = &s->guests[i];
                 uint64_t goal;
 
-                if (!g->running || (untouched && !is_managed(g)))
+                if (!g->running || (untouched && !is_managed(s, g)))
                         continue;
                 goal = goal_of(s, g, plan);
                 sum += untouched ? u64_sub(MAX(goal, g->balloon), g->touched) : u64_sub(goal, g->balloon);
@@ -152,7 +162,7 @@ static uint64_t promised(const MemSim *s, const Plan *plan, bool untouched) {
 
 /*
  * What the host has that nobody was promised, as far as kvmtuned can know: of a guest that a user took over while a
- * request of kvmtuned's was out it does not know which of the two QEMU has.
+ * request of kvmtuned's was out it does not know which of the two QEMU has; nor whether one that timed out was done.
  */
 static uint64_t known_room(const MemSim *s) {
         uint64_t taken = s->engine.reserve_bytes + promised(s, NULL, false);
@@ -161,8 +171,8 @@ static uint64_t known_room(const MemSim *s) {
                 const MemGuest *g = &s->guests[i];
                 const GuestMemo *m = g->running ? state_find_guest(s->engine.state, g->uuid) : NULL;
 
-                if (m && g->touched_by_user)
-                        taken += u64_sub(m->balloon_target_bytes, g->balloon);
+                if (m && (g->touched_by_user || s->engine.lost_one_in > 0))
+                        taken += u64_sub(m->balloon_target_bytes, MAX(goal_of(s, g, NULL), g->balloon));
         }
         return u64_sub(mem_host_available(s), taken);
 }
@@ -202,12 +212,19 @@ static bool is_known_to_be_short(const MemGuest *g) {
                                 mem_distress_bytes(g->balloon));
 }
 
+/* So often that the log would have no bound: see lib/policy_balloon_guest.c. */
+static bool was_changed_too_often(const MemSim *s, const MemGuest *g) {
+        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
+
+        return m && m->balloon_changes >= CHANGES_PER_HOUR && mem_now(s) < m->balloon_hour_usec + USEC_PER_HOUR;
+}
+
 /* It has told of its distress, can be helped, and nothing is under way to it. */
 static bool has_to_be_helped(const MemSim *s, const MemGuest *g) {
-        return g->running && is_managed(g) && mem_report_is_honest(g) && is_known_to_be_short(g) &&
+        return g->running && is_managed(s, g) && mem_report_is_honest(g) && is_known_to_be_short(g) &&
                 can_be_changed(g) && !g->touched_by_user && g->device == DEVICE_WORKS &&
                 g->balloon + SLACK_BYTES < g->maximum && g->target <= g->balloon && !is_on_its_way(s, g) &&
-                mem_now(s) >= g->reboot_until_usec;
+                mem_now(s) >= g->reboot_until_usec && !was_changed_too_often(s, g);
 }
 
 static void check_help(MemSim *s, const Plan *plan) {
@@ -303,7 +320,7 @@ static void check_waiting(MemSim *s, MemGuest *g) {
         room = known_room(s);
         if (room <= s->n_guests * 2 * SLACK_BYTES)
                 g->helpable_usec = 0;
-        else if (g->helpable_usec == 0)
+        else if (g->helpable_usec <= g->asked_up_usec)
                 g->helpable_usec = mem_now(s);
         else if (mem_now(s) - g->helpable_usec > WAIT_USEC)
                 mem_violation(s, "%s is in distress for a minute, the host has %llu MiB, it gets none", g->name,

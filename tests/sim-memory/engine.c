@@ -71,9 +71,12 @@ static void set_balloon(MemSim *s, MemGuest *g, uint64_t bytes) {
         if (bytes > g->balloon)
                 g->asked_up_usec = mem_now(s);
         g->target_is_users = false;
+        /* After a reboot nobody could know; from now on it is kvmtuned's again. */
+        if (g->reboot_until_usec >= g->users_usec)
+                g->users_usec = 0;
         g->requests++;
         s->metrics.requests++;
-        mem_settle_request(s, g, g->target, bytes);
+        mem_settle_request(s, g, bytes);
         mem_balloon_set(s, g, bytes);
 }
 

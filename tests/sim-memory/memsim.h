@@ -123,8 +123,8 @@ typedef struct MemGuest {
         uint64_t users_usec;            /* its balloon is theirs since, and kvmtuned can tell; 0: it is not */
         int direction;                  /* of the last request */
         uint64_t turn_bytes, swing_bytes;       /* size at the last turn; length of the swing before it */
-        uint64_t turn_usec;
         uint64_t tries_from;            /* its size before it was tried with less; 0: it was not */
+        uint64_t tried_bytes;           /* with how much less, the last time */
         unsigned turns, requests, oom;
         uint64_t distress_total_usec, distress_longest_usec;
 } MemGuest;
@@ -316,7 +316,8 @@ void mem_check_restored(MemSim *s);
 MemGuest *mem_find_guest(MemSim *s, const char *uuid);
 
 /* settle.c */
-void mem_settle_request(MemSim *s, MemGuest *g, uint64_t from, uint64_t to);
+void mem_settle_request(MemSim *s, MemGuest *g, uint64_t to);
+void mem_settle_again(MemSim *s);
 
 /* fit.c */
 int mem_fit(void);
