@@ -282,6 +282,7 @@ int policy_balloon(PolicyContext *c) {
         d.guests = calloc(MAX(c->snapshot->n_guests, (size_t)1), sizeof(*d.guests));
         if (!d.guests)
                 return -ENOMEM;
+        memory_expect(d.guests, c->snapshot->n_guests * sizeof(*d.guests));
         look_at_host(&d);
         r = look_at_guests(&d);
         if (r < 0)

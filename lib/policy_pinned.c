@@ -38,8 +38,16 @@ static uint64_t cpu_commitment(const Placement *p, unsigned cpu, NodePart *part)
         return p->cpu_milli[cpu] + part->milli;
 }
 
-/* Of equal ones, one with the last-level cache @llc (-1: none is preferred). */
-static int least_committed(const Placement *p, const IdSet *cpus, int llc) {
+/* What is bound to a CPU and to its core. */
+typedef struct Bound {
+        uint64_t on_cpu, on_core;
+} Bound;
+
+/*
+ * Of equal ones, one with the last-level cache @llc (-1: none is preferred). No CPU has less than @least, which becomes
+ * what the one found has: while CPUs are only given away, the next one is found as soon as there is another like it.
+ */
+static int least_committed(const Placement *p, const IdSet *cpus, int llc, Bound *least) {
         uint64_t best_cpu = UINT64_MAX, best_core = UINT64_MAX;
         NodePart part = NODE_PART_NONE;
         bool best_strange = true;
@@ -61,22 +69,24 @@ static int least_committed(const Placement *p, const IdSet *cpus, int llc) {
                 best_cpu = on_cpu;
                 best_core = on_core;
                 best_strange = strange;
+                if (on_cpu == least->on_cpu && on_core == least->on_core && !strange)
+                        break;
         }
+        *least = (Bound){ best_cpu, best_core };
         return best;
 }
 
 /* The cache that has as many of the least committed CPUs as are needed, and not many more; else the most of them. */
-static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n) {
-        int least = least_committed(p, cpus, -1), best = -1;
+static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n, Bound *least) {
         NodePart part = NODE_PART_NONE;
         unsigned best_room = 0;
-        uint64_t most;
+        int best = -1;
 
-        if (least < 0)
+        if (least_committed(p, cpus, -1, least) < 0)
                 return -1;
-        most = cpu_commitment(p, (unsigned)least, &part);
         IDSET_FOREACH(cpu, cpus)
-                p->llc_room[placement_core(p, (unsigned)cpu)->llc] += cpu_commitment(p, (unsigned)cpu, &part) <= most;
+                p->llc_room[placement_core(p, (unsigned)cpu)->llc] +=
+                        cpu_commitment(p, (unsigned)cpu, &part) <= least->on_cpu;
         for (size_t llc = 0; llc < p->n_llcs; llc++) {
                 unsigned room = p->llc_room[llc];
 
@@ -102,10 +112,14 @@ const IdSet *placement_vcpu_cpus(const Guest *g, const IdSet *cell_cpus, const I
 }
 
 /* A CPU of its own for each vCPU of the guest while there are enough: two on one wait for each other. */
-static int pick_cpu(const Placement *p, const IdSet *cpus, const IdSet *taken, int llc) {
+static int pick_cpu(const Placement *p, const IdSet *cpus, const IdSet *taken, int llc, Bound *least) {
         IdSet others = idset_minus(cpus, taken);
+        Bound none = { 0 };
 
-        return least_committed(p, idset_is_empty(&others) ? cpus : &others, llc);
+        /* Those that are taken may have less. */
+        if (idset_is_empty(&others))
+                return least_committed(p, cpus, llc, &none);
+        return least_committed(p, &others, llc, least);
 }
 
 /* p->picked: the CPU of each online vCPU that has one, -1 for the others. Returns how many have none. */
@@ -139,6 +153,7 @@ static void spread_again(Placement *p, const PlacementGuest *g, const IdSet *cel
         for (size_t i = 0; i < g->guest->n_vcpus; i++) {
                 const IdSet *allowed;
                 int from = p->picked[i], to;
+                Bound least = { 0 };
                 IdSet others;
 
                 if (from < 0 || p->cpu_milli[from] < 2 * PLACEMENT_MILLI || p->nodes[p->cpu_node[from]].n_idle == 0)
@@ -146,7 +161,7 @@ static void spread_again(Placement *p, const PlacementGuest *g, const IdSet *cel
                 allowed = placement_vcpu_cpus(g->guest, cell_cpus, cpus, g->guest->vcpus[i].id);
                 others = idset_and(allowed, &p->nodes[p->cpu_node[from]].cpus);
                 others = idset_minus(&others, taken);
-                to = least_committed(p, &others, -1);
+                to = least_committed(p, &others, -1, &least);
                 if (to < 0 || p->cpu_milli[to] >= PLACEMENT_MILLI ||
                     p->cpu_milli[to] + 2 * PLACEMENT_MILLI > p->cpu_milli[from])
                         continue;
@@ -160,17 +175,22 @@ static void spread_again(Placement *p, const PlacementGuest *g, const IdSet *cel
 void placement_pick_pinned(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus) {
         const Guest *guest = g->guest;
         IdSet taken = IDSET_EMPTY;
+        Bound least = { 0 };
         unsigned n = keep_cpus(p, g, cell_cpus, cpus, &taken);
         int llc = idset_next(&taken, 0);
 
         spread_again(p, g, cell_cpus, cpus, &taken);
         if (n == 0)
                 return;
-        llc = llc >= 0 ? (int)placement_core(p, (unsigned)llc)->llc : roomiest_cache(p, cpus, n);
+        llc = llc >= 0 ? (int)placement_core(p, (unsigned)llc)->llc : roomiest_cache(p, cpus, n, &least);
         for (size_t i = 0; i < guest->n_vcpus; i++) {
+                const IdSet *allowed;
+                Bound none = { 0 };
+
                 if (!guest->vcpus[i].online || p->picked[i] >= 0)
                         continue;
-                p->picked[i] = pick_cpu(p, placement_vcpu_cpus(guest, cell_cpus, cpus, guest->vcpus[i].id), &taken, llc);
+                allowed = placement_vcpu_cpus(guest, cell_cpus, cpus, guest->vcpus[i].id);
+                p->picked[i] = pick_cpu(p, allowed, &taken, llc, allowed == cpus ? &least : &none);
                 if (p->picked[i] < 0)
                         continue;
                 (void)idset_add(&taken, (unsigned)p->picked[i]);

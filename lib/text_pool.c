@@ -23,6 +23,7 @@ static int reserve(TextPool *p, size_t n) {
         b = malloc(sizeof(*b) + size);
         if (!b)
                 return -ENOMEM;
+        memory_expect(b, sizeof(*b) + size);
         *b = (TextBlock){ .previous = last, .size = size };
         p->last = b;
         return 0;
