@@ -141,6 +141,46 @@ START_TEST(the_listing_hangs) {
 }
 END_TEST
 
+/* What it brings in the end is old by then: it is asked for again. */
+START_TEST(a_definition_comes_late) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        WorldGuest *g;
+
+        daemon_start(&h, &before);
+        g = host_guest_add(&h, "late", 40);
+        g->xml_waits = true;
+        host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+        HOST_UNTIL(&h, host_log_has(&h, "Failed to read the definition of guest"));
+        daemon_check_works(&h, "other", 10);
+        ck_assert(!daemon_has_pinned(g));
+        g->xml_waits = false;
+        HOST_UNTIL(&h, daemon_has_pinned(g));
+        daemon_guest_stop(&h, g, VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN);
+        daemon_check_works(&h, "after", 11);
+        daemon_stop(&h, &before, "a definition came late");
+}
+END_TEST
+
+/* Nobody is left to ask for statistics. */
+START_TEST(the_only_guest_hangs) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        WorldGuest *g;
+
+        daemon_start(&h, &before);
+        daemon_guest_stop(&h, host_guest(&h, "web"), VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN);
+        g = host_guest(&h, "db");
+        g->hung = true;
+        HOST_UNTIL(&h, host_log_has(&h, "Guest db does not answer libvirt"));
+        daemon_pass_cycles(&h, 3);
+        g->hung = false;
+        HOST_UNTIL(&h, host_log_has(&h, "Guest db answers again"));
+        daemon_pass_cycles(&h, 3);
+        daemon_stop(&h, &before, "the only guest hung");
+}
+END_TEST
+
 /* A balloon larger than its guest; a driver that never said anything. */
 START_TEST(statistics_that_cannot_be) {
         _cleanup_host_ TestHost h;
@@ -207,6 +247,8 @@ int main(void) {
         ADD(s, told_to_stop_while_a_call_hangs, 2);
         ADD(s, a_guest_is_shut_off_before_its_calls, 1);
         ADD(s, the_listing_hangs, 1);
+        ADD(s, a_definition_comes_late, 1);
+        ADD(s, the_only_guest_hangs, 1);
         ADD(s, statistics_that_cannot_be, 1);
         ADD(s, nothing_is_done_in_a_dry_run, 1);
         runner = srunner_create(s);

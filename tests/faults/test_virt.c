@@ -165,12 +165,27 @@ END_TEST
 /* So many rounds without a place that has not failed yet: that was all. */
 #define ROUNDS_QUIET 6U
 
+#define PCI(bus) "<source><address domain='0x0' bus='" bus "' slot='0x0' function='0x0'/></source>"
+
+/* With devices and NUMA cells of its own. */
+static WorldGuest *start_brief(TestHost *h, unsigned number) {
+        WorldGuest *g = host_guest_add(h, "brief", number);
+
+        (void)snprintf(g->xml, sizeof(g->xml), "<cpu><numa><cell id='0' cpus='0-3' memory='2097152'/></numa></cpu>");
+        (void)snprintf(g->devices_xml, sizeof(g->devices_xml),
+                       "<hostdev mode='subsystem' type='pci'>" PCI("0x1") "</hostdev>"
+                       "<interface type='hostdev'>" PCI("0x2") "</interface>"
+                       "<disk type='nvme' device='disk'>" PCI("0x3") "</disk>");
+        host_event(h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+        return g;
+}
+
 /* Whatever the daemon does of itself, and what makes it do more. */
 static void do_all(TestHost *h, unsigned round) {
         WorldGuest *g, *web = host_guest(h, "web");
 
         HOST_UNTIL(h, h->world->n_connections > 0);
-        g = daemon_guest_start(h, "brief", 300 + round);
+        g = round % 2 == 0 ? daemon_guest_start(h, "brief", 300 + round) : start_brief(h, 300 + round);
         daemon_pass_cycles(h, 2);
         send_events(h, web->uuid, false);
         web->paused = round % 3 == 1;

@@ -74,6 +74,7 @@ static const struct { const char *name; Kind kind; const char *xml, *devices; } 
         { "a cell with nodes that are none", BAD, NODE("cellid='0' nodeset='a'"), "" },
         { "a cell in a mode of its own", BAD, NODE("cellid='0' mode='loose' nodeset='1'"), "" },
         { "numatune", GOOD, NUMATUNE("mode='interleave' nodeset='1'"), "" },
+        { "numatune to nodes with spaces between them", GOOD, NUMATUNE("mode='interleave' nodeset=' 0 , 1 , ^0 '"), "" },
         { "numatune without a mode", GOOD, NUMATUNE("nodeset='0,^1'"), "" },
         { "numatune by an adviser", GOOD, NUMATUNE("mode='preferred' placement='auto'"), "" },
         { "numatune in no mode", BAD, NUMATUNE("mode='none' nodeset='0'"), "" },

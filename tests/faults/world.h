@@ -55,6 +55,7 @@ typedef struct WorldGuest {
         bool pins_wait;                 /* for a job of somebody else's; so many do */
         unsigned n_pins_wait;
         bool bad_xml;
+        bool xml_waits;                 /* asking for its XML hangs */
         bool paused;
         bool migrating;
         bool shut_off;                  /* libvirt says so when asked whether it is active */
