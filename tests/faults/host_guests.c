@@ -134,6 +134,8 @@ void host_move_due(TestHost *h, WorldGuest *g) {
         ck_assert_int_eq(state_guest(s, g->uuid, &memo), 0);
         memo->start_time = START_TICKS + (uint64_t)g->id;
         memo->pins_seen = memo->move_waits = true;
+        memo->move_cause = MOVE_REMOTE;
+        memo->move_before = 5000;
         memo->moved_usec = memo->placed_usec = (uint64_t)now.tv_sec * USEC_PER_SEC;
         ck_assert_int_eq(state_place(s, memo, &(IdSet){ .words = { 1 } }), 0);
         (void)snprintf(path, sizeof(path), "%s/state/state", h->dir);

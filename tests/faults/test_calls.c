@@ -107,6 +107,23 @@ START_TEST(told_to_stop_while_a_call_hangs) {
 }
 END_TEST
 
+/* Nobody waits for a connection that is not accepted. What is the host's own needs none. */
+START_TEST(told_to_stop_while_connecting_hangs) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+
+        daemon_start(&h, &before);
+        h.world->accepts_only = true;
+        host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
+        HOST_UNTIL(&h, host_log_has(&h, "libvirt does not answer"));
+        ck_assert_int_eq(host_stop(&h, SIGTERM), 1);
+        h.world->accepts_only = false;
+        host_check_record(&h, &before, true, "stopped while connecting hangs");
+        host_run_well(&h, "--restore", "it answers again");
+        host_check_restored(&h, &before, "it answers again");
+}
+END_TEST
+
 /* ---- what is not so any more ---- */
 
 START_TEST(a_guest_is_shut_off_before_its_calls) {
@@ -245,6 +262,7 @@ int main(void) {
         ADD(s, a_pin_is_made_late, ELEMENTSOF(late_rows));
         ADD(s, a_pin_is_made_after_somebody_elses, 1);
         ADD(s, told_to_stop_while_a_call_hangs, 2);
+        ADD(s, told_to_stop_while_connecting_hangs, 1);
         ADD(s, a_guest_is_shut_off_before_its_calls, 1);
         ADD(s, the_listing_hangs, 1);
         ADD(s, a_definition_comes_late, 1);

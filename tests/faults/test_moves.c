@@ -193,6 +193,28 @@ START_TEST(a_move_goes_on_without_libvirt) {
 }
 END_TEST
 
+/* ---- what a move was good for ---- */
+
+static const struct {
+        unsigned stuck_pages;
+        const char *said;
+} gain_rows[] = {
+        { 0, "its move (remote-memory) has gained" },
+        { WORLD_PAGES_MAX, "its move (remote-memory) has not gained what was expected" },
+};
+
+START_TEST(what_a_move_gained_is_said) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+
+        begin(&h, &before, PINS);
+        host_guest(&h, "web")->stuck_pages = gain_rows[_i].stuck_pages;
+        daemon_begin(&h);
+        HOST_UNTIL(&h, host_log_has(&h, gain_rows[_i].said));
+        daemon_stop(&h, &before, gain_rows[_i].said);
+}
+END_TEST
+
 /* ---- pools of huge pages ---- */
 
 #define POOL "sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
@@ -248,6 +270,7 @@ int main(void) {
         tcase_add_loop_test(tc, a_move_fails, 0, ELEMENTSOF(move_rows));
         tcase_add_loop_test(tc, a_move_is_given_up, 0, ELEMENTSOF(given_up_rows));
         tcase_add_test(tc, a_move_goes_on_without_libvirt);
+        tcase_add_loop_test(tc, what_a_move_gained_is_said, 0, ELEMENTSOF(gain_rows));
         tcase_add_loop_test(tc, a_pool_does_not_grow_as_asked, 0, ELEMENTSOF(pool_rows));
         suite_add_tcase(s, tc);
         runner = srunner_create(s);
