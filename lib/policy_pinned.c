@@ -44,8 +44,9 @@ typedef struct Bound {
 } Bound;
 
 /*
- * Of equal ones, one with the last-level cache @llc (-1: none is preferred). No CPU has less than @least, which becomes
- * what the one found has: while CPUs are only given away, the next one is found as soon as there is another like it.
+ * Of equal ones, one with the last-level cache @llc (-1: none is preferred). No CPU has less than @least, which
+ * becomes what the one found has: while CPUs are only given away, the next one is found as soon as there is another
+ * like it.
  */
 static int least_committed(const Placement *p, const IdSet *cpus, int llc, Bound *least) {
         uint64_t best_cpu = UINT64_MAX, best_core = UINT64_MAX;

@@ -33,6 +33,32 @@ START_TEST(shared_pins_every_thread_to_the_nodes) {
 }
 END_TEST
 
+START_TEST(a_vcpu_more_than_cpus_comes_to_the_least_committed_one_of_the_guest) {
+        Guest *g, *other;
+        World w;
+
+        world_init(&w, "numa:1 core:3 pu:1", PINNED);
+        g = world_guest(&w, "g", 4, GIB);
+        g->vcpus[2].online = g->vcpus[3].online = false;
+        world_decide(&w, NULL);
+        assert_action(&w, g, ACTION_PIN_VCPU, 0, "0");
+        assert_action(&w, g, ACTION_PIN_VCPU, 1, "1");
+        world_apply(&w);
+        /* Two on CPU 2, one more on CPU 0, none on CPU 1. */
+        for (unsigned i = 0; i < 3; i++) {
+                other = world_guest(&w, "other", 1, GIB);
+                other->cgroup_cpus = set_of(i < 2 ? "2" : "0");
+                world_decide(&w, NULL);
+                world_apply(&w);
+        }
+        g->vcpus[2].online = g->vcpus[3].online = true;
+        world_decide(&w, NULL);
+        assert_action(&w, g, ACTION_PIN_VCPU, 2, "2");
+        assert_action(&w, g, ACTION_PIN_VCPU, 3, "1");
+        world_done(&w);
+}
+END_TEST
+
 START_TEST(pinned_spreads_over_cores_before_siblings) {
         World w;
         Guest *a, *b;
@@ -338,6 +364,7 @@ int main(void) {
 
         tcase_set_timeout(tc, 120);
         tcase_add_test(tc, shared_pins_every_thread_to_the_nodes);
+        tcase_add_test(tc, a_vcpu_more_than_cpus_comes_to_the_least_committed_one_of_the_guest);
         tcase_add_test(tc, pinned_spreads_over_cores_before_siblings);
         tcase_add_test(tc, vcpus_of_one_guest_get_different_cpus_on_a_crowded_host);
         tcase_add_test(tc, pinned_keeps_what_is_still_good);
