@@ -171,6 +171,7 @@ int main(void) {
         int failed;
 
         suite_add_tcase(s, c);
+        tcase_set_timeout(c, 60);
         tcase_add_test(c, cgroup_counts_anonymous_and_shared_memory);
         tcase_add_test(c, numa_maps_where_there_is_no_cgroup);
         tcase_add_test(c, numa_maps_for_a_guest_on_huge_pages);

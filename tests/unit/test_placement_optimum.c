@@ -405,7 +405,7 @@ int main(void) {
         SRunner *runner;
         int failed;
 
-        tcase_set_timeout(tc, 240);
+        tcase_set_timeout(tc, 240 * ONE_INSTANCE_OF);
         tcase_add_loop_test(tc, guests_placed_at_once_cost_hardly_more_than_the_best, 0,
                             (int)CHUNKS / ONE_INSTANCE_OF);
         tcase_add_loop_test(tc, guests_placed_one_after_the_other_are_not_far_off, 0, (int)CHUNKS / ONE_INSTANCE_OF);
