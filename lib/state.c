@@ -101,7 +101,7 @@ static int copy_arrays(const State *from, State *to) {
         r = copy_array(from->thresholds, from->n_thresholds, sizeof(*from->thresholds), (void **)&to->thresholds);
         if (r < 0)
                 return r;
-        to->n_thresholds = from->n_thresholds;
+        to->n_thresholds = to->thresholds_capacity = from->n_thresholds;
         r = copy_array(from->guest_thresholds, from->n_guest_thresholds, sizeof(*from->guest_thresholds),
                        (void **)&to->guest_thresholds);
         if (r < 0)
@@ -448,11 +448,17 @@ int state_set_thresholds(State *s, size_t n) {
 
         if (n <= s->n_thresholds)
                 return 0;
-        p = reallocarray(s->thresholds, n, sizeof(*p));
-        if (!p)
-                return -ENOMEM;
-        memset(p + s->n_thresholds, 0, (n - s->n_thresholds) * sizeof(*p));
-        s->thresholds = p;
+        /* A file that is read has them one by one. */
+        if (n > s->thresholds_capacity) {
+                size_t capacity = MAX(n, 2 * s->thresholds_capacity);
+
+                p = reallocarray(s->thresholds, capacity, sizeof(*p));
+                if (!p)
+                        return -ENOMEM;
+                s->thresholds = p;
+                s->thresholds_capacity = capacity;
+        }
+        memset(s->thresholds + s->n_thresholds, 0, (n - s->n_thresholds) * sizeof(*s->thresholds));
         s->n_thresholds = n;
         return 0;
 }

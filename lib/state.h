@@ -186,7 +186,7 @@ typedef struct State {
         SharedSet **places;             /* sorted; some may be without users */
         size_t n_places, places_capacity;
         ThresholdMemo *thresholds;      /* by Condition.threshold_index */
-        size_t n_thresholds;
+        size_t n_thresholds, thresholds_capacity;
         GuestThreshold *guest_thresholds;       /* sorted by uuid, index */
         size_t n_guest_thresholds, guest_thresholds_capacity;
         char (*stopped)[UNIT_NAME_SIZE];        /* units of competitors that kvmtuned has stopped, in that order */
