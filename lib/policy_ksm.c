@@ -369,9 +369,9 @@ static int say_stuck(PolicyContext *c) {
         return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_STUCK,
                              "KSM went over all memory and merged next to nothing, %" PRIu64
                              " pages count as volatile: %s", h->ksm.pages_volatile,
-                             h->n_nodes < 2 ? "the guests write to them all the time"
-                             : !balancing   ? "the guests write to them all the time, or one of them has run under "
-                                              "kernel.numa_balancing: then it stays so until its memory is moved "
+                             h->n_nodes < 2 ? "the guests have only just started, or write to them all the time"
+                             : !balancing   ? "the guests have only just started, or write to them all the time, or one "
+                                              "of them has run under kernel.numa_balancing: then it stays so until its memory is moved "
                                               "(migratepages), or it is started again"
                              : yields       ? "kernel.numa_balancing is on, and is switched off if this lasts"
                                             : "kernel.numa_balancing is on, and the policy leaves it so");
