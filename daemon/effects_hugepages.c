@@ -46,14 +46,15 @@ static int note_report(Manager *m, const PoolReport *report, char **ret_text) {
 
         if (report->unread) {
                 policy_pool_ended(m->state, index, manager_now(m), q->pages, q->pages);
-                effects_note_pool(m, q->node, q->page_bytes, q->pages);
+                policy_pool_note(&m->snapshot->host, index, q->pages, NULL);
                 (void)strprintf_to(ret_text, "what the kernel has made of it cannot be read");
                 return -ETIMEDOUT;
         }
         policy_pool_ended(m->state, index, manager_now(m), q->pages, report->result < 0 ? 0 : report->pages);
         if (report->result < 0)
                 return report->result;
-        effects_note_pool(m, q->node, q->page_bytes, report->pages);
+        policy_pool_note(&m->snapshot->host, index, report->pages,
+                         report->seen.page_bytes > 0 ? &report->seen : NULL);
         if (report->pages == q->pages)
                 return 0;
         (void)strprintf_to(ret_text, "the kernel has %" PRIu64 " of the %" PRIu64 " pages", report->pages, q->pages);

@@ -22,9 +22,8 @@ int effects_set_kernel(Manager *m, const Action *a, bool recorded);
 /* The same for a pool of huge pages. */
 int effects_set_pool(Manager *m, const Action *a, bool recorded);
 void effects_on_kernel(void *userdata, int result, const char *text);
-/* effects_note.c: @a was done; the pool has so many pages without surplus ones. */
+/* effects_note.c: @a was done. */
 void effects_note(Manager *m, const Action *a);
-void effects_note_pool(Manager *m, unsigned node, uint64_t page_bytes, uint64_t pages);
 /* The call was sent, and nobody knows whether it was carried out: it stays on record. */
 static inline bool effects_is_uncertain(int result) {
         return result == -ETIMEDOUT || result == -ECANCELED;

@@ -64,18 +64,6 @@ void effects_note(Manager *m, const Action *a) {
                 policy_ksm_note(&m->snapshot->host.ksm, (KsmKnob)a->index, a->new_value);
 }
 
-void effects_note_pool(Manager *m, unsigned node, uint64_t page_bytes, uint64_t pages) {
-        Host *h = &m->snapshot->host;
-
-        for (size_t i = 0; i < h->n_nodes; i++)
-                for (size_t k = 0; h->nodes[i].id == node && k < h->nodes[i].n_pools; k++) {
-                        HugePool *p = &h->nodes[i].pools[k];
-
-                        if (p->page_bytes == page_bytes)
-                                p->total_pages = u64_add(pages, p->surplus_pages);
-                }
-}
-
 /* The call was made and came to its end, whatever became of it; -EBUSY: it was not made. */
 void effects_note_answer(GuestSlot *slot, ActionKind kind, int result) {
         if (!slot || !effects_is_call(kind))

@@ -70,15 +70,18 @@ static int read_file(const PoolWriter *w, const PoolRequest *q, const char *name
         return sysfs_read_u64(w->root_fd, path, ret);
 }
 
-static int read_back(const PoolWriter *w, const PoolRequest *q, uint64_t *ret) {
-        uint64_t total, surplus = 0;
+static int read_back(const PoolWriter *w, const PoolRequest *q, PoolReport *report) {
+        HugePool p = { 0 };
         int r;
 
-        r = read_file(w, q, "nr_hugepages", &total);
+        r = read_file(w, q, "nr_hugepages", &p.total_pages);
         if (r < 0)
                 return r;
-        (void)read_file(w, q, "surplus_hugepages", &surplus);
-        *ret = u64_sub(total, surplus);
+        if (read_file(w, q, "surplus_hugepages", &p.surplus_pages) >= 0 &&
+            read_file(w, q, "free_hugepages", &p.free_pages) >= 0)
+                p.page_bytes = q->page_bytes;
+        report->seen = p;
+        report->pages = u64_sub(p.total_pages, p.surplus_pages);
         return 0;
 }
 
@@ -91,7 +94,7 @@ static int ask(const PoolWriter *w, const PoolRequest *q, PoolReport *report) {
         r = sysfs_write_u64(w->root_fd, path, q->pages);
         if (r < 0)
                 return r;
-        report->unread = read_back(w, q, &report->pages) < 0;
+        report->unread = read_back(w, q, report) < 0;
         return 0;
 }
 
@@ -146,6 +149,7 @@ static void *writer_main(void *p) {
         while (next_request(w, &report.request)) {
                 report.pages = 0;
                 report.unread = false;
+                report.seen.page_bytes = 0;
                 report.result = work(w, &report.request, &report);
                 put_report(w, &report);
         }

@@ -12,7 +12,7 @@
  * Writing these files takes no capability of root.
  */
 
-#include "../lib/base.h"
+#include "../lib/snapshot.h"
 
 typedef struct PoolWriter PoolWriter;
 
@@ -28,6 +28,7 @@ typedef struct PoolReport {
         int result;                     /* 0, or -errno of writing: the pool is as it was */
         bool unread;                    /* written, but what the pool has now could not be read */
         uint64_t pages;                 /* that the pool has now, without surplus ones, unless unread */
+        HugePool seen;                  /* the whole of it; page_bytes 0: not all could be read */
 } PoolReport;
 
 int pool_writer_new(int root_fd, PoolWriter **ret);

@@ -131,6 +131,11 @@ unsigned policy_pool_index(unsigned node, uint64_t page_bytes);
 /* Its pages without surplus ones. 0, -ENODATA or -ENOMEM. */
 int policy_pool_value(const Snapshot *snapshot, unsigned index, char **ret);
 /*
+ * It was set, and has @pages by now without surplus ones. The whole of it is as in @seen; when that is NULL, as the
+ * kernel would leave it.
+ */
+void policy_pool_note(Host *h, unsigned index, uint64_t pages, const HugePool *seen);
+/*
  * The kernel makes or frees pages of the pool, which takes time: nothing is decided about it until it has ended with
  * @got of the @asked pages.
  */

@@ -91,6 +91,36 @@ int policy_pool_value(const Snapshot *snapshot, unsigned index, char **ret) {
         return -ENODATA;
 }
 
+/* As the kernel does it: what is surplus counts first, and what is in use stays, as surplus. */
+static void set_persistent(HugePool *p, uint64_t pages) {
+        uint64_t before = persistent_pages(p), total = p->total_pages, freed;
+
+        if (pages >= before) {
+                p->surplus_pages = u64_sub(p->surplus_pages, pages - before);
+                p->total_pages = u64_add(pages, p->surplus_pages);
+                p->free_pages = u64_add(p->free_pages, u64_sub(p->total_pages, total));
+                return;
+        }
+        freed = MIN(p->free_pages, before - pages);
+        p->free_pages -= freed;
+        p->total_pages = u64_sub(total, freed);
+        p->surplus_pages = u64_sub(p->total_pages, pages);
+}
+
+void policy_pool_note(Host *h, unsigned index, uint64_t pages, const HugePool *seen) {
+        for (size_t i = 0; i < h->n_nodes; i++)
+                for (size_t k = 0; h->nodes[i].id == pool_node(index) && k < h->nodes[i].n_pools; k++) {
+                        HugePool *p = &h->nodes[i].pools[k];
+
+                        if (p->page_bytes != pool_page_bytes(index))
+                                continue;
+                        if (seen)
+                                *p = *seen;
+                        else
+                                set_persistent(p, pages);
+                }
+}
+
 void policy_pool_started(State *s, unsigned index) {
         PoolMemo *memo;
 

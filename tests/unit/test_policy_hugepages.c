@@ -6,6 +6,8 @@
  * whose number it is.
  */
 
+#include <inttypes.h>
+
 #include "placement_util.h"
 
 #define SIZE (2 * MIB)
@@ -161,6 +163,43 @@ static void advise(bool hugepages) {
         world.snapshot->reservations[0] = (Reservation){ .memory_bytes = 64 * MIB, .hugepages = hugepages };
         ck_assert_int_eq(idset_add(&world.snapshot->reservations[0].nodes, 1), 0);
 }
+
+/* ---- what is known of a pool that was set ---- */
+
+/* Total, free, surplus. Before and after as the kernel was seen to do it (Linux 6.18, mm/hugetlb.c set_max_huge_pages()). */
+static const struct { const char *name; uint64_t before[3], pages, after[3]; } note_rows[] = {
+        { "it grows by free pages", { 10, 4, 0 }, 16, { 16, 10, 0 } },
+        { "it shrinks by free pages", { 10, 4, 0 }, 8, { 8, 2, 0 } },
+        { "what is in use becomes surplus", { 10, 4, 0 }, 3, { 6, 0, 3 } },
+        { "all of it is in use", { 6, 0, 0 }, 0, { 6, 0, 6 } },
+        { "surplus ones count before new ones", { 10, 0, 4 }, 8, { 10, 0, 2 } },
+        { "and then come new ones", { 10, 0, 4 }, 13, { 13, 3, 0 } },
+        { "more becomes surplus", { 10, 0, 4 }, 2, { 10, 0, 8 } },
+        { "as it is", { 10, 3, 2 }, 8, { 10, 3, 2 } },
+};
+
+static void assert_note(unsigned size, const uint64_t want[3], const char *name) {
+        const HugePool *p = pool(1, size);
+
+        ck_assert_msg(p->total_pages == want[0] && p->free_pages == want[1] && p->surplus_pages == want[2],
+                      "%s: %" PRIu64 " %" PRIu64 " %" PRIu64, name, p->total_pages, p->free_pages, p->surplus_pages);
+}
+
+START_TEST(what_a_pool_has_is_known_before_the_next_look) {
+        const HugePool seen = { .page_bytes = SIZE, .total_pages = 33, .free_pages = 22, .surplus_pages = 11 };
+        const uint64_t *before = note_rows[_i].before, as_seen[3] = { 33, 22, 11 };
+
+        for (unsigned size = 0; size < 2; size++)
+                *pool(1, size) = (HugePool){ size == 0 ? SIZE : GIB, before[0], before[1], before[2] };
+        policy_pool_note(&world.snapshot->host, policy_pool_index(1, SIZE), note_rows[_i].pages, NULL);
+        assert_note(0, note_rows[_i].after, note_rows[_i].name);
+        assert_note(1, before, note_rows[_i].name);
+        policy_pool_note(&world.snapshot->host, policy_pool_index(1, SIZE), 0, &seen);
+        assert_note(0, as_seen, note_rows[_i].name);
+        assert_note(1, before, note_rows[_i].name);
+        ck_assert_uint_eq(pool(0, 0)->total_pages, 0);
+}
+END_TEST
 
 START_TEST(advice_makes_the_pool_grow_before_the_guest_is_here) {
         advise(_i == 0);
@@ -484,6 +523,7 @@ int main(void) {
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_loop_test(t, pools_get_what_is_wanted_and_can_be_had, 0, (int)ELEMENTSOF(rows));
         tcase_add_test(t, the_reserve_of_the_host_stays);
+        tcase_add_loop_test(t, what_a_pool_has_is_known_before_the_next_look, 0, (int)ELEMENTSOF(note_rows));
         tcase_add_loop_test(t, advice_makes_the_pool_grow_before_the_guest_is_here, 0, 2);
         tcase_add_test(t, what_an_advised_guest_has_taken_is_not_wanted_again);
         tcase_add_test(t, a_pool_grows_in_steps_to_its_end);

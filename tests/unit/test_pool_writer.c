@@ -144,6 +144,28 @@ START_TEST(what_is_short_is_asked_for_again_after_compaction) {
 }
 END_TEST
 
+START_TEST(the_whole_pool_is_read_again) {
+        _cleanup_tree_ Tree t = tree_new();
+        _cleanup_(pool_writer_freep) PoolWriter *w = NULL;
+        PoolReport report;
+
+        pool_put(&t, 0, "nr_hugepages", "0");
+        pool_put(&t, 0, "surplus_hugepages", "3");
+        ck_assert_int_eq(pool_writer_new(t.fd, &w), 0);
+        add(w, 1, 0, 10);
+        ck_assert_uint_eq(take(w).seen.page_bytes, 0);
+        pool_put(&t, 0, "free_hugepages", "4");
+        add(w, 2, 0, 12);
+        report = take(w);
+        ck_assert_uint_eq(report.seen.page_bytes, 2 * MIB);
+        ck_assert_uint_eq(report.seen.total_pages, 12);
+        ck_assert_uint_eq(report.seen.free_pages, 4);
+        ck_assert_uint_eq(report.seen.surplus_pages, 3);
+        add(w, 3, 7, 12);
+        ck_assert_uint_eq(take(w).seen.page_bytes, 0);
+}
+END_TEST
+
 START_TEST(kernel_without_compaction_gives_what_it_has) {
         _cleanup_tree_ Tree t = tree_new();
         _cleanup_(pool_writer_freep) PoolWriter *w = NULL;
@@ -199,6 +221,7 @@ int main(void) {
         tcase_add_test(tc, request_after_the_last_is_worked_on);
         tcase_add_test(tc, sizes_on_one_node_are_apart);
         tcase_add_test(tc, what_is_short_is_asked_for_again_after_compaction);
+        tcase_add_test(tc, the_whole_pool_is_read_again);
         tcase_add_test(tc, kernel_without_compaction_gives_what_it_has);
         tcase_add_test(tc, pool_that_is_not_there_is_an_error_and_the_next_goes_on);
         tcase_add_test(tc, end_drops_what_waits_and_what_nobody_took);
