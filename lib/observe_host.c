@@ -2,6 +2,7 @@
 #include "observe.h"
 
 #include "isolated.h"
+#include "sysfs.h"
 
 struct HostObserver {
         int root_fd;            /* the caller's */
@@ -12,6 +13,7 @@ struct HostObserver {
         ThpObserver *thp;
         IsolatedObserver *isolated;
         VmstatObserver *vmstat;
+        uint64_t kernel_release;
 };
 
 HostObserver *host_observer_free(HostObserver *o) {
@@ -28,6 +30,19 @@ HostObserver *host_observer_free(HostObserver *o) {
         return NULL;
 }
 
+/* It stays as it is until the next boot. */
+static int read_release(int root_fd, uint64_t *ret) {
+        _cleanup_free_ char *text = NULL;
+        const char *end;
+        int r;
+
+        *ret = UNKNOWN_U64;
+        r = sysfs_read(root_fd, "proc/sys/kernel/osrelease", &text, NULL);
+        if (r >= 0)
+                (void)kernel_release_parse(text, ret, &end);
+        return r == -ENOMEM ? r : 0;
+}
+
 int host_observer_new(int root_fd, const Topology *topology, HostObserver **ret) {
         _cleanup_(host_observer_freep) HostObserver *o = NULL;
 
@@ -38,7 +53,7 @@ int host_observer_new(int root_fd, const Topology *topology, HostObserver **ret)
         if (memory_observer_new(&o->memory) < 0 || cpu_observer_new(&o->cpu) < 0 ||
             node_observer_new(topology, &o->node) < 0 || ksm_observer_new(&o->ksm) < 0 ||
             thp_observer_new(&o->thp) < 0 || isolated_observer_new(&o->isolated) < 0 ||
-            vmstat_observer_new(&o->vmstat) < 0)
+            vmstat_observer_new(&o->vmstat) < 0 || read_release(root_fd, &o->kernel_release) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(o);
         return 0;
@@ -56,6 +71,7 @@ int host_observe(HostObserver *o, uint64_t now_usec, Host *host, const char **re
         const char *area = NULL;
         int r = 0;
 
+        host->kernel_release = o->kernel_release;
         note("memory", memory_observe(o->memory, o->root_fd, host), &area, &r);
         note("cpu", cpu_observe(o->cpu, o->root_fd, now_usec, host), &area, &r);
         note("nodes", node_observe(o->node, o->root_fd, host), &area, &r);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "parse.h"
+
 static const char *const guest_state_table[_GUEST_STATE_MAX] = {
         [GUEST_RUNNING] = "running", [GUEST_PAUSED] = "paused",           [GUEST_SHUTDOWN] = "shutdown",
         [GUEST_CRASHED] = "crashed", [GUEST_PMSUSPENDED] = "pmsuspended",
@@ -144,6 +146,7 @@ int snapshot_new(Snapshot **ret) {
         if (!s)
                 return -ENOMEM;
         s->local_time = (LocalTime){ .year = 1970, .month = 1, .day = 1, .weekday = 3 };
+        s->host.kernel_release = UNKNOWN_U64;
         s->host.psi_memory = (Psi){ UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD };
         s->host.psi_cpu = s->host.psi_memory;
         s->host.psi_io = s->host.psi_memory;
@@ -233,6 +236,17 @@ bool snapshot_remove_guest(Snapshot *s, const char *uuid) {
         s->n_guests--;
         memmove(s->guests + at, s->guests + at + 1, (s->n_guests - at) * sizeof(*s->guests));
         return true;
+}
+
+int kernel_release_parse(const char *text, uint64_t *ret, const char **ret_end) {
+        unsigned major, minor;
+
+        if (parse_unsigned_prefix(&text, &major) < 0 || *text++ != '.' || parse_unsigned_prefix(&text, &minor) < 0 ||
+            major > UINT16_MAX || minor > UINT16_MAX)
+                return -EINVAL;
+        *ret = KERNEL_RELEASE(major, minor);
+        *ret_end = text;
+        return 0;
 }
 
 const NodeMemory *host_node(const Host *h, unsigned id) {

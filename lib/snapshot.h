@@ -124,7 +124,11 @@ typedef struct HostFacts {
         char managers[128];             /* "none", or programs that run and change what kvmtuned changes, with spaces */
 } HostFacts;
 
+/* Of Linux, what decisions go by: of "6.1.0-13-amd64" KERNEL_RELEASE(6, 1). */
+#define KERNEL_RELEASE(major, minor) ((uint64_t)(major) << 16 | (uint64_t)(minor))
+
 typedef struct Host {
+        uint64_t kernel_release;        /* UNKNOWN_U64 */
         HostMemory memory;
         Psi psi_memory, psi_cpu, psi_io;
         uint32_t cpu_busy_permyriad;    /* all online CPUs together */
@@ -330,6 +334,23 @@ Guest *snapshot_find_guest(const Snapshot *s, const char *uuid);
 Guest *snapshot_find_guest_by_name(const Snapshot *s, const char *name);
 /* false when there was none. */
 bool snapshot_remove_guest(Snapshot *s, const char *uuid);
+
+/* Reads the beginning of @text; *ret_end points behind it. -EINVAL. */
+int kernel_release_parse(const char *text, uint64_t *ret, const char **ret_end);
+/* It is known to be @from or later, and before @end. */
+static inline bool host_kernel_is(const Host *h, uint64_t from, uint64_t end) {
+        return h->kernel_release != UNKNOWN_U64 && h->kernel_release >= from && h->kernel_release < end;
+}
+/*
+ * Whether kernel.numa_balancing keeps KSM from merging: Linux 6.1 to 6.4 hide from KSM what balancing has unmapped
+ * (commits 474098edac26, d74943a2f3cd). Older ones may have that from their vendor, later ones have not.
+ */
+static inline bool host_hides_unmapped(const Host *h) {
+        return host_kernel_is(h, KERNEL_RELEASE(6, 1), KERNEL_RELEASE(6, 5));
+}
+static inline bool host_may_hide_unmapped(const Host *h) {
+        return h->kernel_release == UNKNOWN_U64 || h->kernel_release < KERNEL_RELEASE(6, 5);
+}
 
 const NodeMemory *host_node(const Host *h, unsigned id);
 const CpuLoad *host_cpu(const Host *h, unsigned id);

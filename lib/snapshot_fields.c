@@ -19,6 +19,7 @@ static const SnapField memory_fields[] = {
 TABLE(snap_memory, memory_fields);
 
 static const SnapField host_fields[] = {
+        FIELD("kernel", SNAP_RELEASE, Host, kernel_release, UNKNOWN_SIZE),
         FIELD("cpu_busy", SNAP_SHARE, Host, cpu_busy_permyriad, UNKNOWN_SHARE),
         FIELD("hugepage_size", SNAP_SIZE, Host, hugepage_bytes, .fallback = 2 * MIB),
         FIELD("numa_balancing", SNAP_COUNT, Host, numa_balancing, .unknown = true),
@@ -226,6 +227,7 @@ static void set_default(const SnapField *f, void *p) {
         case SNAP_SEC:
         case SNAP_MSEC:
         case SNAP_USEC:
+        case SNAP_RELEASE:
                 *(uint64_t *)p = f->fallback;
                 break;
         case SNAP_SHARE:

@@ -19,6 +19,7 @@ typedef enum SnapType {
         SNAP_SEC,               /* uint64_t, seconds; "2 s" */
         SNAP_MSEC,              /* uint64_t, milliseconds; "20 ms" */
         SNAP_USEC,              /* uint64_t, microseconds; "3 s" */
+        SNAP_RELEASE,           /* uint64_t, KERNEL_RELEASE(); "6.1" */
         SNAP_SHARE,             /* uint32_t, permyriad; "35 %" */
         SNAP_SET,               /* IdSet;    "0-3,8" */
         SNAP_STRING,            /* char *, NULL when left out */

@@ -17,6 +17,7 @@ static const char *const type_needs[_SNAP_TYPE_MAX] = {
         [SNAP_SEC] = "a duration in whole seconds such as \"2 s\"",
         [SNAP_MSEC] = "a duration in whole milliseconds such as \"20 ms\"",
         [SNAP_USEC] = "a duration with its unit such as \"3 s\"",
+        [SNAP_RELEASE] = "a release of Linux such as \"6.1\"",
         [SNAP_SHARE] = "a percentage such as \"35 %\"",
         [SNAP_SET] = "a list of numbers below 4096 such as \"0-3,8\"",
         [SNAP_STRING] = "a string",
@@ -140,6 +141,20 @@ static int parse_signed_size(const char *text, int64_t *ret) {
         return 0;
 }
 
+static int parse_release(const char *text, uint64_t *ret) {
+        uint64_t release;
+        const char *end;
+        int r;
+
+        r = kernel_release_parse(text, &release, &end);
+        if (r < 0)
+                return r;
+        if (*end)
+                return -EINVAL;
+        *ret = release;
+        return 0;
+}
+
 static int parse_share(const char *text, uint32_t *ret) {
         uint64_t share;
         int r;
@@ -186,6 +201,8 @@ static int parse_text(const char *text, SnapType type, uint64_t whole, void *val
                 return parse_duration_in(text, USEC_PER_MSEC, value);
         case SNAP_USEC:
                 return parse_duration(text, value);
+        case SNAP_RELEASE:
+                return parse_release(text, value);
         case SNAP_SHARE:
                 return parse_share(text, value);
         case SNAP_SET:

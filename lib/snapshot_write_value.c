@@ -4,6 +4,8 @@
 
 #include "snapshot_write.h"
 
+#include <inttypes.h>
+
 #include "parse.h"
 
 void snap_write_indent(SnapWriter *w) {
@@ -67,6 +69,10 @@ void snap_write_close_list(SnapWriter *w, size_t n) {
 
 /* ---- one value ---- */
 
+static int release(uint64_t value, char **ret) {
+        return strprintf_to(ret, "%" PRIu64 ".%" PRIu64, value >> 16, value & UINT16_MAX);
+}
+
 /* Text of a value that is kept in a string; NULL in *ret: it is not one. */
 static int quoted_value(const SnapField *f, const void *p, char **ret) {
         uint64_t number = f->type == SNAP_SHARE ? *(const uint32_t *)p : 0;
@@ -82,6 +88,8 @@ static int quoted_value(const SnapField *f, const void *p, char **ret) {
                 return format_duration(*(const uint64_t *)p * USEC_PER_MSEC, ret);
         case SNAP_USEC:
                 return format_duration(*(const uint64_t *)p, ret);
+        case SNAP_RELEASE:
+                return release(*(const uint64_t *)p, ret);
         case SNAP_SET:
                 return idset_format(p, ret);
         case SNAP_STATE:

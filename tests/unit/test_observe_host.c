@@ -24,6 +24,7 @@ START_TEST(a_whole_host) {
         ck_assert_uint_eq(s->host.n_cpus, 4);
         ck_assert_uint_eq(s->host.n_nodes, 2);
         ck_assert_uint_eq(s->host.numa_balancing, 1);
+        ck_assert_uint_eq(s->host.kernel_release, KERNEL_RELEASE(6, 12));
         ck_assert(s->host.ksm.present);
         ck_assert_str_eq(s->host.thp.enabled, "madvise");
         ck_assert_uint_eq(s->host.memory.total_bytes, 32919684 * KIB);
@@ -46,6 +47,7 @@ START_TEST(a_failed_area_is_named_and_the_others_are_filled) {
         ck_assert_str_eq(area, "memory");
         ck_assert_uint_eq(s->host.n_cpus, 1);
         ck_assert_uint_eq(s->host.numa_balancing, 0);
+        ck_assert_uint_eq(s->host.kernel_release, UNKNOWN_U64);
 }
 END_TEST
 

@@ -146,6 +146,27 @@ START_TEST(sparse_nodes_and_cpus_are_found_by_number) {
 }
 END_TEST
 
+static const struct { const char *text; uint64_t release; } release_rows[] = {
+        { "6.1", KERNEL_RELEASE(6, 1) },
+        { "6.1.0-13-amd64\n", KERNEL_RELEASE(6, 1) },
+        { "6.18-rc3+", KERNEL_RELEASE(6, 18) },
+        { "65535.65535", KERNEL_RELEASE(65535, 65535) },
+        { "65536.1", UNKNOWN_U64 }, { "6.65536", UNKNOWN_U64 }, { "6.4294967297", UNKNOWN_U64 },
+        { "", UNKNOWN_U64 }, { "6", UNKNOWN_U64 }, { "6.", UNKNOWN_U64 }, { "6.x", UNKNOWN_U64 },
+        { "v6.1", UNKNOWN_U64 }, { "-6.1", UNKNOWN_U64 }, { ".1", UNKNOWN_U64 },
+};
+
+START_TEST(a_release_is_its_first_two_numbers) {
+        uint64_t release = UNKNOWN_U64;
+        const char *end = NULL;
+        int r = kernel_release_parse(release_rows[_i].text, &release, &end);
+
+        ck_assert_msg(release == release_rows[_i].release, "%s", release_rows[_i].text);
+        ck_assert_int_eq(r, release == UNKNOWN_U64 ? -EINVAL : 0);
+        ck_assert_int_eq(end != NULL, release != UNKNOWN_U64);
+}
+END_TEST
+
 START_TEST(names_of_states_and_modes_read_back) {
         for (int i = 0; i < _GUEST_STATE_MAX; i++)
                 ck_assert_int_eq(guest_state_from_string(guest_state_to_string((GuestState)i)), i);
@@ -171,6 +192,7 @@ int main(void) {
         tcase_add_test(c, an_overlong_uuid_is_refused);
         tcase_add_test(c, setting_vcpus_anew_forgets_the_old_ones);
         tcase_add_test(c, sparse_nodes_and_cpus_are_found_by_number);
+        tcase_add_loop_test(c, a_release_is_its_first_two_numbers, 0, ELEMENTSOF(release_rows));
         tcase_add_test(c, names_of_states_and_modes_read_back);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_ENV);

@@ -237,6 +237,10 @@ static const struct { const char *text, *error; } bad_rows[] = {
         { "host = { cpus = ( { id = 4; } ); };", "t:1: the topology has no CPU 4 that is online\n" },
         { "host = { cpu_busy = \"x\"; };",
           "t:1: cpu_busy is the string \"x\"; a percentage such as \"35 %\" or \"unknown\" is needed\n" },
+        { "host = { kernel = \"6.1.0-13-amd64\"; };", "t:1: kernel is the string \"6.1.0-13-amd64\"; a release of Linux "
+          "such as \"6.1\" or \"unknown\" is needed\n" },
+        { "host = { kernel = 6; };",
+          "t:1: kernel is the integer 6; a release of Linux such as \"6.1\" or \"unknown\" is needed\n" },
         { "host = { ksm = { run = \"unknown\"; }; };", "t:1: run is the string \"unknown\"; a whole number "
           "(in quotes when above 2147483647) is needed\n" },
         { "host = { ksm = { run = -1; }; };", "t:1: run is the integer -1; a whole number "

@@ -196,6 +196,7 @@ static void random_host(uint64_t *state, const Topology *t, Host *h) {
         h->thp.khugepaged_max_ptes_none = random_u64(state, true);
         h->hugepage_bytes = random_u64(state, false);
         h->numa_balancing = random_u64(state, true);
+        h->kernel_release = pick(state, 3) ? KERNEL_RELEASE(pick(state, 65536), pick(state, 65536)) : UNKNOWN_U64;
         h->swap_in_bytes_per_sec = random_u64(state, true);
         h->swap_out_bytes_per_sec = random_u64(state, true);
         h->numa_faults = (NumaFaults){ random_u64(state, true), random_u64(state, true), random_u64(state, true) };
