@@ -154,7 +154,8 @@ int check_ksm_balancing(const Doctor *d, char **ret_detail) {
         (void)ret_detail;
         if (h->numa_balancing == UNKNOWN_U64)
                 return DOCTOR_UNKNOWN;
-        return found_when(h->ksm.present && h->ksm.run == 1 && h->numa_balancing > 0 && d->s->topology->n_nodes > 1);
+        return found_when(h->ksm.present && h->ksm.run == 1 && h->numa_balancing > 0 && host_may_hide_unmapped(h) &&
+                          d->s->topology->n_nodes > 1);
 }
 
 int check_ksm_profit(const Doctor *d, char **ret_detail) {

@@ -71,7 +71,7 @@ const CheckInfo doctor_checks[] = {
              .todo = "With KSM stopped and unmerged (run = 2), set merge_across_nodes to 0."),
         HOST("ksm-and-balancing", DOCTOR_WARNING, check_ksm_balancing,
              .what = "KSM runs beside the kernel's NUMA balancing",
-             .why = "Pages whose mapping changes look volatile: on such hosts KSM was measured to merge nothing.",
+             .why = "Linux 6.1 to 6.4 hide from KSM what balancing has unmapped: it was measured to merge nothing.",
              .todo = "Use one of the two: kernel.numa_balancing = \"off\" or ksm.mode = \"off\"."),
         HOST("ksm-no-profit", DOCTOR_WARNING, check_ksm_profit, .what = "KSM works for nothing",
              .why = "ksmd takes CPU time and memory for its book-keeping and saves less.",

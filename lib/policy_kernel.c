@@ -12,7 +12,7 @@
  *
  *   - guests that kvmtuned has placed, with 95 % of their memory at hand, make up 95 % of what all guests want of CPUs;
  *   - or KSM runs and, after three full scans, has merged next to nothing while nearly all it looks at counts as volatile
- *     (Linux 6.1: 0 MiB merged against 968 MiB, all else equal, with the guests' memory idle);
+ *     (Linux 6.1: 0 MiB merged against 968 MiB, all else equal, with the guests' memory idle; not since 6.5);
  *   - or 95 % of the faults find their page at hand and cost more than 1 % of a CPU (2 us a fault, 4 us a page moved);
  *   - or it moves 16 MiB/s and more while less than 80 % of the faults find their page at hand: it chases the load
  *     (seen: 6.4 GiB moved in five minutes, 38 % remote after it).
@@ -125,7 +125,8 @@ static Wish wish_off(Kernel *k) {
         const NumaFaults *f = &k->c->snapshot->host.numa_faults;
         uint64_t share = u64_muldiv(k->demand.placed, PERMYRIAD_FULL, k->demand.all), local, overhead;
 
-        if (ksm_is_stuck(&k->c->snapshot->host.ksm, k->c->state->ksm_run_scans)) {
+        if (ksm_is_stuck(&k->c->snapshot->host.ksm, k->c->state->ksm_run_scans) &&
+            host_may_hide_unmapped(&k->c->snapshot->host)) {
                 (void)snprintf(k->why, sizeof(k->why),
                                "KSM has merged next to nothing in %" PRIu64 " scans, %" PRIu64 " pages count as volatile",
                                u64_sub(k->c->snapshot->host.ksm.full_scans, k->c->state->ksm_run_scans),

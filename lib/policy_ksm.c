@@ -117,6 +117,15 @@ bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans) {
                ksm->pages_volatile > u64_muldiv(VOLATILE_FACTOR, u64_add(ksm->pages_unshared, VOLATILE_MIN), 1);
 }
 
+bool ksm_balancing_is_on(const Host *h) {
+        return h->n_nodes > 1 && h->numa_balancing != UNKNOWN_U64 && (h->numa_balancing & 1);
+}
+
+bool ksm_balancing_may_yield(const PolicyContext *c) {
+        return ksm_balancing_is_on(&c->snapshot->host) && host_may_hide_unmapped(&c->snapshot->host) &&
+               setting(&c->host, KEY_KERNEL_NUMA_BALANCING) == KERNEL_AUTO && !c->state->kernel_taken;
+}
+
 bool ksm_balancing_was_switched(const PolicyContext *c, uint64_t since_usec) {
         return since_usec > 0 && c->state->kernel_set_usec >= since_usec &&
                c->state->kernel_set_usec < c->snapshot->now_usec;
@@ -241,8 +250,7 @@ int ksm_add_action(PolicyContext *c, unsigned knob, const char *old, const char 
         r = setting_source(&c->host, KEY_KSM_MODE, &source);
         if (r < 0)
                 return r;
-        /* Commits 474098edac26 (6.1), d74943a2f3cd (6.5): KSM does not see what balancing has unmapped. */
-        if (knob == KSM_KNOB_RUN && streq(new, "1") && h->numa_balancing == 1 && h->n_nodes > 1)
+        if (knob == KSM_KNOB_RUN && streq(new, "1") && ksm_balancing_is_on(h) && host_hides_unmapped(h))
                 note = "; kernel.numa_balancing is on, which keeps Linux 6.1 to 6.4 from merging";
         return plan_add_action(c->plan, ACTION_SET_KSM, NULL, knob, old, new, source, "%s%s", why, note);
 }
@@ -346,35 +354,67 @@ static bool memory_is_known(const HostMemory *m) {
         return m->total_bytes / KIB > 0 && m->total_bytes != UNKNOWN_U64 && m->available_bytes != UNKNOWN_U64;
 }
 
-/* Since when it runs under the same conditions, whoever started it. */
+/* What there is to look at; what is not known may be all that the guest has. */
+static uint64_t resident_bytes(const Snapshot *snapshot) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < snapshot->n_guests; i++) {
+                const Guest *g = snapshot->guests[i];
+                uint64_t bytes = g->rss_bytes != UNKNOWN_U64 ? g->rss_bytes : g->current_bytes;
+
+                if (bytes != UNKNOWN_U64)
+                        sum = u64_add(sum, bytes);
+        }
+        return sum;
+}
+
+/*
+ * Since when it runs under the same conditions, whoever started it. That begins anew when guests come or fill their
+ * memory, each time by a tenth: until they were looked at twice, pages that are new count as volatile like those that
+ * change. Auto looks at them soon.
+ */
 static void watch_run(PolicyContext *c) {
         const KsmStatus *ksm = &c->snapshot->host.ksm;
+        uint64_t bytes = resident_bytes(c->snapshot);
+        State *s = c->state;
+        bool grown = s->ksm_run_usec > 0 && bytes > permyriad_of(s->ksm_run_bytes, KSM_GROWTH_PERMYRIAD);
 
-        if (ksm->run != 1)
-                c->state->ksm_run_usec = 0;
-        else if (c->state->ksm_run_usec == 0 || ksm_balancing_was_switched(c, c->state->ksm_run_usec)) {
-                c->state->ksm_run_usec = MAX(c->snapshot->now_usec, UINT64_C(1));
-                c->state->ksm_run_scans = ksm->full_scans;
+        if (ksm->run != 1) {
+                s->ksm_run_usec = 0;
+                return;
         }
+        if (grown)
+                s->ksm_catch_up_scans = u64_add(ksm->full_scans, KSM_CATCH_UP_SCANS);
+        if (grown || s->ksm_run_usec == 0 || ksm_balancing_was_switched(c, s->ksm_run_usec)) {
+                s->ksm_run_usec = MAX(c->snapshot->now_usec, UINT64_C(1));
+                s->ksm_run_scans = ksm->full_scans;
+                s->ksm_run_bytes = bytes;
+        }
+        s->ksm_run_bytes = MIN(s->ksm_run_bytes, bytes);
 }
 
 /* Only kernel.numa_balancing = "auto" lets policy_kernel.c do something about it. */
-static int say_stuck(PolicyContext *c) {
+static const char *why_stuck(const PolicyContext *c) {
         const Host *h = &c->snapshot->host;
-        bool balancing = h->numa_balancing != UNKNOWN_U64 && (h->numa_balancing & 1) && h->n_nodes > 1;
-        bool yields = setting(&c->host, KEY_KERNEL_NUMA_BALANCING) == KERNEL_AUTO && !c->state->kernel_taken;
 
-        if (!ksm_is_stuck(&h->ksm, c->state->ksm_run_scans))
+        if (h->n_nodes < 2 || !host_may_hide_unmapped(h))
+                return "the guests write to them from one pass to the next";
+        if (!ksm_balancing_is_on(h))
+                return "the guests write to them from one pass to the next, or one of them has run under "
+                       "kernel.numa_balancing: then it stays so until its memory is moved (migratepages), or it is "
+                       "started again";
+        return ksm_balancing_may_yield(c) ? "kernel.numa_balancing is on, and is switched off if this lasts"
+                                          : "kernel.numa_balancing is on, and the policy leaves it so";
+}
+
+static int say_stuck(PolicyContext *c) {
+        const KsmStatus *ksm = &c->snapshot->host.ksm;
+
+        if (!ksm_is_stuck(ksm, c->state->ksm_run_scans))
                 return 0;
         return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_STUCK,
                              "KSM went over all memory and merged next to nothing, %" PRIu64
-                             " pages count as volatile: %s", h->ksm.pages_volatile,
-                             h->n_nodes < 2 ? "the guests have only just started, or write to them all the time"
-                             : !balancing   ? "the guests have only just started, or write to them all the time, or one "
-                                              "of them has run under kernel.numa_balancing: then it stays so until its memory is moved "
-                                              "(migratepages), or it is started again"
-                             : yields       ? "kernel.numa_balancing is on, and is switched off if this lasts"
-                                            : "kernel.numa_balancing is on, and the policy leaves it so");
+                             " pages count as volatile: %s", ksm->pages_volatile, why_stuck(c));
 }
 
 static int look_at(PolicyContext *c, KsmMode mode) {

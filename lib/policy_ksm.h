@@ -12,6 +12,9 @@
 /* Passes until what can be merged is: the first may have begun before, and only takes checksums. */
 #define KSM_CATCH_UP_SCANS 3U
 
+/* That much more of the guests' memory is to be caught up with. */
+#define KSM_GROWTH_PERMYRIAD 11000U
+
 /* What a mode wants of the scanner. */
 typedef struct KsmWish {
         bool run;
@@ -47,6 +50,10 @@ int64_t ksm_profit_bytes(const KsmStatus *ksm);
  */
 bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans);
 
+/* Whether the kernel balances between nodes. */
+bool ksm_balancing_is_on(const Host *h);
+/* ... so that KSM may merge nothing, and the policy lets it be switched off (policy_kernel.c). */
+bool ksm_balancing_may_yield(const PolicyContext *c);
 /* Whether kernel.numa_balancing was switched by its mode auto since @since_usec; not when that is 0. */
 bool ksm_balancing_was_switched(const PolicyContext *c, uint64_t since_usec);
 

@@ -14,7 +14,8 @@
  * How fast: what is gained is gained in the first passes, and a pass costs the
  * same CPU time at any speed. So it first catches up, as fast as ksm.max_cpu
  * allows, for three passes (the first only takes checksums; the one under way
- * may have begun before); again when the guests' memory has grown by a tenth.
+ * may have begun before); again when the guests' memory, or what of it is
+ * resident, has grown by a tenth (policy_ksm.c).
  * From then on, a pass every ksm.scan_time within ksm.max_cpu finds what
  * becomes equal later: by the kernel's own advisor where there is one (Linux
  * 6.8; Documentation/admin-guide/mm/ksm.rst), which starts each time from its
@@ -47,7 +48,6 @@
 
 /* For the host's own processes, when guests' memory is held against the host's size. */
 #define OVERCOMMIT_MARGIN_PERMYRIAD 1000U
-#define GROWTH_PERMYRIAD 11000U
 /* A rate is measured for at least so long before the next. */
 #define RATE_DWELL_USEC (5 * USEC_PER_SEC)
 #define JUDGE_USEC (10 * USEC_PER_MINUTE)
@@ -121,11 +121,12 @@ static uint64_t price_bytes(const PolicyContext *c, uint64_t elapsed_usec) {
                           u64_muldiv(elapsed_usec, host_cpus(c->snapshot), 1));
 }
 
-static bool balancing_may_yield(const PolicyContext *c) {
-        const Host *h = &c->snapshot->host;
+/* Balancing may be why KSM merges nothing, or it is too early to tell. */
+static bool waits_for_balancing(const PolicyContext *c) {
+        const KsmStatus *ksm = &c->snapshot->host.ksm;
 
-        return h->n_nodes > 1 && h->numa_balancing != UNKNOWN_U64 && (h->numa_balancing & 1) &&
-               setting(&c->host, KEY_KERNEL_NUMA_BALANCING) == KERNEL_AUTO && !c->state->kernel_taken;
+        return ksm_balancing_may_yield(c) && (ksm_is_stuck(ksm, c->state->ksm_run_scans) ||
+                                              u64_sub(ksm->full_scans, c->state->ksm_run_scans) < KSM_CATCH_UP_SCANS);
 }
 
 /* It is time to judge, and there is nothing to wait for. */
@@ -135,7 +136,7 @@ static bool is_due(const PolicyContext *c, uint64_t elapsed_usec) {
         if (elapsed_usec >= JUDGE_LATEST_USEC)
                 return true;
         return elapsed_usec >= JUDGE_USEC && u64_sub(ksm->full_scans, c->state->ksm_judged_scans) >= JUDGE_SCANS &&
-               !(ksm_is_stuck(ksm, c->state->ksm_run_scans) && balancing_may_yield(c));
+               !waits_for_balancing(c);
 }
 
 static void begin_rest(PolicyContext *c, int64_t profit, uint64_t elapsed_usec) {
@@ -165,7 +166,7 @@ static uint64_t rest_usec(const State *s) {
 }
 
 static bool has_grown(const PolicyContext *c) {
-        return ksm_guests_bytes(c->snapshot) > permyriad_of(c->state->ksm_guests_bytes, GROWTH_PERMYRIAD);
+        return ksm_guests_bytes(c->snapshot) > permyriad_of(c->state->ksm_guests_bytes, KSM_GROWTH_PERMYRIAD);
 }
 
 /* A time after now was noted before a reboot. */
@@ -212,7 +213,7 @@ static void begin_catching_up(PolicyContext *c) {
         c->state->ksm_guests_bytes = ksm_guests_bytes(c->snapshot);
 }
 
-/* More memory to look at, or none looked at yet: catch up. Less: more is counted from there. */
+/* More memory than was promised before, or none looked at yet: catch up. Less: more is counted from there. */
 static bool is_catching_up(PolicyContext *c) {
         State *s = c->state;
 

@@ -144,6 +144,7 @@ int state_copy(const State *s, State **ret) {
         copy->ksm_rated_usec = s->ksm_rated_usec;
         copy->ksm_run_usec = s->ksm_run_usec;
         copy->ksm_run_scans = s->ksm_run_scans;
+        copy->ksm_run_bytes = s->ksm_run_bytes;
         copy->ksm_separated_usec = s->ksm_separated_usec;
         copy->ksm_rests = s->ksm_rests;
         copy->ksm_taken = s->ksm_taken;

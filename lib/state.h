@@ -204,6 +204,7 @@ typedef struct State {
         uint64_t ksm_guests_bytes;      /* guests' memory that it has caught up with */
         uint64_t ksm_rated_usec;        /* the rate was changed last */
         uint64_t ksm_run_usec, ksm_run_scans;   /* since when it is seen running, passes then; 0: it is not */
+        uint64_t ksm_run_bytes;         /* the least that guests have had resident since */
         uint64_t ksm_separated_usec;    /* what was merged was separated last */
         bool ksm_taken;                 /* changed by somebody else: left alone until reload */
         bool ksm_adopted;               /* as GuestMemo.adopted, for the knobs of KSM */

@@ -80,6 +80,7 @@ static const StateField host_fields[] = {
         { "ksm_rated_usec", offsetof(State, ksm_rated_usec), STATE_U64, 0 },
         { "ksm_run_usec", offsetof(State, ksm_run_usec), STATE_U64, 0 },
         { "ksm_run_scans", offsetof(State, ksm_run_scans), STATE_U64, 0 },
+        { "ksm_run_bytes", offsetof(State, ksm_run_bytes), STATE_U64, 0 },
         { "ksm_separated_usec", offsetof(State, ksm_separated_usec), STATE_U64, 0 },
         { "ksm_rests", offsetof(State, ksm_rests), STATE_UNSIGNED, 0 },
         { "ksm_taken", offsetof(State, ksm_taken), STATE_BOOL, 0 },

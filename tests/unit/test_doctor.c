@@ -75,6 +75,8 @@ static const struct {
         { "ksm-across-nodes", TWO "host = { ksm = { run = 1; }; };", TWO, NULL, NULL },
         { "ksm-and-balancing", TWO "host = { numa_balancing = 1; ksm = { run = 1; }; };", TWO "host = { ksm = { run = 1; }; };",
           TWO "host = { numa_balancing = \"unknown\"; };", NULL },
+        { "ksm-and-balancing", TWO "host = { kernel = \"6.4\"; numa_balancing = 1; ksm = { run = 1; }; };",
+          TWO "host = { kernel = \"6.5\"; numa_balancing = 1; ksm = { run = 1; }; };", NULL, NULL },
         { "ksm-no-profit", "host = { ksm = { run = 1; full_scans = 3; }; };", "host = { ksm = { run = 1; full_scans = 2; }; };", NULL,
           "0 pages saved after 3 passes" },
         { "ksm-no-profit", "host = { ksm = { run = 1; full_scans = 9; pages_sharing = 5; general_profit = \"-1 MiB\"; }; };",

@@ -244,6 +244,28 @@ START_TEST(auto_goes_by_what_is_measured_for_five_minutes) {
 }
 END_TEST
 
+static const struct { uint64_t release; bool changes; } release_rows[] = {
+        { UNKNOWN_U64, true },          { KERNEL_RELEASE(5, 14), true }, { KERNEL_RELEASE(6, 1), true },
+        { KERNEL_RELEASE(6, 4), true }, { KERNEL_RELEASE(6, 5), false }, { KERNEL_RELEASE(7, 0), false },
+};
+
+/* Vendors have changed what older kernels hide from KSM; from 6.5 on it is not balancing that keeps it from merging. */
+START_TEST(a_stuck_scanner_is_no_reason_where_balancing_hides_nothing) {
+        World w;
+
+        world_init(&w, TWO_NODES, AUTO);
+        add_guest(&w, "other", 200, 50);
+        w.snapshot->host.numa_balancing = 1;
+        w.snapshot->host.numa_faults = (NumaFaults){ 0, 0, 0 };
+        w.snapshot->host.kernel_release = release_rows[_i].release;
+        w.snapshot->host.ksm = (KsmStatus){ .present = true, .run = 1, .full_scans = 3, .pages_volatile = 250000 };
+        for (uint64_t t = 0; t <= 5 * USEC_PER_MINUTE; t += CYCLE_USEC)
+                next(&w);
+        ck_assert_int_eq(switch_action(&w) != NULL, release_rows[_i].changes);
+        world_done(&w);
+}
+END_TEST
+
 START_TEST(auto_begins_anew_when_the_wish_is_interrupted) {
         Guest *other;
         World w;
@@ -301,6 +323,8 @@ int main(void) {
         tcase_add_test(tc, a_change_on_record_that_was_never_made_is_made_now);
         tcase_add_test(tc, it_is_given_back_at_the_end);
         tcase_add_loop_test(tc, auto_goes_by_what_is_measured_for_five_minutes, 0, (int)ELEMENTSOF(auto_rows));
+        tcase_add_loop_test(tc, a_stuck_scanner_is_no_reason_where_balancing_hides_nothing, 0,
+                            (int)ELEMENTSOF(release_rows));
         tcase_add_test(tc, auto_begins_anew_when_the_wish_is_interrupted);
         tcase_add_test(tc, auto_does_not_go_to_and_fro);
         suite_add_tcase(suite, tc);
