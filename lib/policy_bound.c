@@ -7,7 +7,9 @@
  *   cells with <memnode>    the nodes of all cells together;
  *   numatune, every mode    its nodeset; what placement='auto' chose counts in mode strict alone, for the other
  *                           modes give way, and the choice was not the user's. It is still not when kvmtuned put
- *                           another in its place, after which libvirt calls the placement static;
+ *                           another in its place, after which libvirt calls the placement static, nor when that
+ *                           was given back: libvirt has no call to make it auto again. Where it placed the vCPUs,
+ *                           too, the user may have named the same nodes: then they bind;
  *   the cgroup              a limit of the administrator: the search stays within it.
  *
  * Of the nodes those with CPUs bind the vCPUs, all of them the memory. Where
@@ -34,10 +36,15 @@ static bool by_cells(const Guest *g, IdSet *ret) {
         return true;
 }
 
-static bool by_numatune(const Placement *p, const Guest *g, IdSet *ret) {
-        bool libvirts_choice = g->numatune_placement_auto && g->numatune_mode != NUMATUNE_STRICT;
+static bool is_libvirts_choice(const Guest *g) {
+        if (g->numatune_placement_auto)
+                return g->numatune_mode != NUMATUNE_STRICT;
+        return g->numatune_mode == NUMATUNE_RESTRICTIVE && !g->vcpu_placement_auto &&
+               idset_equal(&g->advised_nodes, &g->numatune_nodes);
+}
 
-        if (g->numatune_mode == NUMATUNE_NONE || libvirts_choice || idset_is_empty(&g->numatune_nodes))
+static bool by_numatune(const Placement *p, const Guest *g, IdSet *ret) {
+        if (g->numatune_mode == NUMATUNE_NONE || idset_is_empty(&g->numatune_nodes) || is_libvirts_choice(g))
                 return false;
         if (g->numatune_mode == NUMATUNE_RESTRICTIVE && placement_owns_nodeset(p, g))
                 return false;

@@ -20,6 +20,7 @@
 
 #define COOLDOWN_DOUBLINGS_MAX 6U
 #define FULL_STEP_BYTES (64 * MIB)
+#define NARROW_BYTES (16 * MIB)
 
 /* A time after now was noted before a reboot. */
 uint64_t placement_cooldown_end(const Placement *p, const PlacementGuest *g) {
@@ -145,22 +146,64 @@ static int nodes_with_memory(const Guest *g, char **ret) {
         return idset_format(&nodes, ret);
 }
 
-/* Before its pages can go where its cgroup does not allow them. What binds it allows them, and is the user's. */
-static int widen_nodeset(Placement *p, const PlacementGuest *g, const IdSet *home, const char *source) {
-        _cleanup_free_ char *old_value = NULL, *nodes = NULL;
-        IdSet bound;
+static int set_nodeset(Placement *p, const PlacementGuest *g, const IdSet *nodes, const char *what,
+                       const IdSet *where, const char *source) {
+        _cleanup_free_ char *old_value = NULL, *new_value = NULL, *list = NULL;
         int r;
 
-        if (g->guest->numatune_mode != NUMATUNE_RESTRICTIVE || idset_equal(guest_nodeset(g->guest), home) ||
-            placement_memory_bound(p, g->guest, &bound))
-                return 0;
-        r = idset_format(home, &nodes);
+        r = idset_format(guest_nodeset(g->guest), &old_value);
         if (r >= 0)
-                r = idset_format(guest_nodeset(g->guest), &old_value);
+                r = idset_format(nodes, &new_value);
+        if (r >= 0)
+                r = idset_format(where, &list);
         if (r < 0)
                 return r;
-        return plan_add_action(p->context->plan, ACTION_SET_NODESET, g->guest, 0, old_value, nodes, source,
-                               "its memory is about to move to node %s", nodes);
+        return plan_add_action(p->context->plan, ACTION_SET_NODESET, g->guest, 0, old_value, new_value, source,
+                               "its memory %s node %s%s", what, list,
+                               g->guest->numatune_placement_auto ?
+                               "; libvirt calls its placement static from now on, not auto" : "");
+}
+
+/*
+ * Before its pages can go where its cgroup does not allow them. They stay allowed where they are: what a cgroup (v2)
+ * is not allowed any more the kernel moves itself, at full speed, and libvirt waits for that.
+ * What binds it allows its nodes, and is the user's.
+ */
+static int widen_nodeset(Placement *p, const PlacementGuest *g, const IdSet *home, const char *source) {
+        const IdSet *now = guest_nodeset(g->guest);
+        IdSet bound, both = idset_or(now, home);
+
+        if (g->guest->numatune_mode != NUMATUNE_RESTRICTIVE || idset_is_subset(home, now) ||
+            placement_memory_bound(p, g->guest, &bound))
+                return 0;
+        return set_nodeset(p, g, &both, "is about to move to", home, source);
+}
+
+/* Its memory has come home: nothing of it is to go elsewhere any more. Little is left for the kernel to move. */
+static int narrow_nodeset(Placement *p, const PlacementGuest *g) {
+        IdSet home = placement_memory_nodes(p, g), now = *guest_nodeset(g->guest);
+        _cleanup_free_ char *source = NULL;
+        const char *detail;
+        SkipReason why;
+        int r;
+
+        if (!placement_owns_nodeset(p, g->guest) || idset_equal(&now, &home) || !idset_is_subset(&home, &now))
+                return 0;
+        if (move_remote_bytes(g, &home) > NARROW_BYTES || !policy_eligible(g->guest, ACTION_SET_NODESET, &why, &detail))
+                return 0;
+        r = setting_source(g->settings, KEY_NUMA_MEMORY, &source);
+        if (r < 0)
+                return r;
+        return set_nodeset(p, g, &home, "has moved to", &home, source);
+}
+
+static int narrow_nodesets(Placement *p) {
+        int r = 0;
+
+        for (size_t i = 0; i < p->n_guests && r >= 0; i++)
+                if (concerns(&p->guests[i]))
+                        r = narrow_nodeset(p, &p->guests[i]);
+        return r;
 }
 
 static MoveValue value_at_home(const Placement *p, const PlacementGuest *g) {
@@ -248,7 +291,7 @@ int placement_memory(Placement *p) {
         int r;
 
         r = select_guest(p, true, &g, &v);
-        if (r < 0 || !g || placement_move_under_way(p))
+        if (r < 0 || placement_move_under_way(p))
                 return r;
-        return send_memory(p, g, &v);
+        return g ? send_memory(p, g, &v) : narrow_nodesets(p);
 }

@@ -106,8 +106,12 @@ static inline _unused_ void cycle(Loop *l) {
         for (size_t i = 0; i < l->w.state->n_guests; i++)
                 if (l->w.state->guests[i].move_waits)
                         return;
-        /* Only time makes a difference. */
+        /* Only time makes a difference, and a nodeset has its old nodes until the memory has left them. */
         world_decide(&l->w, NULL);
+        if (l->w.plan->n_actions > 0 && l->w.plan->actions[0].kind == ACTION_SET_NODESET) {
+                world_apply(&l->w);
+                world_decide(&l->w, NULL);
+        }
         assert_quiet(&l->w);
 }
 

@@ -231,9 +231,8 @@ static inline _unused_ void world_apply(World *w) {
                         /* As libvirt does. */
                         g->numatune_placement_auto = false;
                         g->numatune_nodes = set_of(a->new_value);
-                        continue;
-                }
-                thread_pin(w, world_thread(g, a->kind, a->index), a->new_value);
+                } else
+                        thread_pin(w, world_thread(g, a->kind, a->index), a->new_value);
                 owned = state_find_owned(w->state, a->kind, a->uuid, a->index);
                 if (streq(owned->original, a->new_value))
                         state_disown(w->state, a->kind, a->uuid, a->index);

@@ -145,9 +145,55 @@ START_TEST(memory_follows_the_vcpus_unless_something_forbids) {
                 ck_assert_ptr_null(world_action(&w, g, ACTION_SET_NODESET, 0));
         if (row->change == make_restrictive) {
                 ck_assert_int_eq(w.plan->actions[0].kind, ACTION_SET_NODESET);
-                assert_action(&w, g, ACTION_SET_NODESET, 0, "1");
+                assert_action(&w, g, ACTION_SET_NODESET, 0, "0-1");
                 /* What libvirt was advised, which it does not print: that can be put back. */
                 ck_assert_str_eq(w.plan->actions[0].old_value, "0");
+        }
+        world_done(&w);
+}
+END_TEST
+
+static void decide_while_busy(World *w) {
+        PolicyInput in = { .config = w->config, .snapshot = w->snapshot, .mover_busy = true };
+
+        w->plan = plan_free(w->plan);
+        ck_assert_int_eq(policy_decide(&in, w->state, &w->plan), 0);
+}
+
+/* What its cgroup is not allowed any more the kernel would move, without a rate. */
+START_TEST(a_nodeset_has_the_old_nodes_until_the_memory_has_left_them) {
+        World w;
+        Guest *g;
+
+        world_init(&w, FOUR_NODES, SHARED);
+        g = world_guest(&w, "guest", 2, 4 * GIB);
+        guest_memory(g, 1, 3 * GIB);
+        guest_memory(g, 0, GIB);
+        w.hold_moves = true;
+        world_decide(&w, NULL);
+        forget_move(&w, g);
+        world_apply(&w);
+        w.snapshot->now_usec += USEC_PER_HOUR;
+        make_restrictive(&w, g);
+        world_decide(&w, NULL);
+        assert_action(&w, g, ACTION_SET_NODESET, 0, "0-1");
+        assert_action(&w, g, ACTION_MOVE_MEMORY, 0, "1");
+        world_apply(&w);
+        decide_while_busy(&w);
+        ck_assert_ptr_null(world_action(&w, g, ACTION_SET_NODESET, 0));
+        world_move(&w, g, "1");
+        decide_while_busy(&w);
+        ck_assert_ptr_null(world_action(&w, g, ACTION_SET_NODESET, 0));
+        /* So much is left behind: 16 MiB are for the kernel to move. */
+        g->node_memory[1].bytes = (uint64_t)_i * MIB;
+        world_decide(&w, NULL);
+        ck_assert_int_eq(world_action(&w, g, ACTION_SET_NODESET, 0) != NULL, _i <= 16);
+        if (_i <= 16) {
+                assert_action(&w, g, ACTION_SET_NODESET, 0, "1");
+                world_apply(&w);
+                world_decide(&w, NULL);
+                ck_assert_uint_eq(w.plan->n_actions, 0);
+                ck_assert_str_eq(state_find_owned(w.state, ACTION_SET_NODESET, g->uuid, 0)->original, "0");
         }
         world_done(&w);
 }
@@ -310,13 +356,6 @@ START_TEST(an_overloaded_node_loses_the_guest_that_helps_most) {
 }
 END_TEST
 
-static void decide_while_busy(World *w) {
-        PolicyInput in = { .config = w->config, .snapshot = w->snapshot, .mover_busy = true };
-
-        w->plan = plan_free(w->plan);
-        ck_assert_int_eq(policy_decide(&in, w->state, &w->plan), 0);
-}
-
 START_TEST(while_the_mover_is_busy_no_move_is_decided_nor_noted) {
         World w;
         Guest *g;
@@ -405,6 +444,7 @@ int main(void) {
                             (int)ELEMENTSOF(rebalance_rows));
         tcase_add_test(tc, memory_does_not_move_into_room_promised_to_a_starting_guest);
         tcase_add_test(tc, while_the_mover_is_busy_no_move_is_decided_nor_noted);
+        tcase_add_loop_test(tc, a_nodeset_has_the_old_nodes_until_the_memory_has_left_them, 15, 18);
         tcase_add_test(tc, while_the_mover_is_busy_no_node_is_relieved);
         tcase_add_test(tc, an_overloaded_node_keeps_guests_that_are_bound_to_it);
         suite_add_tcase(suite, tc);

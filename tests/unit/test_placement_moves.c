@@ -135,13 +135,19 @@ END_TEST
 static const struct {
         const char *name;
         const char *original, *ours, *previous; /* NULL: none of it is ours */
+        const char *advised;
+        bool vcpus_auto;
         unsigned places;
 } nodeset_rows[] = {
-        { "the user's: it stays", NULL, NULL, NULL, 0 },
-        { "ours, in place of what libvirt was advised", "1", "0", NULL, 1 },
-        { "ours from before the last change, which was not made", "1", "2", "0", 1 },
-        { "what libvirt was advised, as it was before ours", "0", "1", NULL, 1 },
-        { "somebody else's, in place of ours", "1", "1-2", NULL, 0 },
+        { "the user's: it stays", .places = 0 },
+        { "ours, in place of what libvirt was advised", "1", "0", .places = 1 },
+        { "ours from before the last change, which was not made", "1", "2", "0", .places = 1 },
+        { "what libvirt was advised, as it was before ours", "0", "1", .places = 1 },
+        { "somebody else's, in place of ours", "1", "1-2", .places = 0 },
+        { "what libvirt was advised, given back", .advised = "0", .places = 1 },
+        { "the same, where libvirt may have been advised for the vCPUs alone", .advised = "0", .vcpus_auto = true,
+          .places = 0 },
+        { "another one than libvirt was advised", .advised = "0-1", .places = 0 },
 };
 
 START_TEST(a_nodeset_that_kvmtuned_set_does_not_bind) {
@@ -154,6 +160,9 @@ START_TEST(a_nodeset_that_kvmtuned_set_does_not_bind) {
         g = add(&l, "g", 2, 3, 30, "0", 0);
         g->numatune_mode = NUMATUNE_RESTRICTIVE;
         g->numatune_nodes = set_of("0");
+        g->vcpu_placement_auto = nodeset_rows[_i].vcpus_auto;
+        if (nodeset_rows[_i].advised)
+                g->advised_nodes = set_of(nodeset_rows[_i].advised);
         memcpy(owned.uuid, g->uuid, sizeof(owned.uuid));
         if (owned.ours)
                 ck_assert_int_eq(state_put_owned(l.w.state, &owned), 0);
