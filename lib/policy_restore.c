@@ -4,10 +4,11 @@
  * What a knob holds now, whether that is still our doing, and how to give
  * everything back.
  *
- * Order of giving back: memory policy before the pins that run on it; balloons
- * that grow before those that shrink (a guest waits for memory, the host does
- * not); then statistics periods and memory limits; then vCPU counts, for a
- * guest that does not let go of a vCPU keeps what comes after it waiting; the
+ * Order of giving back: pins; balloons that grow before those that shrink (a
+ * guest waits for memory, the host does not); then statistics periods and memory
+ * limits; then vCPU counts, for a guest that does not let go of a vCPU keeps
+ * what comes after it waiting; then memory policies, for libvirt does nothing
+ * else with the guest until the kernel has moved its memory back (cgroup v2); the
  * kernel's switches, those of huge pages and KSM last, its advisor before the
  * page count that it would not let be written, its rate before its switch, so
  * that it never runs at a rate nobody asked for.
@@ -358,21 +359,19 @@ static unsigned memtune_rank(const Snapshot *snapshot, const Owned *owned) {
 static unsigned ksm_rank(unsigned knob) {
         switch (knob) {
         case KSM_KNOB_RUN:
-                return 11;
+                return 12;
         case KSM_KNOB_MERGE_ACROSS_NODES:
-                return 10;
+                return 11;
         case KSM_KNOB_ADVISOR_MODE:
-                return 8;
-        default:
                 return 9;
+        default:
+                return 10;
         }
 }
 
 /* Position in the order of giving back; see the head of this file. */
 static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
         switch (owned->kind) {
-        case ACTION_SET_NODESET:
-                return 0;
         case ACTION_SET_BALLOON:
                 return balloon_grows(snapshot, owned) ? 2 : 3;
         case ACTION_SET_STATS_PERIOD:
@@ -381,10 +380,12 @@ static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
                 return memtune_rank(snapshot, owned);
         case ACTION_SET_VCPUS:
                 return 7;
+        case ACTION_SET_NODESET:
+                return 8;
         case ACTION_SET_KERNEL:
         case ACTION_SET_THP:
         case ACTION_SET_HUGEPAGES:
-                return 8;
+                return 9;
         case ACTION_SET_KSM:
                 return ksm_rank(owned->index);
         default:
@@ -392,7 +393,7 @@ static unsigned restore_rank(const Snapshot *snapshot, const Owned *owned) {
         }
 }
 
-#define RESTORE_RANKS 12
+#define RESTORE_RANKS 13
 
 int policy_restore(const Snapshot *snapshot, const State *state, Plan **ret) {
         _cleanup_(plan_freep) Plan *plan = NULL;

@@ -154,8 +154,8 @@ END_TEST
 
 START_TEST(everything_of_ours_is_given_back_in_a_safe_order) {
         static const ActionKind order[] = {
-                ACTION_SET_NODESET, ACTION_PIN_VCPU, ACTION_SET_BALLOON, ACTION_SET_BALLOON,
-                ACTION_SET_STATS_PERIOD, ACTION_SET_VCPUS, ACTION_SET_KSM, ACTION_SET_KSM, ACTION_SET_KSM,
+                ACTION_PIN_VCPU, ACTION_SET_BALLOON, ACTION_SET_BALLOON, ACTION_SET_STATS_PERIOD,
+                ACTION_SET_VCPUS, ACTION_SET_NODESET, ACTION_SET_KSM, ACTION_SET_KSM, ACTION_SET_KSM,
         };
         Guest *grown = world_add_guest(&world, "a-grown", 4 * GIB, 4 * GIB);
 
@@ -174,9 +174,9 @@ START_TEST(everything_of_ours_is_given_back_in_a_safe_order) {
         ck_assert_uint_eq(world.plan->n_skips, 0);
         for (size_t i = 0; i < ELEMENTSOF(order); i++)
                 ck_assert_int_eq(world.plan->actions[i].kind, order[i]);
-        ck_assert_str_eq(world.plan->actions[2].new_value, "4294967296");
-        ck_assert_str_eq(world.plan->actions[2].old_value, "2147483648");
-        ck_assert_str_eq(world.plan->actions[3].guest, "a-grown");
+        ck_assert_str_eq(world.plan->actions[1].new_value, "4294967296");
+        ck_assert_str_eq(world.plan->actions[1].old_value, "2147483648");
+        ck_assert_str_eq(world.plan->actions[2].guest, "a-grown");
         ck_assert_uint_eq(world.plan->actions[8].index, KSM_KNOB_RUN);
         ck_assert_str_eq(world.plan->actions[8].new_value, "0");
         ck_assert_uint_eq(world.state->n_owned, ELEMENTSOF(order));
