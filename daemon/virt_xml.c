@@ -33,16 +33,6 @@ static int new_guest(const xmlNode *domain, Guest **ret) {
         return guest_new(name, uuid, ret);
 }
 
-static int read_class(const xmlNode *domain, Guest *g) {
-        const xmlNode *metadata = xml_child(domain, "metadata");
-
-        for (const xmlNode *n = metadata ? metadata->children : NULL; n; n = n->next)
-                if (n->type == XML_ELEMENT_NODE && n->ns && streq((const char *)n->name, "guest") &&
-                    streq((const char *)n->ns->href, KVMTUNED_XML_NAMESPACE))
-                        return strdup_to(&g->class, xml_attribute(n, "class"));
-        return 0;
-}
-
 /* libvirt leaves out what is unlimited. */
 static int read_memtune(const xmlNode *memtune, Guest *g) {
         const struct { const char *name; uint64_t *bytes; } limits[] = {
@@ -137,10 +127,10 @@ static int read_domain(const xmlNode *domain, Guest *g) {
         r = strdup_to(&g->title, xml_text(xml_child(domain, "title")));
         if (r < 0)
                 return r;
-        r = read_class(domain, g);
+        r = read_memory(domain, g);
         if (r < 0)
                 return r;
-        r = read_memory(domain, g);
+        r = virt_xml_read_metadata(domain, g);
         if (r < 0)
                 return r;
         r = read_memory_backing(domain, g);

@@ -3,7 +3,7 @@
 
 #include "../lib/snapshot.h"
 
-/* The XML namespace of <kvmtuned:guest class="..."/> in a domain's <metadata>. */
+/* The XML namespace of <kvmtuned:guest class="..." min_guarantee="..."/> in a domain's <metadata>. */
 #define KVMTUNED_XML_NAMESPACE "https://kvmtuned.org/xmlns/guest/1"
 
 /*

@@ -234,7 +234,7 @@ typedef struct Guest {
 
         uint64_t max_bytes;             /* <memory> */
         uint64_t current_bytes;         /* what the balloon leaves to the guest now */
-        uint64_t min_guarantee_bytes;   /* <memtune><min_guarantee>; 0: none */
+        uint64_t min_guarantee_bytes;   /* of its definition; 0: none */
         uint64_t hard_limit_bytes;      /* <memtune>; 0 each: none */
         uint64_t swap_hard_limit_bytes;
         uint64_t soft_limit_bytes;

@@ -190,6 +190,43 @@ static int parse(const char *xml, Guest **ret) {
         return guest_from_xml(text, (size_t)n, ret);
 }
 
+#define OURS(attributes) "<metadata><k:guest xmlns:k='" KVMTUNED_XML_NAMESPACE "' " attributes "/></metadata>"
+#define OVIRTS(text) "<metadata><o:vm xmlns:o='http://ovirt.org/vm/1.0'>" text "</o:vm></metadata>"
+
+static const struct {
+        const char *xml;
+        uint64_t bytes;
+} guarantee_rows[] = {
+        { OURS("class='db'"), 0 },
+        { OURS("min_guarantee='256 MiB'"), 256 * MIB },
+        { OURS("min_guarantee='256 MiB'") "<memtune><min_guarantee unit='MiB'>300</min_guarantee></memtune>",
+          300 * MIB },
+        { OURS("min_guarantee='256 MiB'") "<memtune><min_guarantee unit='MiB'>200</min_guarantee></memtune>",
+          256 * MIB },
+        { OVIRTS("<o:minGuaranteedMemoryMb type='int'>512</o:minGuaranteedMemoryMb>"), 512 * MIB },
+        { OVIRTS("<minGuaranteedMemoryMb type='int'>512</minGuaranteedMemoryMb>"), 512 * MIB },
+        { OVIRTS("<o:minGuaranteedMemoryMb type='int'>0</o:minGuaranteedMemoryMb>"), 0 },
+        { OVIRTS("<o:custom><o:minGuaranteedMemoryMb>512</o:minGuaranteedMemoryMb></o:custom>"), 0 },
+        { "<metadata><vm><minGuaranteedMemoryMb>512</minGuaranteedMemoryMb></vm></metadata>", 0 },
+        { "<metadata><guest min_guarantee='256 MiB'/></metadata>", 0 },
+        /* Not to be understood: all of its memory. */
+        { OURS("min_guarantee='256'"), GIB },
+        { OURS("min_guarantee=''"), GIB },
+        { OURS("min_guarantee='-1 MiB'"), GIB },
+        { OVIRTS("<o:minGuaranteedMemoryMb/>"), GIB },
+        { OVIRTS("<o:minGuaranteedMemoryMb>half</o:minGuaranteedMemoryMb>"), GIB },
+        { OVIRTS("<o:minGuaranteedMemoryMb>18446744073709551615</o:minGuaranteedMemoryMb>"), GIB },
+};
+
+START_TEST(test_guaranteed_memory_is_in_the_metadata) {
+        _cleanup_(guest_freep) Guest *g = NULL;
+
+        ck_assert_int_eq(parse(guarantee_rows[_i].xml, &g), 0);
+        ck_assert_msg(g->min_guarantee_bytes == guarantee_rows[_i].bytes, "%s: %llu", guarantee_rows[_i].xml,
+                      (unsigned long long)g->min_guarantee_bytes);
+}
+END_TEST
+
 static const struct {
         const char *xml;
         size_t offset;
@@ -474,6 +511,7 @@ int main(void) {
         tcase_add_loop_test(tc, test_size_of_huge_pages, 0, (int)ELEMENTSOF(hugepage_rows));
         tcase_add_loop_test(tc, test_address_of_a_passed_through_device, 0, (int)ELEMENTSOF(device_rows));
         tcase_add_loop_test(tc, test_flag_is_seen_where_it_belongs, 0, (int)ELEMENTSOF(flag_rows));
+        tcase_add_loop_test(tc, test_guaranteed_memory_is_in_the_metadata, 0, (int)ELEMENTSOF(guarantee_rows));
         tcase_add_loop_test(tc, test_memory_units_are_libvirts, 0, (int)ELEMENTSOF(unit_rows));
         tcase_add_loop_test(tc, test_cpuset_syntax_is_libvirts, 0, (int)ELEMENTSOF(cpuset_rows));
         tcase_add_loop_test(tc, test_bad_document_is_refused, 0, (int)ELEMENTSOF(bad_rows));
