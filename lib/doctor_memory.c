@@ -163,7 +163,7 @@ int check_ksm_profit(const Doctor *d, char **ret_detail) {
         int r;
 
         if (!k->present || k->run != 1 || k->full_scans < KSM_PASSES ||
-            (k->pages_sharing > 0 && k->general_profit_bytes >= 0))
+            (k->pages_sharing > 0 && ksm_profit_bytes(k) >= 0))
                 return DOCTOR_FINE;
         r = strprintf_to(ret_detail, "%llu pages saved after %llu passes", (unsigned long long)k->pages_sharing,
                          (unsigned long long)k->full_scans);

@@ -142,10 +142,11 @@ static int ksm_pages_unshared(const MetricSource *from, bool percent _unused_, u
 
 static int ksm_profit(const MetricSource *from, bool percent _unused_, uint64_t *ret) {
         const KsmStatus *ksm = &from->snapshot->host.ksm;
+        int64_t profit = ksm_profit_bytes(ksm);
 
         if (!ksm->present)
                 return -ENODATA;
-        *ret = ksm->general_profit_bytes > 0 ? (uint64_t)ksm->general_profit_bytes : 0;
+        *ret = profit > 0 ? (uint64_t)profit : 0;
         return 0;
 }
 

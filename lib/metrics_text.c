@@ -52,7 +52,7 @@ const MetricsFamily metrics_families[] = {
                                "Free memory of a node and page cache that can be reclaimed." },
         [FAMILY_NODE_GUESTS] = { "kvmtuned_node_guest_memory_bytes", METRICS_GAUGE, "Memory of guests on a node." },
         [FAMILY_KSM_PROFIT] = { "kvmtuned_ksm_profit_bytes", METRICS_GAUGE,
-                                "Memory that KSM saves, less what it needs; where the kernel says it." },
+                                "Memory that KSM saves, less what it needs." },
         [FAMILY_GUEST_VCPUS] = { "kvmtuned_guest_vcpus", METRICS_GAUGE, "vCPUs online." },
         [FAMILY_GUEST_BUSY] = { "kvmtuned_guest_cpu_busy_ratio", METRICS_GAUGE, "Mean load of the vCPUs." },
         [FAMILY_GUEST_WAIT] = { "kvmtuned_guest_cpu_wait_ratio", METRICS_GAUGE,
@@ -404,7 +404,7 @@ static void put_all(const Out *o) {
         if (o->in->snapshot->host.ksm.present) {
                 begin(o, FAMILY_KSM_PROFIT);
                 put_name(o, FAMILY_KSM_PROFIT, NULL, NULL, NULL, NULL);
-                (void)fprintf(o->f, "%lld\n", (long long)o->in->snapshot->host.ksm.general_profit_bytes);
+                (void)fprintf(o->f, "%lld\n", (long long)ksm_profit_bytes(&o->in->snapshot->host.ksm));
         }
         put_guests(o);
 }

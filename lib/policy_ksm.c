@@ -22,7 +22,6 @@
 #define VOLATILE_FACTOR 10U
 #define VOLATILE_MIN 100U
 #define SHARED_PART 10U
-#define RMAP_ITEM_BYTES 64
 
 /*
  * The order in which to write. Never run at a rate nobody asked for. The
@@ -98,17 +97,6 @@ bool ksm_advisor_remains(const Snapshot *snapshot, const State *state) {
         if (owned && policy_still_ours(snapshot, owned, snapshot->host.ksm.advisor_mode))
                 return streq(owned->original, "scan-time");
         return ksm_advisor_is_on(&snapshot->host.ksm);
-}
-
-int64_t ksm_profit_bytes(const KsmStatus *ksm) {
-        uint64_t saved = u64_muldiv(ksm->pages_sharing, MAX(ksm->page_bytes, UINT64_C(4) * KIB), 1);
-        uint64_t tracked = u64_add(u64_add(ksm->pages_shared, ksm->pages_sharing),
-                                   u64_add(ksm->pages_unshared, ksm->pages_volatile));
-
-        if (ksm->general_profit_bytes != 0)
-                return ksm->general_profit_bytes;
-        return (int64_t)MIN(saved, (uint64_t)INT64_MAX) -
-               (int64_t)MIN(u64_muldiv(tracked, RMAP_ITEM_BYTES, 1), (uint64_t)INT64_MAX);
 }
 
 bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans) {

@@ -41,9 +41,6 @@ int ksm_wish_auto(PolicyContext *c, KsmWish *wish);
 /* Current memory of all guests. */
 uint64_t ksm_guests_bytes(const Snapshot *snapshot);
 
-/* What merging saves, less what keeping track of pages costs. May be negative. */
-int64_t ksm_profit_bytes(const KsmStatus *ksm);
-
 /*
  * Whether the scanner works for nothing: since @since_scans it has made the KSM_CATCH_UP_SCANS passes, has merged next to
  * nothing, and nearly all it looks at counts as volatile.

@@ -249,6 +249,20 @@ int kernel_release_parse(const char *text, uint64_t *ret, const char **ret_end) 
         return 0;
 }
 
+/* A struct ksm_rmap_item for each page (Documentation/admin-guide/mm/ksm.rst). */
+#define RMAP_ITEM_BYTES 64
+
+int64_t ksm_profit_bytes(const KsmStatus *ksm) {
+        uint64_t saved = u64_muldiv(ksm->pages_sharing, MAX(ksm->page_bytes, UINT64_C(4) * KIB), 1);
+        uint64_t tracked = u64_add(u64_add(ksm->pages_shared, ksm->pages_sharing),
+                                   u64_add(ksm->pages_unshared, ksm->pages_volatile));
+
+        if (ksm->general_profit_bytes != 0)
+                return ksm->general_profit_bytes;
+        return (int64_t)MIN(saved, (uint64_t)INT64_MAX) -
+               (int64_t)MIN(u64_muldiv(tracked, RMAP_ITEM_BYTES, 1), (uint64_t)INT64_MAX);
+}
+
 const NodeMemory *host_node(const Host *h, unsigned id) {
         size_t low = 0, high = h->n_nodes;
 

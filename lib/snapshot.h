@@ -352,5 +352,11 @@ static inline bool host_may_hide_unmapped(const Host *h) {
         return h->kernel_release == UNKNOWN_U64 || h->kernel_release < KERNEL_RELEASE(6, 5);
 }
 
+/*
+ * What merging saves, less what keeping track of pages costs: as the kernel says, or from its counters where it does
+ * not (before Linux 6.4). May be negative.
+ */
+int64_t ksm_profit_bytes(const KsmStatus *ksm);
+
 const NodeMemory *host_node(const Host *h, unsigned id);
 const CpuLoad *host_cpu(const Host *h, unsigned id);

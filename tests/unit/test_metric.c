@@ -146,6 +146,15 @@ static void ksm_loss(Snapshot *s) {
         s->host.ksm.general_profit_bytes = INT64_MIN;
 }
 
+/* Linux before 6.4 does not say what it gains: 64 bytes for each page it knows, of which 100 are one. */
+static void old_ksm(Snapshot *s) {
+        s->host.ksm = (KsmStatus){ .present = true, .pages_sharing = 100, .pages_shared = 1, .pages_unshared = 20 };
+}
+
+static void old_ksm_loss(Snapshot *s) {
+        s->host.ksm = (KsmStatus){ .present = true, .pages_sharing = 1, .pages_shared = 1, .pages_unshared = 4000 };
+}
+
 static void old_word(Snapshot *s) {
         s->guests[0]->stats.age_usec = 5 * USEC_PER_MINUTE + 1;
 }
@@ -239,6 +248,8 @@ static const struct {
         { no_ksm, METRIC_KSM_PAGES_SHARING, false, -ENODATA, 0 },
         { no_ksm, METRIC_KSM_PROFIT, false, -ENODATA, 0 },
         { ksm_loss, METRIC_KSM_PROFIT, false, 0, 0 },
+        { old_ksm, METRIC_KSM_PROFIT, false, 0, 100 * 4 * KIB - 121 * 64 },
+        { old_ksm_loss, METRIC_KSM_PROFIT, false, 0, 0 },
         { unknown_ksm_pages, METRIC_KSM_PAGES_SHARING, false, -ENODATA, 0 },
         { NULL, METRIC_KSM_PAGES_UNSHARED, false, 0, 4321 },
         { NULL, METRIC_KSM_CPU, true, 0, 41 },
