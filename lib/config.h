@@ -226,6 +226,7 @@ typedef enum Metric {
         METRIC_KSM_CPU,                 /* permyriad of one CPU */
         METRIC_NODE_MEMORY_FREE,        /* bytes, or permyriad of the node's memory */
         METRIC_NODE_CPU_BUSY,           /* permyriad of the node's CPUs */
+        METRIC_NODE_HUGEPAGES_FREE,     /* bytes in its pools of huge pages */
         METRIC_GUEST_CPU_BUSY,          /* permyriad of its online vCPUs */
         METRIC_GUEST_CPU_WAIT,          /* likewise, runnable and waiting for a CPU */
         METRIC_GUEST_VCPUS,             /* online */
@@ -234,6 +235,8 @@ typedef enum Metric {
         METRIC_GUEST_MEMORY_USABLE,     /* bytes, or permyriad of its current memory; the guest's own word */
         METRIC_GUEST_SWAP_IN,           /* bytes since its boot; the guest's own word */
         METRIC_GUEST_MAJOR_FAULTS,      /* since its boot; the guest's own word */
+        METRIC_GUEST_PSI_MEMORY_SOME,   /* permyriad of time, of its cgroup */
+        METRIC_GUEST_PSI_MEMORY_FULL,
         _METRIC_MAX,
         _METRIC_INVALID = -EINVAL,
 } Metric;

@@ -175,8 +175,8 @@ static void load_node(Loader *l, const config_setting_t *s, Condition *c) {
             config_setting_get_int(s) >= (int)IDSET_MAX)
                 load_type_error(l, s, "node", "the number of a NUMA node");
         else if (metric_scope(c->metric) != METRIC_OF_NODE)
-                setting_error(&l->errors, s, "node: %s is not a metric of a node; node.memory.free or node.cpu.busy is "
-                              "needed", metric_to_string(c->metric));
+                setting_error(&l->errors, s, "node: %s is not a metric of a node; node.memory.free, node.cpu.busy or "
+                              "node.hugepages.free is needed", metric_to_string(c->metric));
         else {
                 c->has_node = true;
                 c->node = (unsigned)config_setting_get_int(s);

@@ -185,6 +185,18 @@ static int one_node_cpu_busy(const Snapshot *snapshot, unsigned id, bool percent
         return 0;
 }
 
+static int one_node_hugepages_free(const Snapshot *snapshot, unsigned id, bool percent _unused_, uint64_t *ret) {
+        const NodeMemory *m = host_node(&snapshot->host, id);
+        uint64_t bytes = 0;
+
+        if (!m || m->n_pools == 0)
+                return -ENODATA;
+        for (size_t i = 0; i < m->n_pools; i++)
+                bytes = u64_add(bytes, u64_muldiv(m->pools[i].free_pages, m->pools[i].page_bytes, 1));
+        *ret = bytes;
+        return 0;
+}
+
 static int of_nodes(const MetricSource *from, bool percent,
                     int (*get)(const Snapshot *, unsigned, bool, uint64_t *), uint64_t *ret) {
         bool found = false;
@@ -213,6 +225,10 @@ static int node_memory_free(const MetricSource *from, bool percent, uint64_t *re
 
 static int node_cpu_busy(const MetricSource *from, bool percent, uint64_t *ret) {
         return of_nodes(from, percent, one_node_cpu_busy, ret);
+}
+
+static int node_hugepages_free(const MetricSource *from, bool percent, uint64_t *ret) {
+        return of_nodes(from, percent, one_node_hugepages_free, ret);
 }
 
 /* ---- one guest ---- */
@@ -274,6 +290,14 @@ static int guest_major_faults(const MetricSource *from, bool percent _unused_, u
         return said_lately(from->guest) ? known_u64(from->guest->stats.major_faults, ret) : -ENODATA;
 }
 
+static int guest_psi_memory_some(const MetricSource *from, bool percent _unused_, uint64_t *ret) {
+        return known_permyriad(from->guest->psi_memory.some_permyriad, ret);
+}
+
+static int guest_psi_memory_full(const MetricSource *from, bool percent _unused_, uint64_t *ret) {
+        return known_permyriad(from->guest->psi_memory.full_permyriad, ret);
+}
+
 static const MetricInfo metrics[_METRIC_MAX] = {
         [METRIC_HOST_MEMORY_AVAILABLE] = { "host.memory.available", host_memory_available, METRIC_OF_HOST,
                                            .size = true, .percent = true },
@@ -298,6 +322,7 @@ static const MetricInfo metrics[_METRIC_MAX] = {
         [METRIC_NODE_MEMORY_FREE] = { "node.memory.free", node_memory_free, METRIC_OF_NODE, .size = true,
                                       .percent = true },
         [METRIC_NODE_CPU_BUSY] = { "node.cpu.busy", node_cpu_busy, METRIC_OF_NODE, .percent = true },
+        [METRIC_NODE_HUGEPAGES_FREE] = { "node.hugepages.free", node_hugepages_free, METRIC_OF_NODE, .size = true },
         [METRIC_GUEST_CPU_BUSY] = { "guest.cpu.busy", guest_cpu_busy, METRIC_OF_GUEST, .percent = true },
         [METRIC_GUEST_CPU_WAIT] = { "guest.cpu.wait", guest_cpu_wait, METRIC_OF_GUEST, .percent = true },
         [METRIC_GUEST_VCPUS] = { "guest.vcpus", guest_vcpus, METRIC_OF_GUEST, .number = true },
@@ -309,6 +334,10 @@ static const MetricInfo metrics[_METRIC_MAX] = {
                                          .percent = true },
         [METRIC_GUEST_SWAP_IN] = { "guest.swap_in", guest_swap_in, METRIC_OF_GUEST, .size = true },
         [METRIC_GUEST_MAJOR_FAULTS] = { "guest.major_faults", guest_major_faults, METRIC_OF_GUEST, .number = true },
+        [METRIC_GUEST_PSI_MEMORY_SOME] = { "guest.psi.memory.some", guest_psi_memory_some, METRIC_OF_GUEST,
+                                           .percent = true },
+        [METRIC_GUEST_PSI_MEMORY_FULL] = { "guest.psi.memory.full", guest_psi_memory_full, METRIC_OF_GUEST,
+                                           .percent = true },
 };
 
 static const MetricInfo *info_of(Metric m) {

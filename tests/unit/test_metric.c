@@ -20,6 +20,7 @@ static void make_known(Guest *g, GuestThread *vcpus) {
         g->max_bytes = 8 * GIB;
         g->current_bytes = 6 * GIB;
         g->rss_bytes = 5 * GIB;
+        g->psi_memory = (Psi){ .some_permyriad = 51, .full_permyriad = 52 };
         g->stats = (BalloonStats){ .usable_bytes = 3 * GIB, .swap_in_bytes = 71, .major_faults = 72,
                                    .age_usec = USEC_PER_MINUTE };
 }
@@ -53,8 +54,10 @@ static int known_value(void (*change)(Snapshot *s), const Question *q, uint64_t 
                 make_guest(GUEST_CRASHED, vcpus, 1),
         };
         Guest *list[] = { &guests[0], &guests[1], &guests[2], &guests[3] };
+        HugePool pools[] = { { .page_bytes = 2 * MIB, .total_pages = 9, .free_pages = 7 },
+                             { .page_bytes = GIB, .total_pages = 3, .free_pages = 1 } };
         NodeMemory nodes[] = { { .id = 0, .total_bytes = 4 * GIB, .free_bytes = GIB },
-                               { .id = 1, .total_bytes = 8 * GIB, .free_bytes = 6 * GIB } };
+                               { .id = 1, .total_bytes = 8 * GIB, .free_bytes = 6 * GIB, .pools = pools, .n_pools = 2 } };
         CpuLoad cpus[] = { { 0, 1000 }, { 1, 3000 }, { 2, 8000 }, { 3, 9000 } };
         Snapshot s = {
                 .topology = topology,
@@ -163,6 +166,10 @@ static void no_word(Snapshot *s) {
         s->guests[0]->stats.age_usec = UNKNOWN_U64;
 }
 
+static void no_guest_psi(Snapshot *s) {
+        s->guests[0]->psi_memory = (Psi){ UNKNOWN_PERMYRIAD, UNKNOWN_PERMYRIAD };
+}
+
 static void no_thread_rates(Snapshot *s) {
         for (size_t i = 0; i < s->guests[0]->n_vcpus; i++)
                 s->guests[0]->vcpus[i].busy_permyriad = s->guests[0]->vcpus[i].wait_permyriad = UNKNOWN_PERMYRIAD;
@@ -266,6 +273,10 @@ static const struct {
         { NULL, METRIC_GUEST_MEMORY_USABLE, true, 0, 5000 },
         { NULL, METRIC_GUEST_SWAP_IN, false, 0, 71 },
         { NULL, METRIC_GUEST_MAJOR_FAULTS, false, 0, 72 },
+        { NULL, METRIC_GUEST_PSI_MEMORY_SOME, true, 0, 51 },
+        { NULL, METRIC_GUEST_PSI_MEMORY_FULL, true, 0, 52 },
+        { NULL, METRIC_GUEST_PSI_MEMORY_FULL, false, -EINVAL, 0 },
+        { no_guest_psi, METRIC_GUEST_PSI_MEMORY_SOME, true, -ENODATA, 0 },
         { old_word, METRIC_GUEST_MEMORY_USABLE, true, -ENODATA, 0 },
         { no_word, METRIC_GUEST_SWAP_IN, false, -ENODATA, 0 },
         { no_word, METRIC_GUEST_MAJOR_FAULTS, false, -ENODATA, 0 },
@@ -292,6 +303,9 @@ static const struct {
         { one_cpu_load, { METRIC_NODE_CPU_BUSY, .percent = true }, 0, 8000 },
         { memoryless_node, { METRIC_NODE_MEMORY_FREE, .percent = true, .lowest = true }, 0, 7500 },
         { memoryless_node, { METRIC_NODE_MEMORY_FREE, .has_node = true, .node = 0 }, -ENODATA, 0 },
+        { NULL, { METRIC_NODE_HUGEPAGES_FREE, .has_node = true, .node = 0 }, -ENODATA, 0 },
+        { NULL, { METRIC_NODE_HUGEPAGES_FREE, .has_node = true, .node = 1 }, 0, 14 * MIB + GIB },
+        { NULL, { METRIC_NODE_HUGEPAGES_FREE, .lowest = true }, 0, 14 * MIB + GIB },
 };
 
 START_TEST(a_metric_of_nodes_is_that_of_one_or_of_the_extreme_one) {
