@@ -87,6 +87,45 @@ START_TEST(rates_and_means_over_time) {
 }
 END_TEST
 
+/* Looked at each two seconds; it reports each ten, 100 faults a second. */
+START_TEST(a_rate_of_reports_is_that_between_two_reports) {
+        Guest *a;
+        World w;
+
+        world(&w, "{ metric = \"guest.major_faults\"; rate = \"rising\"; above = \"50/s\"; }");
+        a = world_guest(&w, "g-a", 2, GIB);
+        for (uint64_t sec = 100; sec < 140; sec += 2) {
+                uint64_t age = sec % 10;
+
+                /* The times are not exactly the same: the one is read from another clock. */
+                a->stats = (BalloonStats){ .major_faults = 100 * (sec - age), .age_usec = age * SEC + sec };
+                ck_assert_msg(at(&w, a, sec, 32) == (sec >= 110), "at %u s", (unsigned)sec);
+        }
+        world_done(&w);
+}
+END_TEST
+
+/* Two looks within milliseconds, as events cause them, and a few pages less in between. */
+START_TEST(looks_in_quick_succession_make_no_rate) {
+        Guest *a;
+        World w;
+
+        world(&w, "{ metric = \"host.memory.available\"; rate = \"falling\"; above = \"64 MiB/s\"; }");
+        w.config->rules[0].of_guest = false;
+        a = world_guest(&w, "g-a", 2, GIB);
+        (void)at(&w, a, 100, 20);
+        (void)at(&w, a, 110, 20);
+        w.snapshot->now_usec += 5 * USEC_PER_MSEC;
+        w.snapshot->host.memory.available_bytes -= MIB;
+        world_decide(&w, NULL);
+        ck_assert(!w.plan->active_rules[0]);
+        /* Nothing is lost: it counts over the whole time. */
+        (void)at(&w, a, 120, 18);
+        ck_assert(w.plan->active_rules[0]);
+        world_done(&w);
+}
+END_TEST
+
 /* A guest that starts makes a decision of its own in between, with the host's values of before. */
 START_TEST(a_decision_for_one_guest_takes_no_sample) {
         World w;
@@ -223,6 +262,8 @@ int main(void) {
         int failed;
 
         tcase_add_loop_test(tc, rates_and_means_over_time, 0, (int)ELEMENTSOF(window_rows));
+        tcase_add_test(tc, a_rate_of_reports_is_that_between_two_reports);
+        tcase_add_test(tc, looks_in_quick_succession_make_no_rate);
         tcase_add_test(tc, a_decision_for_one_guest_takes_no_sample);
         tcase_add_test(tc, a_rule_on_a_guests_metric_holds_for_that_guest_alone);
         tcase_add_test(tc, what_is_the_hosts_in_such_a_rule_is_the_same_for_all);
