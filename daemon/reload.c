@@ -41,7 +41,7 @@ static void forget_guest_verdicts(GuestMemo *memo) {
 
 /* What the old policy had remembered and the new one must learn afresh. */
 static void forget_verdicts(Manager *m) {
-        state_reset_thresholds(m->state);
+        state_forget_thresholds(m->state, m->config->n_thresholds);
         m->state->ksm_taken = m->state->kernel_taken = false;
         m->state->thp_taken = 0;
         for (size_t i = 0; i < m->state->n_pools; i++)

@@ -283,6 +283,7 @@ struct Condition {
         MetricRate rate;                /* its change a second is compared, not itself */
         uint64_t average_usec;          /* its mean over this time; 0: as it is */
         unsigned threshold_index;       /* among all thresholds of the Config, in file order */
+        uint64_t identity;              /* made of all above: another one is remembered apart from this */
         /* CONDITION_ALL, _ANY, _NOT */
         Condition **children;
         size_t n_children, children_capacity;

@@ -220,6 +220,25 @@ static bool load_metric(Loader *l, const config_setting_t *s, Condition *c) {
         return false;
 }
 
+/* FNV-1a, 64 bits. */
+static uint64_t mix(uint64_t hash, uint64_t value) {
+        for (unsigned i = 0; i < sizeof(value); i++) {
+                hash ^= value >> 8 * i & 0xff;
+                hash *= UINT64_C(0x100000001b3);
+        }
+        return hash;
+}
+
+static uint64_t identity_of(const Condition *c) {
+        const uint64_t parts[] = { (uint64_t)c->metric, c->above, c->percent, c->limit, c->clear, c->for_usec,
+                                   c->has_node, c->node, (uint64_t)c->rate, c->average_usec };
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+                hash = mix(hash, parts[i]);
+        return hash;
+}
+
 int load_threshold(Loader *l, const config_setting_t *group, Condition *c) {
         const config_setting_t *metric = config_setting_get_member(group, "metric");
         const config_setting_t *above = config_setting_get_member(group, "above");
@@ -241,5 +260,6 @@ int load_threshold(Loader *l, const config_setting_t *group, Condition *c) {
                 setting_error(&l->errors, metric, "metric without limit; above or below is needed");
         else if (load_limit(l, above ? above : below, c) && clear)
                 load_clear(l, clear, c);
+        c->identity = identity_of(c);
         return 0;
 }

@@ -13,6 +13,9 @@
  *
  * Each threshold is looked at in each evaluation, also where its rule is
  * already decided by another part of the condition: its dwell runs on its own.
+ *
+ * What is remembered of a threshold outlives the daemon and a reload; that of
+ * another one which had its number in the policy before is not taken for it.
  */
 
 #include "rules.h"
@@ -47,6 +50,8 @@ static int evaluate_threshold(const Condition *c, const Look *look) {
                 r = state_guest_threshold(look->state, look->from.guest->uuid, c->threshold_index, &memo);
         if (r < 0 || !memo)
                 return r;
+        if (memo->of != c->identity)
+                *memo = (ThresholdMemo){ .of = c->identity };
         return look->fresh ? threshold_evaluate(c, &look->from, memo) : memo->active;
 }
 

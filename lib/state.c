@@ -342,10 +342,14 @@ int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdM
         return 0;
 }
 
-void state_reset_thresholds(State *s) {
-        for (size_t i = 0; i < s->n_thresholds; i++)
-                s->thresholds[i] = (ThresholdMemo){ 0 };
-        s->n_guest_thresholds = 0;
+void state_forget_thresholds(State *s, size_t n) {
+        size_t kept = 0;
+
+        s->n_thresholds = MIN(s->n_thresholds, n);
+        for (size_t i = 0; i < s->n_guest_thresholds; i++)
+                if (s->guest_thresholds[i].index < n)
+                        s->guest_thresholds[kept++] = s->guest_thresholds[i];
+        s->n_guest_thresholds = kept;
 }
 
 void state_forget_guest(State *s, const char *uuid) {

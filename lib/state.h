@@ -152,6 +152,7 @@ typedef struct ThresholdMemo {
         uint64_t seen_value;
         uint64_t mean_fixed;            /* what is compared, in units of 1/1024 */
         bool mean_known;
+        uint64_t of;                    /* Condition.identity; of another one nothing above means anything */
 } ThresholdMemo;
 
 /* A threshold on a metric of the guest: it is kept for each guest. */
@@ -285,8 +286,8 @@ void state_remove_stopped(State *s, const char *unit);
 int state_set_thresholds(State *s, size_t n);
 /* Finds or makes. Valid until the next one is made. -ENOMEM. */
 int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdMemo **ret);
-/* Every threshold, of the host and of guests, begins anew: after a reload their numbers mean others. */
-void state_reset_thresholds(State *s);
+/* Of thresholds from number @n on there is nothing to remember: another policy has fewer. */
+void state_forget_thresholds(State *s, size_t n);
 
 int state_format(const State *s, char **ret);
 /*

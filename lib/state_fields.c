@@ -62,6 +62,7 @@ static const StateField threshold_fields[] = {
         { "seen_value", offsetof(ThresholdMemo, seen_value), STATE_U64, 0 },
         { "mean_fixed", offsetof(ThresholdMemo, mean_fixed), STATE_U64, 0 },
         { "mean_known", offsetof(ThresholdMemo, mean_known), STATE_BOOL, 0 },
+        { "of", offsetof(ThresholdMemo, of), STATE_U64, 0 },
 };
 static const StateField host_fields[] = {
         { "ksm_on", offsetof(State, ksm_on), STATE_BOOL, 0 },

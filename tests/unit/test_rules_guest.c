@@ -235,6 +235,39 @@ START_TEST(guest_thresholds_survive_a_restart) {
 }
 END_TEST
 
+/* The policy is edited while the daemon does not run, or loaded anew: a rule is put before the one that holds. */
+START_TEST(a_threshold_is_not_remembered_for_another_one) {
+        static const char *const edited =
+                "rules = ( { name = \"new\"; set = { thp = { enabled = \"never\"; }; };"
+                " when = { metric = \"host.memory.free\"; below = \"1 GiB\"; clear = \"30 GiB\"; }; },"
+                " { name = \"r\"; set = { thp = { enabled = \"always\"; }; };"
+                " when = { metric = \"host.memory.available\"; below = \"10 GiB\"; clear = \"20 GiB\"; }; } );";
+        Guest *a;
+        World w;
+
+        world(&w, "{ metric = \"host.memory.available\"; below = \"10 GiB\"; clear = \"20 GiB\"; }");
+        w.config->rules[0].of_guest = false;
+        a = world_guest(&w, "g-a", 2, GIB);
+        (void)at(&w, a, 100, 5);
+        ck_assert(w.plan->active_rules[0]);
+        world_configure(&w, edited);
+        w.snapshot->host.memory.free_bytes = 15 * GIB;
+        w.snapshot->now_usec = 110 * SEC;
+        world_decide(&w, NULL);
+        ck_assert(!w.plan->active_rules[0] && w.plan->active_rules[1]);
+        /* The same policy once more: 15 GiB available keep what 5 began. */
+        world_configure(&w, edited);
+        state_forget_thresholds(w.state, w.config->n_thresholds);
+        w.snapshot->host.memory.available_bytes = 15 * GIB;
+        w.snapshot->now_usec = 120 * SEC;
+        world_decide(&w, NULL);
+        ck_assert(w.plan->active_rules[1]);
+        state_forget_thresholds(w.state, 1);
+        ck_assert_uint_eq(w.state->n_thresholds, 1);
+        world_done(&w);
+}
+END_TEST
+
 static const struct {
         const char *line, *want;
 } state_rows[] = {
@@ -269,6 +302,7 @@ int main(void) {
         tcase_add_test(tc, what_is_the_hosts_in_such_a_rule_is_the_same_for_all);
         tcase_add_test(tc, statistics_a_rule_looks_at_are_asked_for_once);
         tcase_add_test(tc, guest_thresholds_survive_a_restart);
+        tcase_add_test(tc, a_threshold_is_not_remembered_for_another_one);
         tcase_add_loop_test(tc, bad_records_of_guest_thresholds_are_refused, 0, (int)ELEMENTSOF(state_rows));
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
