@@ -42,8 +42,9 @@ typedef struct Ctl {
         const char *config, *snapshot, *state;
         const char *guest;              /* --guest; NULL: none */
         unsigned lines;                 /* of the log */
-        bool json, all, svg, no_pager;
+        bool json, all, svg, no_pager, no_password;
         DrawOptions draw;               /* what standard output can show */
+        unsigned columns;               /* of the terminal that it is; 0: it is none, or does not say */
         Source *source;
 } Ctl;
 
@@ -60,7 +61,7 @@ CtlStatus source_text(Ctl *c, const char *method, char **ret);
 bool source_is_file(const Ctl *c);
 
 /* ---- source_bus.c, source_file.c: the same, for one kind ---- */
-CtlStatus source_bus_open(const char *host, Source *s);
+CtlStatus source_bus_open(const Ctl *c, Source *s);
 CtlStatus source_bus_value(Ctl *c, const char *method, const char *guest, Value **ret);
 CtlStatus source_bus_text(Ctl *c, const char *method, char **ret);
 /* Calls a method that changes something, with @n strings. *ret_left of Restore; may be NULL. */
@@ -110,14 +111,21 @@ void show_text(FILE *f, const char *s);
 
 /* ---- table.c ---- */
 
+typedef struct TableColumn {
+        const char *title;
+        bool right;                     /* aligned to the right */
+        unsigned spare;                 /* left out where there is no room, the largest first; 0: never */
+} TableColumn;
+
 typedef struct Table Table;
-/* @titles: those of @n columns; one that begins with '>' is aligned to the right. NULL without memory. */
-Table *table_new(const char *const *titles, size_t n);
+/* @columns: @n of them, which outlive it. NULL without memory. */
+Table *table_new(const TableColumn *columns, size_t n);
 Table *table_free(Table *t);
 DEFINE_CLEANUP(Table, table_free)
 /* @cells: n of them, NULL is "-". -ENOMEM. */
 int table_add(Table *t, const char *const *cells);
-void table_print(FILE *f, const Table *t, bool colour, const char *indent);
+/* In lines of @width, 0: however wide. A last line says how many were left out. */
+void table_print(FILE *f, const Table *t, bool colour, unsigned width, const char *indent);
 
 #define CTL_BOLD "\033[1m"
 #define CTL_DIM "\033[2m"

@@ -117,11 +117,12 @@ CtlStatus show_topology(Ctl *c, char **arguments, int n) {
         if (status != CTL_OK)
                 return status;
         options.all = c->all;
-        r = c->svg ? draw_topology_svg(l.snapshot, l.state, l.config, &text)
-                   : draw_topology_text(l.snapshot, l.state, l.config, &options, &text);
+        r = c->svg    ? draw_topology_svg(l.snapshot, l.state, l.config, &text)
+            : c->json ? draw_topology_json(l.snapshot, l.state, l.config, &text)
+                      : draw_topology_text(l.snapshot, l.state, l.config, &options, &text);
         if (r < 0)
                 return complain(r, NULL);
-        if (!c->svg)
+        if (!c->svg && !c->json)
                 pager_begin(c);
         (void)fputs(text, stdout);
         return CTL_OK;

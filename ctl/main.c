@@ -12,29 +12,32 @@
 #define LINES_FEW 5U
 #define LINES_MANY 200U
 
+/* What not every verb takes. One that is given and does nothing would be taken for done: "-g db-1 pause". */
+enum { TAKES_GUEST = 1, TAKES_ALL = 2, TAKES_LINES = 4, TAKES_JSON = 8, TAKES_SVG = 16 };
+
 static const struct {
         const char *name;
         int least, most;                /* arguments; -1: any number */
         Verb run;
-        unsigned lines;
+        unsigned takes, lines;
 } verbs[] = {
-        { "status", 0, 0, show_status, LINES_FEW },
-        { "guests", 0, 0, show_guests, 0 },
-        { "explain", 1, 1, show_explanation, 0 },
-        { "plan", 0, 0, show_plan, 0 },
-        { "rules", 0, 0, show_rules, 0 },
-        { "settings", 0, 1, show_settings, 0 },
-        { "log", 0, 1, show_log, LINES_MANY },
-        { "snapshot", 0, 0, show_snapshot, 0 },
-        { "topology", 0, 0, show_topology, 0 },
-        { "doctor", 0, 0, show_doctor, 0 },
-        { "monitor", 0, 0, monitor, LINES_FEW },
-        { "set", 2, -1, change_set, 0 },
-        { "unset", 1, 1, change_unset, 0 },
-        { "pause", 0, 0, change_pause, 0 },
-        { "resume", 0, 0, change_resume, 0 },
-        { "reload", 0, 0, change_reload, 0 },
-        { "restore", 0, 0, change_restore, 0 },
+        { "status", 0, 0, show_status, TAKES_LINES | TAKES_JSON, LINES_FEW },
+        { "guests", 0, 0, show_guests, TAKES_ALL | TAKES_JSON, 0 },
+        { "explain", 1, 1, show_explanation, TAKES_ALL | TAKES_JSON, 0 },
+        { "plan", 0, 0, show_plan, TAKES_JSON, 0 },
+        { "rules", 0, 0, show_rules, TAKES_JSON, 0 },
+        { "settings", 0, 1, show_settings, TAKES_GUEST | TAKES_ALL | TAKES_JSON, 0 },
+        { "log", 0, 1, show_log, TAKES_GUEST | TAKES_LINES | TAKES_JSON, LINES_MANY },
+        { "snapshot", 0, 0, show_snapshot, 0, 0 },
+        { "topology", 0, 0, show_topology, TAKES_ALL | TAKES_JSON | TAKES_SVG, 0 },
+        { "doctor", 0, 0, show_doctor, TAKES_ALL | TAKES_JSON, 0 },
+        { "monitor", 0, 0, monitor, TAKES_ALL | TAKES_LINES | TAKES_JSON, LINES_FEW },
+        { "set", 2, -1, change_set, TAKES_GUEST | TAKES_JSON, 0 },
+        { "unset", 1, 1, change_unset, TAKES_GUEST | TAKES_JSON, 0 },
+        { "pause", 0, 0, change_pause, TAKES_JSON, 0 },
+        { "resume", 0, 0, change_resume, TAKES_JSON, 0 },
+        { "reload", 0, 0, change_reload, TAKES_JSON, 0 },
+        { "restore", 0, 0, change_restore, TAKES_JSON, 0 },
 };
 
 static const char help[] =
@@ -58,8 +61,9 @@ static const char help[] =
         "  reload              load the policy file again\n"
         "  restore             put back everything that was changed, and pause\n"
         "\n"
-        "  -g, --guest GUEST   for set and unset: of this guest alone\n"
-        "  -a, --all           settings and explain: also what is as built in; topology, doctor: every guest\n"
+        "  -g, --guest GUEST   set, unset, settings, log: of this guest alone\n"
+        "  -a, --all           settings, explain: also what is as built in; topology, doctor: every guest;\n"
+        "                      guests, monitor: every column\n"
         "      --svg           topology: an SVG picture\n"
         "  -n, --lines N       so many lines of the log\n"
         "  -j, --json          for programs\n"
@@ -68,11 +72,12 @@ static const char help[] =
         "  -c, --config FILE     ... and this policy file\n"
         "  -S, --state FILE      ... and this state\n"
         "      --no-pager      do not pipe through a pager\n"
+        "      --no-ask-password  do not ask for a password: refuse\n"
         "  -h, --help, --version\n"
         "\n"
         "See kvmtunectl(1).\n";
 
-enum { OPT_NO_PAGER = 256, OPT_SVG, OPT_VERSION };
+enum { OPT_NO_PAGER = 256, OPT_NO_PASSWORD, OPT_SVG, OPT_VERSION };
 
 static const struct option long_options[] = {
         { "guest", required_argument, NULL, 'g' },    { "all", no_argument, NULL, 'a' },
@@ -81,6 +86,7 @@ static const struct option long_options[] = {
         { "config", required_argument, NULL, 'c' },   { "state", required_argument, NULL, 'S' },
         { "no-pager", no_argument, NULL, OPT_NO_PAGER }, { "version", no_argument, NULL, OPT_VERSION },
         { "svg", no_argument, NULL, OPT_SVG },        { "help", no_argument, NULL, 'h' },
+        { "no-ask-password", no_argument, NULL, OPT_NO_PASSWORD },
         { 0 },
 };
 
@@ -99,8 +105,9 @@ static CtlStatus wrong(const char *format, ...) {
 static int set_option(Ctl *o, int c, const char *value) {
         switch (c) {
         case 'g':
+                /* Not "" of a variable without a value: that would be the host and every guest. */
                 o->guest = value;
-                return 0;
+                return value[0] ? 0 : -EINVAL;
         case 'a':
                 o->all = true;
                 return 0;
@@ -127,14 +134,38 @@ static int set_option(Ctl *o, int c, const char *value) {
         case OPT_NO_PAGER:
                 o->no_pager = true;
                 return 0;
+        case OPT_NO_PASSWORD:
+                o->no_password = true;
+                return 0;
         default:
                 return -EINVAL;
         }
 }
 
+/* The name of one that was given and is not among those it @takes; NULL: there is none. */
+static const char *option_too_many(const Ctl *o, unsigned takes) {
+        const struct {
+                unsigned option;
+                bool given;
+                const char *name;
+        } options[] = {
+                { TAKES_GUEST, o->guest, "--guest" }, { TAKES_ALL, o->all, "--all" },
+                { TAKES_LINES, o->lines > 0, "--lines" }, { TAKES_JSON, o->json, "--json" },
+                { TAKES_SVG, o->svg, "--svg" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                if (options[i].given && !(takes & options[i].option))
+                        return options[i].name;
+        return NULL;
+}
+
 static CtlStatus run_verb(Ctl *o, size_t verb, char **arguments, int n) {
+        const char *option = option_too_many(o, verbs[verb].takes);
         CtlStatus status;
 
+        if (option)
+                return wrong("%s does not go with %s", option, verbs[verb].name);
         if (n < verbs[verb].least)
                 return wrong("%s needs more arguments", verbs[verb].name);
         if (verbs[verb].most >= 0 && n > verbs[verb].most)
@@ -159,16 +190,22 @@ int main(int argc, char **argv) {
         int c;
 
         terminal_look(&o.draw);
+        o.columns = isatty(STDOUT_FILENO) ? o.draw.width : 0;
         while ((c = getopt_long(argc, argv, "g:an:jH:s:c:S:h", long_options, NULL)) >= 0) {
                 if (c == 'h' || c == OPT_VERSION) {
                         (void)fputs(c == 'h' ? help : "kvmtunectl " VERSION "\n", stdout);
                         return CTL_OK;
                 }
                 if (set_option(&o, c, optarg) < 0)
-                        return c == 'n' ? (int)wrong("\"%s\" is not a number of lines", optarg) : CTL_USAGE;
+                        return c == 'n' ? (int)wrong("\"%s\" is not a number of lines", optarg)
+                             : c == 'g' ? (int)wrong("--guest is empty") : CTL_USAGE;
         }
         if (!o.snapshot && (o.config || o.state))
                 return (int)wrong("--config and --state go with --snapshot");
+        if (o.snapshot && o.host)
+                return (int)wrong("--host asks a daemon, --snapshot does not: one of the two");
+        if (o.json && o.svg)
+                return (int)wrong("--json or --svg: one of the two");
         if (optind < argc)
                 verb = argv[optind++];
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)

@@ -25,33 +25,69 @@
 #define WRAP_OFF "\033[?7l"
 #define WRAP_ON "\033[?7h"
 
-static CtlStatus draw(Ctl *c, FILE *f) {
-        _cleanup_(value_freep) Value *status_value = NULL, *guests = NULL, *log = NULL;
-        _cleanup_free_ char *plan = NULL;
+typedef struct Picture {
+        Value *status, *guests, *log;
+        char *plan;
+} Picture;
+
+static void picture_done(Picture *p) {
+        (void)value_free(p->status);
+        (void)value_free(p->guests);
+        (void)value_free(p->log);
+        free(p->plan);
+}
+
+static CtlStatus look(Ctl *c, Picture *p) {
         CtlStatus status;
 
-        status = source_value(c, "GetStatus", NULL, &status_value);
+        status = source_value(c, "GetStatus", NULL, &p->status);
         if (status == CTL_OK)
-                status = source_value(c, "ListGuests", NULL, &guests);
+                status = source_value(c, "ListGuests", NULL, &p->guests);
         if (status == CTL_OK)
-                status = source_text(c, "GetPlan", &plan);
+                status = source_text(c, "GetPlan", &p->plan);
         if (status == CTL_OK)
-                status = source_value(c, "GetLog", "", &log);
-        if (status != CTL_OK)
-                return status;
-        show_status_text(f, c, status_value);
-        (void)fputc('\n', f);
-        status = show_guest_table(f, c, guests);
-        (void)fprintf(f, "\n%sLately%s\n", ctl_colour(c, CTL_BOLD), ctl_colour(c, CTL_PLAIN));
-        show_log_entries(f, c, log);
-        (void)fprintf(f, "\n%sPlan%s\n%s", ctl_colour(c, CTL_BOLD), ctl_colour(c, CTL_PLAIN), plan);
+                status = source_value(c, "GetLog", "", &p->log);
         return status;
 }
 
-static unsigned screen_lines(void) {
+static void draw_json(FILE *f, const Picture *p) {
+        (void)fputs("{\n\"status\": ", f);
+        value_print_json(f, p->status);
+        (void)fputs(",\n\"guests\": ", f);
+        value_print_json(f, p->guests);
+        (void)fputs(",\n\"log\": ", f);
+        value_print_json(f, p->log);
+        (void)fprintf(f, ",\n\"plan\": %s}\n", p->plan);
+}
+
+static CtlStatus draw(Ctl *c, FILE *f) {
+        _cleanup_(picture_done) Picture p = { 0 };
+        CtlStatus status;
+
+        status = look(c, &p);
+        if (status != CTL_OK)
+                return status;
+        if (c->json) {
+                draw_json(f, &p);
+                return CTL_OK;
+        }
+        show_status_text(f, c, p.status);
+        (void)fputc('\n', f);
+        status = show_guest_table(f, c, p.guests);
+        (void)fprintf(f, "\n%sLately%s\n", ctl_colour(c, CTL_BOLD), ctl_colour(c, CTL_PLAIN));
+        show_log_entries(f, c, p.log);
+        (void)fprintf(f, "\n%sPlan%s\n%s", ctl_colour(c, CTL_BOLD), ctl_colour(c, CTL_PLAIN), p.plan);
+        return status;
+}
+
+/* A window can change. */
+static unsigned screen_lines(Ctl *c) {
         struct winsize size;
 
-        return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row < 5 ? 24 : size.ws_row;
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+                return 24;
+        c->columns = size.ws_col;
+        return size.ws_row < 5 ? 24 : size.ws_row;
 }
 
 /* As many lines as there is room for; what is longer than the screen is cut, with a word about it. */
@@ -70,6 +106,7 @@ static void put_on_screen(const char *text, unsigned lines) {
 }
 
 static CtlStatus draw_once(Ctl *c, bool screen) {
+        unsigned lines = screen ? screen_lines(c) : 0;
         _cleanup_free_ char *text = NULL;
         CtlStatus status;
         size_t size;
@@ -83,7 +120,7 @@ static CtlStatus draw_once(Ctl *c, bool screen) {
         if (status != CTL_OK)
                 return status;
         if (screen)
-                put_on_screen(text, screen_lines());
+                put_on_screen(text, lines);
         else
                 (void)fputs(text, stdout);
         return CTL_OK;
@@ -132,9 +169,9 @@ static bool wait_for_next(void) {
         return !quits;
 }
 
-/* On anything but a terminal it is one picture. */
+/* On anything but a terminal, and for programs, it is one picture. */
 CtlStatus monitor(Ctl *c, char **arguments, int n) {
-        bool screen = isatty(STDOUT_FILENO);
+        bool screen = isatty(STDOUT_FILENO) && !c->json;
         CtlStatus status;
 
         (void)arguments, (void)n;

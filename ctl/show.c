@@ -220,16 +220,28 @@ static int add_guest(Table *t, const Value *g) {
 }
 
 CtlStatus show_guest_table(FILE *f, const Ctl *c, const Value *list) {
-        static const char *const titles[] = { "GUEST", "STATE", "CLASS", ">VCPUS", ">BUSY", ">MEMORY", ">RESIDENT",
-                                              "PLACED", "MEMORY ON", "CPU", "BALLOON", ">CHANGES" };
-        _cleanup_(table_freep) Table *t = table_new(titles, ELEMENTSOF(titles));
+        static const TableColumn columns[] = {
+                { .title = "GUEST" },
+                { .title = "STATE", .spare = 3 },
+                { .title = "CLASS", .spare = 8 },
+                { .title = "VCPUS", .right = true },
+                { .title = "BUSY", .right = true },
+                { .title = "MEMORY", .right = true, .spare = 1 },
+                { .title = "RESIDENT", .right = true, .spare = 7 },
+                { .title = "PLACED" },
+                { .title = "MEMORY ON", .spare = 4 },
+                { .title = "CPU", .spare = 5 },
+                { .title = "BALLOON", .spare = 6 },
+                { .title = "CHANGES", .right = true, .spare = 2 },
+        };
+        _cleanup_(table_freep) Table *t = table_new(columns, ELEMENTSOF(columns));
 
         if (!t)
                 return no_memory();
         for (size_t i = 0; i < list->n; i++)
                 if (add_guest(t, list->items[i]) < 0)
                         return no_memory();
-        table_print(f, t, c->draw.color, "");
+        table_print(f, t, c->draw.color, c->all ? 0 : c->columns, "");
         return CTL_OK;
 }
 

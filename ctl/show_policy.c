@@ -13,8 +13,8 @@ static CtlStatus no_memory(void) {
 
 /* Those that somebody made, or all of them. Status. */
 CtlStatus show_setting_table(FILE *f, const Ctl *c, const Value *list, const char *indent) {
-        static const char *const titles[] = { "SETTING", "VALUE", "FROM" };
-        _cleanup_(table_freep) Table *t = table_new(titles, ELEMENTSOF(titles));
+        static const TableColumn columns[] = { { .title = "SETTING" }, { .title = "VALUE" }, { .title = "FROM" } };
+        _cleanup_(table_freep) Table *t = table_new(columns, ELEMENTSOF(columns));
         size_t shown = 0;
 
         if (!t)
@@ -30,7 +30,7 @@ CtlStatus show_setting_table(FILE *f, const Ctl *c, const Value *list, const cha
                         return no_memory();
         }
         if (shown > 0)
-                table_print(f, t, c->draw.color, indent);
+                table_print(f, t, c->draw.color, 0, indent);
         else
                 (void)fprintf(f, "%sall as built in (--all shows them)\n", indent);
         return CTL_OK;

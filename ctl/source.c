@@ -11,7 +11,7 @@ CtlStatus source_open(Ctl *c) {
                 (void)fprintf(stderr, "kvmtunectl: %s\n", strerrordesc_np(ENOMEM));
                 return CTL_FAILED;
         }
-        return source_is_file(c) ? source_file_open(c, c->source) : source_bus_open(c->host, c->source);
+        return source_is_file(c) ? source_file_open(c, c->source) : source_bus_open(c, c->source);
 }
 
 Source *source_free(Source *s) {

@@ -15,12 +15,13 @@ void source_bus_close(Source *s) {
         s->bus = sd_bus_flush_close_unref(s->bus);
 }
 
-CtlStatus source_bus_open(const char *host, Source *s) {
+CtlStatus source_bus_open(const Ctl *c, Source *s) {
+        const char *host = c->host;
         int r;
 
         r = host ? sd_bus_open_system_remote(&s->bus, host) : sd_bus_open_system(&s->bus);
         if (r >= 0)
-                r = sd_bus_set_allow_interactive_authorization(s->bus, true);
+                r = sd_bus_set_allow_interactive_authorization(s->bus, !c->no_password);
         if (r >= 0)
                 return CTL_OK;
         (void)fprintf(stderr, "kvmtunectl: cannot reach the system bus%s%s: %s\n", host ? " of " : "", host ?: "",

@@ -11,11 +11,11 @@
 typedef struct TopologyOptions {
         LookOptions look;
         DrawOptions draw;
-        bool svg;
+        bool svg, json;
 } TopologyOptions;
 
 static const char usage[] =
-        "Usage: kvmtuned topology [--svg] [--all] [--snapshot FILE] [--state FILE] [--config FILE]\n"
+        "Usage: kvmtuned topology [--svg | --json] [--all] [--snapshot FILE] [--state FILE] [--config FILE]\n"
         "\n"
         "Draw the host: nodes, caches, cores, who is placed where, load and memory.\n"
         "\n"
@@ -24,6 +24,7 @@ static const char usage[] =
         "  -c, --config=FILE     the policy, kvmtuned.conf(5): reserved CPUs\n"
         "  -u, --uri=URI         libvirt connection instead of daemon.uri\n"
         "  -g, --svg             print an SVG picture\n"
+        "  -j, --json            print JSON\n"
         "  -a, --all             name every guest\n"
         "  -h, --help            print this text\n";
 
@@ -32,8 +33,9 @@ static int draw(const Snapshot *snapshot, const State *state, const Config *conf
         _cleanup_free_ char *text = NULL;
         int r;
 
-        r = o->svg ? draw_topology_svg(snapshot, state, config, &text)
-                   : draw_topology_text(snapshot, state, config, &o->draw, &text);
+        r = o->svg    ? draw_topology_svg(snapshot, state, config, &text)
+            : o->json ? draw_topology_json(snapshot, state, config, &text)
+                      : draw_topology_text(snapshot, state, config, &o->draw, &text);
         if (cmd_complain("topology", r, NULL) < 0)
                 return 1;
         if (cmd_print("topology", text) < 0)
@@ -46,6 +48,7 @@ int cmd_topology(int argc, char **argv) {
         const CmdOption options[] = {
                 LOOK_OPTIONS(&o.look),
                 { "svg", 'g', .flag = &o.svg },
+                { "json", 'j', .flag = &o.json },
                 { "all", 'a', .flag = &o.draw.all },
         };
         int r;

@@ -31,3 +31,5 @@ typedef struct DrawOptions {
 int draw_topology_text(const Snapshot *s, const State *state, const Config *config, const DrawOptions *o,
                        char **ret);
 int draw_topology_svg(const Snapshot *s, const State *state, const Config *config, char **ret);
+/* What is drawn, as JSON; kvmtuned(8) lists the members. */
+int draw_topology_json(const Snapshot *s, const State *state, const Config *config, char **ret);

@@ -162,6 +162,22 @@ t_config <<<''
 t_ok "kvmtunectl snapshot reads back" ctl_is 0 guests --snapshot "$HOST_DIR/snapshot" --config "$HOST_DIR/kvmtuned.conf"
 t_ok "... with the guest" grep -q '^test ' "$HOST_DIR/out"
 t_ok "kvmtunectl monitor draws once where there is no terminal" ctl_is 0 monitor
+one_json() { ctl "$@" --json && t_is 1 jq -s length "$HOST_DIR/out"; }
+for verb in status guests 'explain test' plan rules settings 'settings test' log topology monitor 'set ksm.mode on' 'unset ksm.mode' \
+    pause resume reload restore resume; do
+    # shellcheck disable=SC2086 # with its arguments
+    t_ok "kvmtunectl $verb --json is one JSON value" one_json $verb
+done
+ctl doctor --json
+t_ok "... of the doctor, too" t_is 1 jq -s length "$HOST_DIR/out"
+
+busctl --system --json=short monitor --match "type='signal',interface='org.freedesktop.DBus.Properties'" >"$HOST_DIR/signals" 2>/dev/null &
+listening=$!
+signalled() { jq -se --arg v "$1" 'any(.[]; .payload.data[1].State.data? == $v)' "$HOST_DIR/signals" >/dev/null; }
+paused_and_told() { ctl pause; ctl resume; signalled paused && signalled running; }
+t_until "a change of the state is signalled, with its value" 10 paused_and_told
+kill "$listening"
+wait "$listening" 2>/dev/null
 if command -v script >/dev/null; then
     # A small terminal; "q" comes when it has been drawn.
     { sleep 2; printf q; sleep 1; } |
