@@ -6,7 +6,7 @@
  * changed, the value it had before and the value given to it. Without the
  * state, nothing could be put back; so it is on disk before the first change.
  *
- * Text form (state_format, state_parse; kvmtuned(8) FILES): one record a line,
+ * Text form (state_format, state_parse; kvmtuned-state(5)): one record a line,
  *   kvmtuned-state 1
  *   boot BOOT-ID
  *   own KIND UUID|- INDEX original=TEXT ours=TEXT previous=TEXT
