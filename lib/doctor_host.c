@@ -36,6 +36,25 @@ int check_no_kvm(const Doctor *d, char **ret_detail) {
         return found_when(streq(f->kvm, "no") && !streq(f->virtualization, "none"));
 }
 
+int check_kvm_access(const Doctor *d, char **ret_detail) {
+        (void)ret_detail;
+        return fact_is(d->s->host.facts.kvm_access, "root");
+}
+
+/* A list of words, or "none". */
+static int fact_lists(const char *fact, char **ret_detail) {
+        int r;
+
+        if (!*fact || streq(fact, "none"))
+                return *fact ? DOCTOR_FINE : DOCTOR_UNKNOWN;
+        r = strdup_to(ret_detail, fact);
+        return r < 0 ? r : DOCTOR_FOUND;
+}
+
+int check_read_only(const Doctor *d, char **ret_detail) {
+        return fact_lists(d->s->host.facts.read_only, ret_detail);
+}
+
 int check_nested_off(const Doctor *d, char **ret_detail) {
         (void)ret_detail;
         return fact_is(d->s->host.facts.nested, "off");
@@ -102,13 +121,7 @@ int check_clocksource(const Doctor *d, char **ret_detail) {
 }
 
 int check_managers(const Doctor *d, char **ret_detail) {
-        const char *managers = d->s->host.facts.managers;
-        int r;
-
-        if (!*managers || streq(managers, "none"))
-                return *managers ? DOCTOR_FINE : DOCTOR_UNKNOWN;
-        r = strdup_to(ret_detail, managers);
-        return r < 0 ? r : DOCTOR_FOUND;
+        return fact_lists(d->s->host.facts.managers, ret_detail);
 }
 
 int check_balancing(const Doctor *d, char **ret_detail) {

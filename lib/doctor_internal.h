@@ -27,6 +27,8 @@ extern const size_t n_doctor_checks;
 /* doctor_host.c */
 int check_no_virtualization(const Doctor *d, char **ret_detail);
 int check_no_kvm(const Doctor *d, char **ret_detail);
+int check_kvm_access(const Doctor *d, char **ret_detail);
+int check_read_only(const Doctor *d, char **ret_detail);
 int check_nested_off(const Doctor *d, char **ret_detail);
 int check_nested_exposed(const Doctor *d, char **ret_detail);
 int check_cgroup(const Doctor *d, char **ret_detail);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "sysfs.h"
 
@@ -104,6 +105,37 @@ static void read_nested(int root_fd, HostFacts *facts) {
                 set_word(facts->nested, sizeof(facts->nested), streq(value, "Y") || streq(value, "1") ? "on" : "off");
 }
 
+/* ---- permissions ----------------------------------------------------------- */
+
+/* QEMU runs as a user of its own. */
+static void read_kvm_access(int root_fd, HostFacts *facts) {
+        struct stat st;
+
+        if (fstatat(root_fd, "dev/kvm", &st, 0) < 0)
+                return;
+        set_word(facts->kvm_access, sizeof(facts->kvm_access),
+                 (st.st_mode & 06) == 06                      ? "all"
+                 : (st.st_mode & 060) == 060 && st.st_gid > 0 ? "group"
+                                                              : "root");
+}
+
+/* Not what this user may not write, but what nobody can from here: the sandbox of a service, or a container. */
+static void read_read_only(int root_fd, HostFacts *facts) {
+        static const struct { const char *word, *path; } switches[] = {
+                { "ksm", "sys/kernel/mm/ksm/run" },
+                { "thp", "sys/kernel/mm/transparent_hugepage/enabled" },
+                { "hugepages", "sys/kernel/mm/hugepages" },
+        };
+        size_t n = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(switches); i++)
+                if (faccessat(root_fd, switches[i].path, W_OK, 0) < 0 && errno == EROFS)
+                        n += (size_t)snprintf(facts->read_only + n, sizeof(facts->read_only) - n, "%s%s",
+                                              n > 0 ? " " : "", switches[i].word);
+        if (n == 0)
+                set_word(facts->read_only, sizeof(facts->read_only), "none");
+}
+
 /* ---- the rest -------------------------------------------------------------- */
 
 static void read_cgroup(int root_fd, HostFacts *facts) {
@@ -153,12 +185,14 @@ void host_facts_observe(int root_fd, HostFacts *ret) {
         /* The folder, not the device: that is hidden from a service with PrivateDevices=. */
         if (exists(root_fd, "sys/class/misc"))
                 set_word(facts.kvm, sizeof(facts.kvm), exists(root_fd, "sys/class/misc/kvm") ? "yes" : "no");
+        read_kvm_access(root_fd, &facts);
         read_nested(root_fd, &facts);
         read_cgroup(root_fd, &facts);
         read_pressure(root_fd, &facts);
         read_frequency(root_fd, &facts);
         read_word(root_fd, "sys/devices/system/clocksource/clocksource0/current_clocksource", facts.clocksource,
                   sizeof(facts.clocksource));
+        read_read_only(root_fd, &facts);
         host_managers_observe(root_fd, &facts);
         *ret = facts;
 }

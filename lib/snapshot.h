@@ -115,12 +115,14 @@ typedef struct HostFacts {
         char virtualization[16];        /* the CPU's: vmx, svm, none */
         char hypervisor[8];             /* yes: the host is a guest itself; no */
         char kvm[8];                    /* the kernel offers /dev/kvm: yes, no */
+        char kvm_access[8];             /* who may open it: all, group, root */
         char nested[8];                 /* guests may run guests: on, off */
         char cgroup[8];                 /* v1, v2, hybrid */
         char pressure[8];               /* pressure stall information: on, off */
         char governor[24];              /* of CPU frequency; mixed: not the same everywhere */
         char cpufreq_driver[24];
         char clocksource[24];
+        char read_only[24];             /* "none", or switches on a read-only mount, with spaces: ksm thp hugepages */
         char managers[128];             /* "none", or programs that run and change what kvmtuned changes, with spaces */
 } HostFacts;
 

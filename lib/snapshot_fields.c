@@ -97,12 +97,14 @@ static const SnapField facts_fields[] = {
         FACT("virtualization", HostFacts, virtualization),
         FACT("hypervisor", HostFacts, hypervisor),
         FACT("kvm", HostFacts, kvm),
+        FACT("kvm_access", HostFacts, kvm_access),
         FACT("nested", HostFacts, nested),
         FACT("cgroup", HostFacts, cgroup),
         FACT("pressure", HostFacts, pressure),
         FACT("governor", HostFacts, governor),
         FACT("cpufreq_driver", HostFacts, cpufreq_driver),
         FACT("clocksource", HostFacts, clocksource),
+        FACT("read_only", HostFacts, read_only),
         FACT("managers", HostFacts, managers),
 };
 TABLE(snap_facts, facts_fields);

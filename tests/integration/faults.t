@@ -129,6 +129,8 @@ if [ -e /sys/kernel/mm/ksm/run ]; then
     t_stays "... it stays up" 4 t_alive
     t_ok "... does not repeat itself each second" few_lines 3
     t_ok "... and KSM is as it was" t_is "$before" host_ksm run
+    doctor_knows() { "$KVMTUNED" doctor --json --config "$HOST_DIR/kvmtuned.conf" | jq -e 'any(.checks[]; .id == "switches-read-only" and .detail == "ksm")' >/dev/null; }
+    t_ok "... which the doctor names" doctor_knows
     t_ok "SIGTERM ends it with status 0" t_daemon_stop
     umount /sys/kernel/mm/ksm
 else

@@ -4,6 +4,8 @@
 
 #include <check.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../../daemon/virt_xml.h"
 #include "../../lib/doctor_internal.h"
@@ -26,6 +28,8 @@ static const struct {
           "this host is a guest itself, and is not given the virtualization of its CPU" },
         { "no-kvm", FACT("kvm = \"no\"; virtualization = \"vmx\""), FACT("kvm = \"no\"; virtualization = \"none\""), "", NULL },
         { "no-kvm", FACT("kvm = \"no\""), FACT("kvm = \"yes\""), "", NULL },
+        { "kvm-permissions", FACT("kvm_access = \"root\""), FACT("kvm_access = \"group\""), "", NULL },
+        { "switches-read-only", FACT("read_only = \"ksm thp\""), FACT("read_only = \"none\""), "", "ksm thp" },
         { "nested-off", FACT("nested = \"off\""), FACT("nested = \"on\""), "", NULL },
         { "nested-exposed", FACT("nested = \"on\"") GUESTS("cpu_host_passthrough = true;"),
           FACT("nested = \"on\"") GUESTS(""), "", "1 guest with host-passthrough" },
@@ -249,6 +253,8 @@ START_TEST(facts_of_a_host) {
         ck_assert_str_eq(f.nested, "");
         ck_assert_str_eq(f.cgroup, "");
         ck_assert_str_eq(f.kvm, "");
+        ck_assert_str_eq(f.kvm_access, "");
+        ck_assert_str_eq(f.read_only, "none");
         ck_assert_str_eq(f.pressure, "off");
         tree_write(&t, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu vme svm_lock hypervisor svm\n\nprocessor\t: 1\n");
         tree_write(&t, "sys/module/kvm_amd/parameters/nested", "1\n");
@@ -283,6 +289,30 @@ START_TEST(facts_of_a_host) {
         ck_assert_str_eq(f.governor, "mixed");
         ck_assert_str_eq(f.cgroup, "v2");
         ck_assert_str_eq(f.nested, "off");
+}
+END_TEST
+
+static void assert_access(const Tree *t, mode_t mode, gid_t group, const char *want) {
+        HostFacts f;
+
+        ck_assert_int_eq(fchownat(t->fd, "dev/kvm", (uid_t)-1, group, 0), 0);
+        ck_assert_int_eq(fchmodat(t->fd, "dev/kvm", mode, 0), 0);
+        host_facts_observe(t->fd, &f);
+        ck_assert_str_eq(f.kvm_access, want);
+}
+
+START_TEST(who_may_open_the_device_of_kvm) {
+        _cleanup_tree_ Tree t = tree_new();
+
+        tree_write(&t, "dev/kvm", "");
+        assert_access(&t, 0666, (gid_t)-1, "all");
+        assert_access(&t, 0600, (gid_t)-1, "root");
+        /* Only root can give a file to a group that it is not in. */
+        if (geteuid() != 0)
+                return;
+        assert_access(&t, 0660, 0, "root");
+        assert_access(&t, 0660, 12, "group");
+        assert_access(&t, 0640, 12, "root");
 }
 END_TEST
 
@@ -335,6 +365,7 @@ int main(void) {
         tcase_add_loop_test(tc, the_worst_finding_is_the_status, 0, (int)ELEMENTSOF(status_rows));
         tcase_add_test(tc, guests_are_judged_one_by_one);
         tcase_add_test(tc, facts_of_a_host);
+        tcase_add_test(tc, who_may_open_the_device_of_kvm);
         tcase_add_loop_test(tc, setup_of_a_guest, 0, (int)ELEMENTSOF(xml_rows));
         suite_add_tcase(suite, tc);
         srunner_run_all(runner, CK_ENV);
