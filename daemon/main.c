@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <sysexits.h>
 
 #include "cmd_advise.h"
 #include "cmd_doctor.h"
@@ -165,5 +166,7 @@ int main(int argc, char **argv) {
                 return status;
         default_config(&options);
         r = run_manager(&options);
+        if (r == -ENOTRECOVERABLE)
+                return EX_CONFIG;
         return r < 0 ? EXIT_FAILURE : r;
 }

@@ -193,11 +193,11 @@ static int load_config(Manager *m) {
         if (!m->options.config_path)
                 return config_new(&m->config);
         r = config_load(m->options.config_path, &m->config, &error);
-        if (r < 0 && error)
+        if (r < 0 && error) {
                 reload_log_errors(NULL, error);
-        else if (r < 0)
-                return log_error_errno(r, "Failed to load %s", m->options.config_path);
-        return r;
+                return -ENOTRECOVERABLE;
+        }
+        return r < 0 ? log_error_errno(r, "Failed to load %s", m->options.config_path) : r;
 }
 
 /* Two writers of one state file would lose each other's records. A folder that cannot be written is said later. */
@@ -241,10 +241,11 @@ static int load_state(Manager *m) {
         if (r == -EBADMSG && m->state)
                 log_struct(LOG_WARNING, MESSAGE_STATE_DAMAGED, NULL, 0, "%s: %s; using the records before it",
                            m->options.state_path, error ? error : "damaged");
-        else if (r == -EPROTO)
-                return log_error_errno(r, "%s was written by a newer kvmtuned; move it away to start without it",
-                                       m->options.state_path);
-        else if (r < 0 && r != -ENOENT)
+        else if (r == -EPROTO) {
+                log_message(LOG_ERR, "%s was written by a newer kvmtuned; move it away to start without it",
+                            m->options.state_path);
+                return -ENOTRECOVERABLE;
+        } else if (r < 0 && r != -ENOENT)
                 return log_error_errno(r, "Failed to read %s", m->options.state_path);
         r = read_boot_id(m->root_fd, &boot_id);
         if (r < 0)

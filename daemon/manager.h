@@ -147,6 +147,7 @@ typedef struct Manager {
         int exit_code;
 } Manager;
 
+/* -ENOTRECOVERABLE: the policy is faulty, or the state a newer version's; to try again does not help. Or -errno. */
 int manager_new(const Options *options, Manager **ret);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager, manager_free)
