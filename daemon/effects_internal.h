@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Shared by effects.c (doing) and effects_log.c (saying). */
+/* Shared by the effects*.c; which of them does what is said at the head of each. */
 
 #include <errno.h>
 
@@ -16,7 +16,34 @@
 /* A kernel switch that systemd was asked to set. */
 #define KERNEL_COOKIE (UINT64_MAX - 3)
 
+/* What becomes of each action of a plan. */
+typedef struct EffectChoice {
+        bool chosen;
+        bool recorded;          /* the ownership record was changed for it */
+} EffectChoice;
+
+/* NULL: the guest is not known any more. */
+GuestSlot *effects_slot(Manager *m, const char *uuid);
 int effects_add_pending(Manager *m, const Action *a, uint64_t cookie, bool recorded);
+
+/* effects_own.c: puts on record what is chosen of @plan. On failure what is on record is what it was. -errno. */
+int effects_record(Manager *m, const Plan *plan, EffectChoice *choices);
+/* Our latest value did not come to be. */
+void effects_unown(Manager *m, const Action *a);
+/* Decided while it was under way: that it had failed, or was somebody else's. It came to be all the same. */
+void effects_own_again(Manager *m, const Action *a);
+bool effects_is_giving_back(const Manager *m);
+
+/* effects_end.c: @a, of that cycle, has ended. */
+void effects_finish(Manager *m, const Action *a, uint64_t cycle, bool recorded, int result, const char *text);
+/* Removes the i-th of what is pending, and finishes it. */
+void effects_end_pending(Manager *m, size_t i, int result, const char *text);
+
+/* effects_move.c: begins the memory move @a, after the nodeset of the same plan. 0 its end will be told, -errno. */
+int effects_move(Manager *m, const Plan *plan, const EffectChoice *choices, const Action *a);
+/* The nodeset that a move waited for is set, or is not. */
+void effects_release_move(Manager *m, const char *uuid, int result);
+
 /* As execute(): 1 done, 0 its end will be told, -errno. */
 int effects_set_kernel(Manager *m, const Action *a, bool recorded);
 /* The same for a pool of huge pages. */

@@ -94,8 +94,8 @@ void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result,
         };
 
         if (planned)
-                log_struct(LOG_INFO, MESSAGE_ACTION_PLANNED, fields, ELEMENTSOF(fields), "Would do: %s: %s [%s]", what,
-                           a->reason, a->source);
+                log_struct(LOG_INFO, MESSAGE_ACTION_PLANNED, fields, ELEMENTSOF(fields), "Would do: %s: %s [%s]",
+                           what, a->reason, a->source);
         else if ((result == -ESRCH || result == -ENOENT) && !snapshot_find_guest(m->snapshot, a->uuid))
                 log_struct(LOG_INFO, MESSAGE_ACTION_FAILED, fields, ELEMENTSOF(fields),
                            "%s: not done, it is gone meanwhile", what);
@@ -112,8 +112,8 @@ void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result,
                 log_struct(LOG_INFO, MESSAGE_MEMORY_MOVED, fields, ELEMENTSOF(fields), "%s: %s: %s [%s]", what,
                            text ? text : "done", a->reason, a->source);
         else
-                log_struct(LOG_INFO, MESSAGE_ACTION_DONE, fields, ELEMENTSOF(fields), "%s: %s%s%s [%s]", what, a->reason,
-                           text ? "; " : "", text ?: "", a->source);
+                log_struct(LOG_INFO, MESSAGE_ACTION_DONE, fields, ELEMENTSOF(fields), "%s: %s%s%s [%s]", what,
+                           a->reason, text ? "; " : "", text ?: "", a->source);
 }
 
 /* What the plan would do, without the measured values in its reasons: those change all the time. */

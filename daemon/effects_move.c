@@ -1,16 +1,95 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Memory moves, beyond starting one: how it ended, giving one up because the
- * plan says so, and what became of it. What the mover reports goes into the
- * state, where the next decisions measure from it.
+ * Memory moves: starting one, after the nodeset that it needs; how it ended,
+ * giving one up because the plan says so, and what became of it. What the mover
+ * reports goes into the state, where the next decisions measure from it.
  */
 
 #include <errno.h>
 
+#include "../lib/rules.h"
 #include "effects_internal.h"
 #include "log.h"
 #include "messages.h"
+
+/* Rules on the guest's own metrics as they were in the last decision. */
+static int move_rate(Manager *m, const Guest *g, uint64_t *ret) {
+        _cleanup_free_ bool *active = calloc(m->config->n_rules + 1, sizeof(*active));
+        Settings settings;
+        int r;
+
+        if (!active)
+                return -ENOMEM;
+        if (m->rules_active)
+                memcpy(active, m->rules_active, m->config->n_rules * sizeof(*active));
+        r = rules_evaluate_guest(m->config, m->snapshot, g, false, m->state, active);
+        if (r < 0)
+                return r;
+        config_resolve_guest(m->config, (ActiveRules){ .active = active }, g, &settings);
+        *ret = setting(&settings, KEY_NUMA_MOVE_RATE);
+        return 0;
+}
+
+static int start_move(Manager *m, const Action *a) {
+        Guest *g = snapshot_find_guest(m->snapshot, a->uuid);
+        IdSet targets, last;
+        uint64_t rate;
+        int r;
+
+        if (!g || g->pid <= 0)
+                return -ESRCH;
+        r = idset_parse(a->new_value, &targets);
+        if (r >= 0)
+                r = move_rate(m, g, &rate);
+        if (r < 0)
+                return r;
+        last = topology_memory_only_nodes(m->snapshot->topology);
+        return mover_start(m->mover, a->uuid, g->pid, &targets, &last, rate);
+}
+
+/* The guest's cgroup must allow the new nodes before its pages can go there. */
+static bool waits_for_nodeset(const Plan *plan, const EffectChoice *choices, const Action *move) {
+        for (size_t i = 0; i < plan->n_actions; i++)
+                if (choices[i].chosen && plan->actions[i].kind == ACTION_SET_NODESET &&
+                    streq(plan->actions[i].uuid, move->uuid))
+                        return true;
+        return false;
+}
+
+int effects_move(Manager *m, const Plan *plan, const EffectChoice *choices, const Action *a) {
+        bool waits = waits_for_nodeset(plan, choices, a);
+        int r;
+
+        r = effects_add_pending(m, a, waits ? WAITING_MOVE_COOKIE : MOVER_COOKIE, false);
+        if (r < 0 || waits)
+                return r;
+        r = start_move(m, a);
+        if (r < 0) {
+                m->n_pending--;
+                action_done(&m->pending[m->n_pending].action);
+        }
+        return r;
+}
+
+void effects_release_move(Manager *m, const char *uuid, int result) {
+        for (size_t i = 0; i < m->n_pending; i++) {
+                Pending *p = &m->pending[i];
+
+                if (p->cookie != WAITING_MOVE_COOKIE || !streq(p->action.uuid, uuid))
+                        continue;
+                p->cookie = MOVER_COOKIE;
+                if (result < 0 || m->stopping) {
+                        effects_end_pending(m, i, -ECANCELED,
+                                            result < 0 ? "its memory policy could not be set first" : NULL);
+                        return;
+                }
+                result = start_move(m, &p->action);
+                if (result < 0)
+                        effects_end_pending(m, i, result, NULL);
+                return;
+        }
+}
 
 static int describe_end(const Manager *m, const MoverReport *report, char **ret) {
         char moved[FORMAT_BYTES_MAX], failed[FORMAT_BYTES_MAX];

@@ -19,7 +19,7 @@
  * manager_stop.c   restore at the end
  * manager_control.c pause, resume, restore while it runs
  * bus*.c           org.kvmtuned1 on the system bus
- * effects.c        plan -> the real changes, ownership, results
+ * effects*.c       plan -> the real changes, ownership, results
  */
 
 #include <sys/types.h>
@@ -212,7 +212,7 @@ int manager_arm_deadline(Manager *m);
 /* Once every action sent off is answered: what the mode does next. */
 void manager_settled(Manager *m);
 
-/* effects.c */
+/* effects*.c */
 /*
  * Carries out @plan (which was made for @only_uuid, or for all when NULL);
  * results arrive later for what libvirt does.

@@ -130,8 +130,8 @@ void manager_stop(Manager *m) {
 }
 
 static void leave(Manager *m) {
-        bool wanted = m->options.mode == RUN_RESTORE ||
-                      (m->options.mode == RUN_DAEMON && setting(&m->config->base, KEY_DAEMON_ON_STOP) == ON_STOP_RESTORE);
+        bool restores = setting(&m->config->base, KEY_DAEMON_ON_STOP) == ON_STOP_RESTORE;
+        bool wanted = m->options.mode == RUN_RESTORE || (m->options.mode == RUN_DAEMON && restores);
 
         m->left = true;
         metrics_remove(m);
@@ -140,7 +140,8 @@ static void leave(Manager *m) {
         if (m->options.mode != RUN_RECORD && !manager_dry_run(m) && effects_save_state(m) < 0)
                 m->exit_code = 1;
         if (wanted && !manager_dry_run(m) && m->state->n_owned > 0) {
-                log_message(LOG_WARNING, "%zu changes could not be put back; they stay on record in %s for kvmtuned --restore",
+                log_message(LOG_WARNING,
+                            "%zu changes could not be put back; they stay on record in %s for kvmtuned --restore",
                             m->state->n_owned, m->options.state_path);
                 m->exit_code = 1;
         }
