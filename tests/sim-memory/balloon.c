@@ -18,12 +18,16 @@ void mem_balloon_set(MemSim *s, MemGuest *g, uint64_t bytes) {
         g->target = MIN(bytes, g->maximum);
 }
 
+bool mem_device_works(const MemSim *s, const MemGuest *g) {
+        return g->device == DEVICE_WORKS || (g->device == DEVICE_PAUSES && mem_now(s) >= s->calm_usec);
+}
+
 static bool moves(const MemSim *s, const MemGuest *g) {
         uint64_t now = mem_now(s);
 
         if (g->paused || g->device == DEVICE_STUCK || g->report == REPORT_NEVER || now < g->reboot_until_usec)
                 return false;
-        if (g->device == DEVICE_PAUSES && now / USEC_PER_MINUTE % 3 != 0)
+        if (g->device == DEVICE_PAUSES && !mem_device_works(s, g) && now / USEC_PER_MINUTE % 3 != 0)
                 return false;
         return now >= g->target_usec + g->device_latency_usec;
 }

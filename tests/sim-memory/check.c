@@ -9,7 +9,8 @@
  *   - nothing is done to a guest that is paused, migrating, without a driver,
  *     whose memory a balloon cannot give back, or whose balloon is somebody
  *     else's;
- *   - no guest in distress is shrunk, none whose statistics are stale;
+ *   - no guest is shrunk that says it is in distress, or has been since before its last report (for a minute, where
+ *     its driver does not know MemAvailable), none whose statistics are stale;
  *   - who is in distress gets memory in this decision, before anybody else does, when the host has any;
  *   - what is promised is there: what guests may still take, once all are where they were sent, is at most what the
  *     host has available beyond its reserve. When memory is given to who is neither in distress nor to have a fixed
@@ -30,6 +31,10 @@
 #define CHANGES_PER_HOUR 120U
 /* As in lib/policy_balloon.c. */
 #define SILENT_USEC (5 * USEC_PER_MINUTE)
+/* As in lib/policy_balloon_guest.c. */
+#define STALE_GRACE_USEC (5 * USEC_PER_SEC)
+/* Less a guest is not helped with, for it does not show: lib/policy_balloon_share.c. */
+#define HELP_BYTES (3 * MIB)
 
 MemGuest *mem_find_guest(MemSim *s, const char *uuid) {
         for (size_t i = 0; i < s->n_guests; i++)
@@ -66,9 +71,14 @@ static bool is_users(const MemSim *s, const MemGuest *g) {
         return g->users_usec > 0 && mem_now(s) > g->users_usec + 2 * s->engine.interval_usec;
 }
 
+/* Three reports late, or three looks: balloon.stats_period of kvmtuned.conf(5). */
 static uint64_t stale_usec(const MemSim *s, const MemGuest *g) {
-        return 3 * MAX(s->engine.interval_usec, 30 * USEC_PER_SEC) + 10 * USEC_PER_SEC +
-                g->seen->stats_period_sec * USEC_PER_SEC;
+        bool ours = state_find_owned(s->engine.state, ACTION_SET_STATS_PERIOD, g->uuid, 0);
+        uint64_t period = setting(&s->engine.config->base, KEY_BALLOON_STATS_PERIOD);
+
+        if (!ours)
+                period = MAX(period, g->seen->stats_period_sec * USEC_PER_SEC);
+        return 3 * MAX(period, s->engine.interval_usec) + STALE_GRACE_USEC;
 }
 
 static void check_shrinking(MemSim *s, const MemGuest *g, uint64_t to) {
@@ -77,6 +87,9 @@ static void check_shrinking(MemSim *s, const MemGuest *g, uint64_t to) {
                                      (unsigned long long)(to / MIB), (unsigned long long)(g->minimum / MIB));
         if (mem_report_is_honest(g) && (g->read_short || g->read_busy))
                 return mem_violation(s, "%s said that it is in distress and is shrunk", g->name);
+        /* Other drivers count what cannot be used. */
+        if (g->report == REPORT_TRUE && g->distress_usec > 0 && g->distress_usec <= g->read_usec)
+                return mem_violation(s, "%s is in distress since before its report and is shrunk", g->name);
         if (mem_report_is_honest(g) && g->distress_usec > 0 && mem_now(s) > g->distress_usec + WAIT_USEC)
                 return mem_violation(s, "%s is in distress for a minute and is shrunk", g->name);
         if (g->read_usec == 0 || mem_now(s) - g->read_usec > stale_usec(s, g))
@@ -196,11 +209,11 @@ static void check_promises(MemSim *s, const Plan *plan) {
                 else
                         gives = true;
         }
-        if ((gives || helps) && promised(s, plan, false) > room + SLACK_BYTES)
+        if ((gives || helps) && promised(s, plan, false) > room)
                 return mem_violation(s, "%llu MiB promised, %llu MiB available beyond the reserve",
                                      (unsigned long long)(promised(s, plan, false) / MIB),
                                      (unsigned long long)(room / MIB));
-        if (gives && promised(s, plan, true) > room + SLACK_BYTES)
+        if (gives && promised(s, plan, true) > room)
                 return mem_violation(s, "%llu MiB promised or untouched, %llu MiB available beyond the reserve",
                                      (unsigned long long)(promised(s, plan, true) / MIB),
                                      (unsigned long long)(room / MIB));
@@ -222,7 +235,7 @@ static bool was_changed_too_often(const MemSim *s, const MemGuest *g) {
 /* It has told of its distress, can be helped, and nothing is under way to it. */
 static bool has_to_be_helped(const MemSim *s, const MemGuest *g) {
         return g->running && is_managed(s, g) && mem_report_is_honest(g) && is_known_to_be_short(g) &&
-                can_be_changed(g) && !g->touched_by_user && g->device == DEVICE_WORKS &&
+                can_be_changed(g) && !g->touched_by_user && mem_device_works(s, g) &&
                 g->balloon + SLACK_BYTES < g->maximum && g->target <= g->balloon && !is_on_its_way(s, g) &&
                 mem_now(s) >= g->reboot_until_usec && !was_changed_too_often(s, g);
 }
@@ -247,7 +260,7 @@ static void check_help(MemSim *s, const Plan *plan) {
 
                 if (!has_to_be_helped(s, g))
                         continue;
-                if (!helped && room > n * 2 * SLACK_BYTES)
+                if (!helped && room > n * HELP_BYTES)
                         return mem_violation(s, "%s said that it is in distress, the host has %llu MiB, it gets none",
                                              g->name, (unsigned long long)(room / MIB));
                 if (helped && (size_t)(a - plan->actions) > first_gift)
@@ -310,15 +323,19 @@ static void note_distress(MemSim *s, MemGuest *g) {
         g->distress_longest_usec = MAX(g->distress_longest_usec, mem_now(s) - g->distress_usec);
 }
 
+static bool calls_fail(const MemSim *s) {
+        return mem_now(s) < s->calm_usec && s->engine.fail_one_in + s->engine.lost_one_in > 0;
+}
+
 static void check_waiting(MemSim *s, MemGuest *g) {
         uint64_t room;
 
-        if (g->distress_usec == 0 || !has_to_be_helped(s, g) || s->engine.fail_one_in + s->engine.lost_one_in > 0) {
+        if (g->distress_usec == 0 || !has_to_be_helped(s, g) || calls_fail(s)) {
                 g->helpable_usec = 0;
                 return;
         }
         room = known_room(s);
-        if (room <= s->n_guests * 2 * SLACK_BYTES)
+        if (room <= s->n_guests * HELP_BYTES)
                 g->helpable_usec = 0;
         else if (g->helpable_usec <= g->asked_up_usec)
                 g->helpable_usec = mem_now(s);
@@ -353,11 +370,11 @@ void mem_check_restored(MemSim *s) {
         for (size_t i = 0; i < s->n_guests && !s->violation; i++) {
                 const MemGuest *g = &s->guests[i];
 
-                if (!g->running || g->touched_by_user)
+                if (!g->running)
                         continue;
-                if (g->target != g->maximum)
+                if (g->target != g->maximum && !g->touched_by_user)
                         mem_violation(s, "%s was not given back its memory", g->name);
-                if (g->seen->stats_period_sec != 0)
+                if (g->seen->stats_period_sec != 0 && !g->period_is_users)
                         mem_violation(s, "the statistics period of %s was not given back", g->name);
         }
         if (s->merge.run != 0 || s->merge.pages_to_scan != 100 || s->merge.sleep_millisecs != 20)

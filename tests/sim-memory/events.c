@@ -66,7 +66,7 @@ void mem_happen(MemSim *s, const MemEvent *e) {
                 user_sets(s, g, e->value);
                 break;
         case EVENT_USER_PERIOD:
-                g->touched_by_user = true;
+                g->period_is_users = true;
                 g->seen->stats_period_sec = e->value;
                 break;
         default:

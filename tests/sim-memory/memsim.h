@@ -51,7 +51,7 @@ typedef enum DeviceKind {
         DEVICE_WORKS,
         DEVICE_STUCK,           /* never moves */
         DEVICE_PARTIAL,         /* inflates to device_floor and no further */
-        DEVICE_PAUSES,          /* moves in one minute of three */
+        DEVICE_PAUSES,          /* moves in one minute of three, until calm_usec */
         _DEVICE_MAX,
 } DeviceKind;
 
@@ -119,7 +119,8 @@ typedef struct MemGuest {
         uint64_t helpable_usec;         /* and the host could have helped it since; 0: it cannot */
         uint64_t asked_usec, asked_up_usec;     /* the last request, the last one for more */
         bool target_is_users;           /* somebody else has asked for its size, and kvmtuned not since */
-        bool touched_by_user;           /* somebody else has set its balloon or its period */
+        bool touched_by_user;           /* somebody else has set its balloon */
+        bool period_is_users;           /* somebody else has set the period of its statistics */
         uint64_t users_usec;            /* its balloon is theirs since, and kvmtuned can tell; 0: it is not */
         int direction;                  /* of the last request */
         uint64_t turn_bytes, swing_bytes;       /* size at the last turn; length of the swing before it */
@@ -265,6 +266,8 @@ uint64_t mem_guest_drop_cache(MemGuest *g, uint64_t bytes);
 /* balloon.c */
 void mem_balloon_set(MemSim *s, MemGuest *g, uint64_t bytes);
 void mem_balloon_step(MemSim *s, MemGuest *g);
+/* It does what it is asked for, from now on. */
+bool mem_device_works(const MemSim *s, const MemGuest *g);
 
 /* report.c: what it says when its time has come. */
 void mem_report_step(MemSim *s, MemGuest *g);

@@ -3,7 +3,10 @@
 /*
  * A random small scenario: a host, a policy, one to eight guests that have run
  * for long or start later, and four minutes in which anything may happen. Then
- * demand is constant, nothing fails, and changes have to end.
+ * demand is constant, nothing fails (balloons that paused go on), and changes
+ * have to end. What a guest says that lies is demand, so where one does so in
+ * turns, or at random, nothing is constant, nor where the scanner of KSM is at
+ * work: there only what must hold at any time is asserted.
  *
  * Half of them are gentle: what is demanded of the host grows by at most 4 % of
  * its memory a minute, and none of it is a surprise at the beginning. There the

@@ -3,7 +3,8 @@
 /*
  * Constant demand, from calm_usec on. A guest's size may go up and down, but of
  * the swings from one turn to the next each is shorter than the one before, and
- * there are few; after settle_usec nothing is asked of anybody.
+ * there are few; after settle_usec nothing is asked of anybody. A swing that
+ * goes on from before calm_usec is as long as it is, not as what is left of it.
  *
  * The decision tries a guest that was short of memory with less after ten
  * minutes (lib/policy_balloon_learn.c). Such a try, by no more than it says, and
@@ -72,18 +73,23 @@ void mem_settle_again(MemSim *s) {
         }
 }
 
-void mem_settle_request(MemSim *s, MemGuest *g, uint64_t to) {
-        int direction = to > g->balloon ? 1 : -1;
-
-        /* One that is stuck is tried again after a while, for ever. */
-        if (s->settle_usec == 0 || g->device != DEVICE_WORKS || mem_now(s) < s->calm_usec || follows_a_try(s, g, to))
-                return;
-        if (g->direction != 0 && direction != g->direction)
+/* On from where it turned, be that before demand was constant. */
+static void move_on(MemSim *s, MemGuest *g, int direction) {
+        if (g->direction != 0 && direction != g->direction && mem_now(s) >= s->calm_usec)
                 turn(s, g, g->balloon);
-        else if (g->direction == 0)
+        else if (direction != g->direction)
                 g->turn_bytes = g->balloon;
         g->direction = direction;
-        if (mem_now(s) < s->settle_usec)
+}
+
+void mem_settle_request(MemSim *s, MemGuest *g, uint64_t to) {
+        bool calm = mem_now(s) >= s->calm_usec;
+
+        if (s->settle_usec == 0 || g->device == DEVICE_STUCK || (calm && follows_a_try(s, g, to)))
+                return;
+        move_on(s, g, to > g->balloon ? 1 : -1);
+        /* One that is stuck is tried again after a while, for ever. */
+        if (mem_now(s) < s->settle_usec || !mem_device_works(s, g))
                 return;
         s->metrics.late++;
         mem_violation(s, "%s is still being changed %llu s after demand became constant", g->name,
