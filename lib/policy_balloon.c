@@ -207,6 +207,14 @@ static bool wants_more(const BalloonDecision *d, const BalloonGuest *b) {
         return !wants_less(d, b) && u64_add(b->current, BALLOON_TOLERANCE_BYTES) < b->maximum;
 }
 
+/* Nobody has asked for its memory but the host, which would gain nothing. */
+static bool is_all_untouched(const BalloonGuest *b) {
+        uint64_t spare = balloon_spare(b);
+
+        return b->mode == BALLOON_AUTO && !setting(b->settings, KEY_BALLOON_RECLAIM) &&
+                spare > BALLOON_TOLERANCE_BYTES && balloon_gain(b, spare) <= BALLOON_TOLERANCE_BYTES;
+}
+
 /* Why a guest stays as it is, when something would have it otherwise. */
 static int explain(BalloonDecision *d, const BalloonGuest *b) {
         bool less = wants_less(d, b);
@@ -225,7 +233,8 @@ static int explain(BalloonDecision *d, const BalloonGuest *b) {
                 return balloon_add_skip(d, b, b->why);
         if (b->current <= u64_add(b->floor, BALLOON_TOLERANCE_BYTES))
                 return balloon_add_skip(d, b, SKIP_AT_MINIMUM);
-        if (balloon_would_free_nothing(b, MIN(u64_sub(b->current, b->floor), u64_sub(b->usable, b->reserve))))
+        if (balloon_would_free_nothing(b, MIN(u64_sub(b->current, b->floor), u64_sub(b->usable, b->reserve))) ||
+            is_all_untouched(b))
                 return balloon_add_skip(d, b, SKIP_NO_GAIN);
         if (balloon_spare(b) <= BALLOON_TOLERANCE_BYTES)
                 return balloon_add_skip(d, b, SKIP_DISTRESS);

@@ -40,6 +40,7 @@ typedef struct BalloonGuest {
         uint64_t goal;                  /* mode target */
         uint64_t usable;                /* as reported, at most current; UNKNOWN_U64 */
         uint64_t taken, given;          /* by its balloon since that report: at most, at least */
+        uint64_t resident;              /* of usable, what the host has for it; all of it when that is not known */
         uint64_t reserve;               /* usable memory that stays */
         uint64_t least;                 /* of it, what stays when the host would swap otherwise */
         uint64_t asked;                 /* where the balloon is going; current when it is at rest */
@@ -107,6 +108,11 @@ uint64_t balloon_learned_minimum(const BalloonGuest *b);
 bool balloon_claims_untouched(const PolicyContext *c, const BalloonGuest *b);
 bool balloon_gave_nothing(const BalloonGuest *b);
 bool balloon_would_free_nothing(const BalloonGuest *b, uint64_t spare);
+/* Sets resident, from what is known of usable and taken. */
+void balloon_see_resident(const PolicyContext *c, BalloonGuest *b);
+/* What the host gains when the balloon takes @bytes, as far as can be known; and what it takes for that. */
+uint64_t balloon_gain(const BalloonGuest *b, uint64_t bytes);
+uint64_t balloon_for_gain(const BalloonGuest *b, uint64_t gain);
 
 /*
  * policy_balloon_watch.c: compares the balloon with what was asked of it, and

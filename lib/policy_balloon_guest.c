@@ -271,6 +271,7 @@ static void believe(const PolicyContext *c, BalloonGuest *b) {
                 return;
         }
         update_report(c, b);
+        balloon_see_resident(c, b);
         b->distress = is_in_distress(c, b);
 }
 

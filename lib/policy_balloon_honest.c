@@ -16,6 +16,11 @@
  *   gives back by itself             With free page reporting, what it does not
  *        use is not resident anyway. A balloon frees something only where it
  *        ends below what is resident.
+ *   never used it        What of its usable memory it has never touched is not
+ *        resident, and a balloon that takes it frees nothing either. Which of
+ *        its pages come first only the guest knows: the host is counted on to
+ *        gain that part of what is taken which is resident of all it could take.
+ *        Where the host has swapped, what is not resident may be there.
  */
 
 #include "policy_balloon.h"
@@ -50,4 +55,20 @@ bool balloon_gave_nothing(const BalloonGuest *b) {
 bool balloon_would_free_nothing(const BalloonGuest *b, uint64_t spare) {
         return b->guest->free_page_reporting && b->guest->rss_bytes != UNKNOWN_U64 &&
                 b->guest->rss_bytes <= u64_sub(b->current, spare);
+}
+
+void balloon_see_resident(const PolicyContext *c, BalloonGuest *b) {
+        uint64_t used = u64_sub(u64_add(b->current, b->taken), b->usable), rss = b->guest->rss_bytes;
+
+        b->resident = b->usable;
+        if (rss != UNKNOWN_U64 && !b->guest->free_page_reporting && !host_swaps(c))
+                b->resident = MIN(u64_sub(rss, used), b->usable);
+}
+
+uint64_t balloon_gain(const BalloonGuest *b, uint64_t bytes) {
+        return b->usable == UNKNOWN_U64 ? bytes : u64_muldiv(bytes, b->resident, b->usable);
+}
+
+uint64_t balloon_for_gain(const BalloonGuest *b, uint64_t gain) {
+        return b->usable == UNKNOWN_U64 ? gain : u64_muldiv(gain, b->usable, b->resident);
 }

@@ -13,7 +13,9 @@
  *              the guest has usable beyond its reserve.
  *   auto       need = balloon.stop + promised - available - what is coming, shared
  *              in proportion to what each guest can spare, each by at most a
- *              step; what a bounded one cannot give is shared once more.
+ *              step; what a bounded one cannot give is shared once more. Of
+ *              memory that a guest has never touched the host gains nothing, so
+ *              what is shared is gains (policy_balloon_honest.c).
  *              Surplus = available - balloon.stop - what is promised, shared in
  *              the same way in proportion to what each guest is short of its
  *              maximum. Between balloon.start and balloon.stop: as before, but
@@ -51,7 +53,8 @@ static uint64_t larger_by(const BalloonGuest *b, uint64_t bytes) {
 }
 
 void balloon_promise(BalloonHost *h, const BalloonGuest *b, uint64_t from, uint64_t to) {
-        h->freeing = u64_add(u64_sub(h->freeing, u64_sub(b->current, from)), u64_sub(b->current, to));
+        h->freeing = u64_add(u64_sub(h->freeing, balloon_gain(b, u64_sub(b->current, from))),
+                             balloon_gain(b, u64_sub(b->current, to)));
         h->growing = u64_add(u64_sub(h->growing, u64_sub(from, b->current)), u64_sub(to, b->current));
 }
 
@@ -275,7 +278,14 @@ static void reclaim_by_policy(BalloonDecision *d) {
         }
 }
 
-/* What guests can spare, up to what the host needs to be at balloon.stop again. Returns how much that is. */
+/* What the host can gain from it: next to nothing is nothing. */
+static uint64_t gain_of(const BalloonGuest *b) {
+        uint64_t gain = balloon_gain(b, balloon_spare(b));
+
+        return gain > BALLOON_TOLERANCE_BYTES ? gain : 0;
+}
+
+/* What the host gains from guests, up to what it needs to be at balloon.stop again. Returns how much that is. */
 static uint64_t take_spare(BalloonDecision *d) {
         const BalloonHost *h = &d->host;
         uint64_t need = u64_sub(u64_add(h->stop, h->growing), u64_add(h->available, h->freeing)), taken = 0;
@@ -285,7 +295,7 @@ static uint64_t take_spare(BalloonDecision *d) {
                 BalloonGuest *b = &d->guests[i];
 
                 if (is_open(b) && !setting(b->settings, KEY_BALLOON_RECLAIM))
-                        bid(b, balloon_spare(b), b->step);
+                        bid(b, gain_of(b), balloon_gain(b, b->step));
         }
         if (need > h->ignored)
                 share(d, need);
@@ -311,8 +321,8 @@ static void take_reserves(BalloonDecision *d, uint64_t taken) {
                 if (!is_open(b))
                         continue;
                 b->reserve = b->least;
-                b->cap = MAX(b->take, MIN(balloon_spare(b), b->step));
-                b->weight = u64_sub(balloon_spare(b), b->take);
+                b->cap = MAX(b->take, MIN(gain_of(b), balloon_gain(b, b->step)));
+                b->weight = u64_sub(gain_of(b), b->take);
         }
         share(d, need - taken);
 }
@@ -322,9 +332,14 @@ static void reclaim(BalloonDecision *d) {
         if (!d->context->state->reclaiming)
                 return;
         take_reserves(d, take_spare(d));
-        for (size_t i = 0; i < d->n; i++)
-                if (d->guests[i].take > 0)
-                        take(d, &d->guests[i], BALLOON_HOST_SHORT);
+        for (size_t i = 0; i < d->n; i++) {
+                BalloonGuest *b = &d->guests[i];
+
+                if (b->take == 0)
+                        continue;
+                b->take = MIN(balloon_for_gain(b, b->take), b->step);
+                take(d, b, BALLOON_HOST_SHORT);
+        }
 }
 
 static bool may_be_given(const BalloonGuest *b) {

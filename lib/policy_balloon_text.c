@@ -267,6 +267,8 @@ static void put_skip(const BalloonDecision *d, const BalloonGuest *b, SkipReason
         case SKIP_AT_MINIMUM:
                 return put_at_minimum(b, t);
         case SKIP_NO_GAIN:
+                if (!b->guest->free_page_reporting)
+                        return put(t, "it has never touched what it could spare: a balloon would free nothing");
                 put(t, "it gives free pages back by itself (free page reporting), and has ");
                 put_bytes(t, b->guest->rss_bytes);
                 return put(t, " resident: a balloon would free nothing");

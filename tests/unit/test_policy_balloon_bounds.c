@@ -310,6 +310,72 @@ START_TEST(off_takes_nothing_after_distress_of_one_that_does_not_move) {
 }
 END_TEST
 
+/* ---- what the host gains ------------------------------------------------------------- */
+
+/* The host needs 1 GiB. The guest has 16 GiB and 12 of them usable; 4 it keeps, so that it can spare 8. */
+static const struct {
+        const char *name;
+        uint64_t resident, swapped;
+        bool reports_pages, reclaimed;
+        uint64_t want;
+        int why;
+} gain_rows[] = {
+        { "nobody knows", UNKNOWN_U64, 0, false, false, GIB, -1 },
+        { "all of it was touched", 17 * GIB, 0, false, false, GIB, -1 },
+        { "half of what is usable", 10 * GIB, 0, false, false, 2 * GIB, -1 },
+        { "a sixth of it", 6 * GIB, 0, false, false, 6 * GIB, -1 },
+        { "a twelfth of it: no more than it can spare", 5 * GIB, 0, false, false, 8 * GIB - MIB, -1 },
+        { "next to nothing of it", 4 * GIB + MIB, 0, false, false, 0, SKIP_NO_GAIN },
+        { "nothing of it", 4 * GIB, 0, false, false, 0, SKIP_NO_GAIN },
+        { "less than it says it uses", 3 * GIB, 0, false, false, 0, SKIP_NO_GAIN },
+        { "nothing is resident, but the host has swapped", 4 * GIB, MIB, false, false, GIB, -1 },
+        { "the policy wants it back, whatever it was", 4 * GIB, 0, false, true, 8 * GIB, -1 },
+        { "half of it, and the rest comes by itself", 10 * GIB, 0, true, false, GIB, -1 },
+};
+
+START_TEST(what_is_taken_goes_by_what_the_host_gains) {
+        Guest *g = world_add_guest(&world, "g", 16 * GIB, 16 * GIB);
+        uint64_t want = gain_rows[_i].want;
+
+        world_set_percent(&world, KEY_BALLOON_STEP, 100);
+        world_set_percent(&world, KEY_BALLOON_MINIMUM, 0);
+        world_set_percent(&world, KEY_BALLOON_RESERVE, 25);
+        world_set(&world, KEY_BALLOON_RECLAIM, gain_rows[_i].reclaimed);
+        world_set_host(&world, 64 * GIB, 15 * GIB);
+        world.state->reclaiming = true;
+        world.snapshot->host.memory.swap_total_bytes = GIB;
+        world.snapshot->host.memory.swap_free_bytes = GIB - gain_rows[_i].swapped;
+        g->stats.usable_bytes = g->stats.unused_bytes = 12 * GIB;
+        g->rss_bytes = gain_rows[_i].resident;
+        g->free_page_reporting = gain_rows[_i].reports_pages;
+        run();
+        ck_assert_msg(asked(g) == (want == 0 ? 0 : 16 * GIB - want), "%s: %" PRIu64 " MiB", gain_rows[_i].name,
+                      u64_sub(16 * GIB, asked(g)) / MIB);
+        ck_assert_msg(why_not(g) == gain_rows[_i].why, "%s: %d", gain_rows[_i].name, why_not(g));
+}
+END_TEST
+
+/* Both can spare 8 GiB; of what one can, half was touched. A step is what a guest loses, not what is gained. */
+START_TEST(gains_are_shared_in_proportion_each_by_a_step_at_most) {
+        Guest *whole = world_add_guest(&world, "whole", 16 * GIB, 16 * GIB);
+        Guest *half = world_add_guest(&world, "half", 16 * GIB, 16 * GIB);
+        bool bounded = _i;
+
+        world_set_percent(&world, KEY_BALLOON_MINIMUM, 0);
+        world_set_percent(&world, KEY_BALLOON_RESERVE, 25);
+        world_set(&world, KEY_BALLOON_STEP, bounded ? GIB : 16 * GIB);
+        world_set_host(&world, 64 * GIB, 13 * GIB);
+        world.state->reclaiming = true;
+        whole->stats.usable_bytes = whole->stats.unused_bytes = 12 * GIB;
+        half->stats = whole->stats;
+        half->rss_bytes = 10 * GIB;
+        run();
+        /* 3 GiB: 2 to 1. */
+        ck_assert_uint_eq(asked(whole), (bounded ? 15 : 14) * GIB);
+        ck_assert_uint_eq(asked(half), (bounded ? 15 : 14) * GIB);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("policy_balloon_bounds");
         TCase *t = tcase_create("bounds");
@@ -327,6 +393,8 @@ int main(void) {
         tcase_add_test(t, growth_to_a_target_goes_on_when_the_host_has_more);
         tcase_add_test(t, what_does_not_grow_is_not_asked_for_more);
         tcase_add_test(t, off_takes_nothing_after_distress_of_one_that_does_not_move);
+        tcase_add_loop_test(t, what_is_taken_goes_by_what_the_host_gains, 0, ELEMENTSOF(gain_rows));
+        tcase_add_loop_test(t, gains_are_shared_in_proportion_each_by_a_step_at_most, 0, 2);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);
