@@ -13,6 +13,7 @@ PREFIX ?= /usr
 SYSCONFDIR ?= /etc
 LOCALSTATEDIR ?= /var
 DESTDIR ?=
+SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 MANDIR ?= $(PREFIX)/share/man
@@ -136,7 +137,7 @@ fault-tests: $(FAULT_TESTS)
 
 $(BUILD)/%.service: systemd/%.service.in
 	@mkdir -p $(@D)
-	$(call say,GEN)sed 's,@PREFIX@,$(PREFIX),g' $< >$@
+	$(call say,GEN)sed 's,@SBINDIR@,$(SBINDIR),g' $< >$@
 
 .PHONY: deps
 deps: ## install what building and testing need (Debian; elsewhere: print the command)
@@ -293,8 +294,8 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(PARTS) $(LIB)
 
 .PHONY: install
 install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
-	$(INSTALL) -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/kvmtuned
-	$(INSTALL) -D -m 755 $(FRONT) $(DESTDIR)$(PREFIX)/sbin/kvmtuned-numad
+	$(INSTALL) -D -m 755 $(BIN) $(DESTDIR)$(SBINDIR)/kvmtuned
+	$(INSTALL) -D -m 755 $(FRONT) $(DESTDIR)$(SBINDIR)/kvmtuned-numad
 	$(INSTALL) -D -m 644 $(BUILD)/kvmtuned.service $(DESTDIR)$(UNITDIR)/kvmtuned.service
 	$(INSTALL) -D -m 644 systemd/kvmtuned-numa-balancing@.service \
 		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service
@@ -313,7 +314,7 @@ install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 		$(INSTALL) -m 644 conf/kvmtuned.conf $(DESTDIR)$(SYSCONFDIR)/kvmtuned/kvmtuned.conf; \
 	fi
 	$(INSTALL) -d -m 755 $(DESTDIR)$(PREFIX)/libexec/kvmtuned
-	ln -sfn ../../sbin/kvmtuned-numad $(DESTDIR)$(PREFIX)/libexec/kvmtuned/numad
+	ln -srfn $(DESTDIR)$(SBINDIR)/kvmtuned-numad $(DESTDIR)$(PREFIX)/libexec/kvmtuned/numad
 	for page in man/*.[1-8]; do \
 		$(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
@@ -332,7 +333,7 @@ install-numad: install ## and answer libvirt's placement='auto'; a numad that is
 
 .PHONY: uninstall
 uninstall: ## remove what install put there; the policy and the state stay
-	rm -f $(DESTDIR)$(PREFIX)/sbin/kvmtuned $(DESTDIR)$(PREFIX)/sbin/kvmtuned-numad $(DESTDIR)$(UNITDIR)/kvmtuned.service \
+	rm -f $(DESTDIR)$(SBINDIR)/kvmtuned $(DESTDIR)$(SBINDIR)/kvmtuned-numad $(DESTDIR)$(UNITDIR)/kvmtuned.service \
 		$(DESTDIR)$(UNITDIR)/kvmtuned-numa-balancing@.service \
 		$(DESTDIR)$(CATALOGDIR)/kvmtuned.catalog $(DESTDIR)$(PREFIX)/share/kvmtuned/grafana-dashboard.json \
 		$(DESTDIR)$(numad_link) $(DESTDIR)$(PREFIX)/bin/kvmtunectl \
