@@ -401,6 +401,7 @@ Manager *manager_free(Manager *m) {
         sd_event_unref(m->event);
         m->psi_fd = safe_close(m->psi_fd);
         m->lock_fd = safe_close(m->lock_fd);
+        guest_processes_done(&m->processes);
         host_observer_free(m->host);
         snapshot_free(m->snapshot);
         state_free(m->state);

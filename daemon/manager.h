@@ -60,6 +60,7 @@ typedef struct Options {
 typedef struct GuestSlot {
         char uuid[UUID_TEXT_SIZE];
         GuestObserver *observer;        /* NULL: process not found (yet) */
+        GuestSearch search;             /* for it */
         uint64_t started_usec;          /* 0: was running before us */
         uint64_t generation;            /* of the connection that told of it last */
         uint64_t reported_usec;         /* when the guest sent its balloon statistics, if it ever did */
@@ -103,6 +104,7 @@ typedef struct Manager {
         PoolWriter *pool_writer;
         History *history;
         struct Bus *bus;                /* NULL in all modes but RUN_DAEMON */
+        GuestProcesses processes;
         GuestSlot *slots;               /* sorted by uuid */
         size_t n_slots, slots_capacity;
         Pending *pending;

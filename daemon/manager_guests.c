@@ -112,11 +112,11 @@ static void match_run(Manager *m, const Guest *g) {
 }
 
 /* Finds the guest's process and its threads; a guest just started may not have one yet. */
-static void attach_process(Manager *m, GuestSlot *slot, Guest *g) {
+static void attach_process(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_usec) {
         int32_t pid;
         int r;
 
-        r = guest_process_find(m->root_fd, g->name, g->uuid, &pid);
+        r = guest_process_find(&m->processes, &slot->search, m->root_fd, now_usec, g->name, g->uuid, &pid);
         if (r < 0)
                 return;
         g->pid = pid;
@@ -135,7 +135,7 @@ void manager_slot_observe(Manager *m, GuestSlot *slot, Guest *g, uint64_t now_us
 
         g->starting = slot->started_usec > 0 && u64_sub(now_usec, slot->started_usec) < interval;
         if (!slot->observer)
-                attach_process(m, slot, g);
+                attach_process(m, slot, g, now_usec);
         if (!slot->observer)
                 return;
         r = guest_observe(slot->observer, m->root_fd, now_usec, per_node, g);
@@ -169,9 +169,12 @@ static void ask_for_decision(Batch *b, const char *uuid) {
  * it would be to forget what is changed of it, too.
  */
 static bool is_other_run(Manager *m, const Guest *known) {
+        GuestSearch search = { 0 };
         int32_t pid;
 
-        return known->pid > 0 && guest_process_find(m->root_fd, known->name, known->uuid, &pid) >= 0 &&
+        return known->pid > 0 &&
+               guest_process_find(&m->processes, &search, m->root_fd, manager_now(m), known->name, known->uuid,
+                                  &pid) >= 0 &&
                pid != known->pid;
 }
 
@@ -199,8 +202,10 @@ static int merge_guest(Manager *m, VirtMessage *message, Batch *b) {
                 if (r < 0)
                         return r;
         }
-        if (is_start(event))
+        if (is_start(event)) {
                 slot->started_usec = now;
+                slot->search = (GuestSearch){ 0 };
+        }
         r = snapshot_put_guest(m->snapshot, message->guest);
         if (r < 0)
                 return r;

@@ -113,11 +113,31 @@ void competitors_observe(int root_fd, void (*found)(const Competitor *c, uint64_
 /* ---- one guest's QEMU process -------------------------------------------- */
 
 /*
+typedef struct GuestProcess {
+        char uuid[UUID_TEXT_SIZE];
+        int32_t pid;
+} GuestProcess;
+
+/* What the last search of /proc found, for all guests. Zero-initialised. */
+typedef struct GuestProcesses {
+        GuestProcess *items;            /* sorted */
+        size_t n, capacity;
+        uint64_t searched_usec;         /* 0: never */
+} GuestProcesses;
+
+/* Of one guest, when it may be searched for again. Zeroed: at once. */
+typedef struct GuestSearch {
+        uint64_t again_usec;
+        unsigned in_vain;               /* searches in a row */
+} GuestSearch;
+
  * The process id of guest @name/@uuid: libvirt's pid file run/libvirt/qemu/NAME.pid
  * verified by the process's own command line (-uuid), otherwise a search of
  * /proc. -ESRCH when there is no such process.
  */
-int guest_process_find(int root_fd, const char *name, const char *uuid, int32_t *ret_pid);
+int guest_process_find(GuestProcesses *p, GuestSearch *s, int root_fd, uint64_t now_usec, const char *name,
+                       const char *uuid, int32_t *ret_pid);
+void guest_processes_done(GuestProcesses *p);
 
 /* When the process started, in clock ticks since boot (proc(5), stat field 22). -ESRCH, -EBADMSG, -errno. */
 int guest_process_start_time(int root_fd, int32_t pid, uint64_t *ret);

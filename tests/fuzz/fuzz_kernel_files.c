@@ -83,6 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         _cleanup_(guest_freep) Guest *g = NULL;
         _cleanup_free_ char *original = NULL;
+        GuestProcesses processes = { 0 };
+        GuestSearch search = { 0 };
         const char *path;
         size_t length = 0;
         int32_t pid;
@@ -102,7 +104,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         look(host, guest, USEC_PER_SEC, s, g);
         write_file(path, data + 1, size - 1);
         look(host, guest, 2 * USEC_PER_SEC, s, g);
-        (void)guest_process_find(root, "web", "5f0f5b3a-8f43-4b9e-9d3c-0d2b7a1c9e01", &pid);
+        (void)guest_process_find(&processes, &search, root, USEC_PER_SEC, "web",
+                                 "5f0f5b3a-8f43-4b9e-9d3c-0d2b7a1c9e01", &pid);
+        guest_processes_done(&processes);
         if (original)
                 write_file(path, original, length);
         else

@@ -44,8 +44,8 @@ static inline _unused_ void tree_done(Tree *t) {
 
 #define _cleanup_tree_ _cleanup_(tree_done)
 
-/* Writes @text over what is there, in place: a descriptor kept sees it. */
-static inline _unused_ void tree_write(const Tree *t, const char *path, const char *text) {
+/* Writes @n bytes over what is there, in place: a descriptor kept sees it. */
+static inline _unused_ void tree_write_bytes(const Tree *t, const char *path, const char *bytes, size_t n) {
         char part[256];
         int fd;
 
@@ -55,8 +55,12 @@ static inline _unused_ void tree_write(const Tree *t, const char *path, const ch
         }
         fd = openat(t->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         ck_assert_int_ge(fd, 0);
-        ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+        ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
         (void)safe_close(fd);
+}
+
+static inline _unused_ void tree_write(const Tree *t, const char *path, const char *text) {
+        tree_write_bytes(t, path, text, strlen(text));
 }
 
 static inline _unused_ void tree_remove(const Tree *t, const char *path) {
