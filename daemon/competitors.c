@@ -31,6 +31,6 @@ static void log_competitor(const Competitor *c, uint64_t pid, void *userdata) {
                    c->comm, number, c->does, outcome(config, c));
 }
 
-void competitors_log(int root_fd, Config *config) {
-        competitors_observe(root_fd, log_competitor, config);
+void competitors_log(int root_fd, Config *config, HostFacts *facts) {
+        host_managers_observe(root_fd, facts, log_competitor, config);
 }

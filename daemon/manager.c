@@ -415,7 +415,7 @@ int manager_run(Manager *m) {
         if (m->options.mode == RUN_DAEMON) {
                 log_message(LOG_INFO, "Started with %s%s", m->options.config_path,
                             manager_dry_run(m) ? " (dry run: nothing is changed)" : "");
-                competitors_log(m->root_fd, m->config);
+                competitors_log(m->root_fd, m->config, &m->snapshot->host.facts);
                 takeover_look(m->takeover);
                 (void)sd_notify(false, "READY=1\nSTATUS=Connecting to libvirt");
         }

@@ -98,6 +98,13 @@ static void observe_guests(Manager *m, uint64_t now) {
         }
 }
 
+/* At the start of the daemon they were looked for. */
+static bool managers_are_due(const Manager *m) {
+        if (m->cycle <= 1)
+                return !*m->snapshot->host.facts.managers;
+        return m->cycle % (competitors_matter(m->config) ? MANAGERS_CYCLES : FACTS_CYCLES) == 0;
+}
+
 void manager_observe(Manager *m) {
         Snapshot *s = m->snapshot;
         uint64_t now = manager_now(m);
@@ -109,8 +116,8 @@ void manager_observe(Manager *m) {
         read_local_time(&s->local_time);
         if (m->cycle <= 1 || m->cycle % FACTS_CYCLES == 0)
                 host_facts_observe(m->root_fd, &s->host.facts);
-        else if (m->cycle % MANAGERS_CYCLES == 0 && competitors_matter(m->config))
-                host_managers_observe(m->root_fd, &s->host.facts);
+        if (managers_are_due(m))
+                host_managers_observe(m->root_fd, &s->host.facts, NULL, NULL);
         if (m->takeover && m->cycle % MANAGERS_CYCLES == 0)
                 takeover_look(m->takeover);
         r = host_observe(m->host, now, &s->host, &area);

@@ -95,8 +95,7 @@ int manager_reload(Manager *m, char **ret_errors) {
                 swap_config(m, config);
                 log_struct(LOG_INFO, MESSAGE_RELOADED, NULL, 0, "Loaded %s: %zu guests entries, %zu rules",
                            m->options.config_path, config->n_guests, config->n_rules);
-                competitors_log(m->root_fd, m->config);
-                host_managers_observe(m->root_fd, &m->snapshot->host.facts);
+                competitors_log(m->root_fd, m->config, &m->snapshot->host.facts);
                 takeover_forget(m->takeover);
                 takeover_look(m->takeover);
                 manager_start_cycle(m, "reload");

@@ -99,20 +99,20 @@ int host_observer_isolated(HostObserver *o, const Topology *topology, IdSet *ret
 int host_observer_renew(HostObserver *o, const Topology *topology, Host *host);
 
 /*
- * How the host is set up (observe_facts.c). Looks through /proc once, so not
- * for every cycle. What cannot be read is not known: nothing fails.
+ * How the host is set up (observe_facts.c): all of *ret but its managers.
+ * What cannot be read is not known: nothing fails.
  */
 void host_facts_observe(int root_fd, HostFacts *ret);
 
-/* Only facts->managers: who else is at work. */
-void host_managers_observe(int root_fd, HostFacts *facts);
+typedef void (*CompetitorFound)(const Competitor *c, uint64_t pid, void *userdata);
+/* Calls @found for each of the competitors that runs. Looks through /proc, so not for every cycle. */
+void competitors_observe(int root_fd, CompetitorFound found, void *userdata);
 
-/* Calls @found for each of the competitors that runs. */
-void competitors_observe(int root_fd, void (*found)(const Competitor *c, uint64_t pid, void *userdata), void *userdata);
+/* The same (@found may be NULL), and fills in facts->managers. */
+void host_managers_observe(int root_fd, HostFacts *facts, CompetitorFound found, void *userdata);
 
 /* ---- one guest's QEMU process -------------------------------------------- */
 
-/*
 typedef struct GuestProcess {
         char uuid[UUID_TEXT_SIZE];
         int32_t pid;
@@ -131,9 +131,11 @@ typedef struct GuestSearch {
         unsigned in_vain;               /* searches in a row */
 } GuestSearch;
 
+/*
  * The process id of guest @name/@uuid: libvirt's pid file run/libvirt/qemu/NAME.pid
  * verified by the process's own command line (-uuid), otherwise a search of
- * /proc. -ESRCH when there is no such process.
+ * /proc, of which there is one for each @now_usec (not 0), and none before @s allows it.
+ * -ESRCH when there is no such process, or it was not searched for.
  */
 int guest_process_find(GuestProcesses *p, GuestSearch *s, int root_fd, uint64_t now_usec, const char *name,
                        const char *uuid, int32_t *ret_pid);

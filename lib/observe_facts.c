@@ -13,8 +13,7 @@
 
 /* ---- who else is at work --------------------------------------------------- */
 
-void competitors_observe(int root_fd, void (*found)(const Competitor *c, uint64_t pid, void *userdata),
-                         void *userdata) {
+void competitors_observe(int root_fd, CompetitorFound found, void *userdata) {
         _cleanup_free_ uint64_t *pids = NULL;
         size_t n;
 
@@ -34,18 +33,28 @@ void competitors_observe(int root_fd, void (*found)(const Competitor *c, uint64_
         }
 }
 
+typedef struct Managers {
+        HostFacts *facts;
+        CompetitorFound found;
+        void *userdata;
+} Managers;
+
 static void add_manager(const Competitor *c, uint64_t pid, void *userdata) {
-        HostFacts *facts = userdata;
+        const Managers *m = userdata;
+        HostFacts *facts = m->facts;
         size_t n = strlen(facts->managers);
 
-        (void)pid;
         if (!strstr(facts->managers, c->comm))
                 (void)snprintf(facts->managers + n, sizeof(facts->managers) - n, "%s%s", n > 0 ? " " : "", c->comm);
+        if (m->found)
+                m->found(c, pid, m->userdata);
 }
 
-void host_managers_observe(int root_fd, HostFacts *facts) {
+void host_managers_observe(int root_fd, HostFacts *facts, CompetitorFound found, void *userdata) {
+        Managers m = { facts, found, userdata };
+
         facts->managers[0] = '\0';
-        competitors_observe(root_fd, add_manager, facts);
+        competitors_observe(root_fd, add_manager, &m);
         if (!*facts->managers)
                 (void)snprintf(facts->managers, sizeof(facts->managers), "none");
 }
@@ -181,6 +190,7 @@ static void read_frequency(int root_fd, HostFacts *facts) {
 void host_facts_observe(int root_fd, HostFacts *ret) {
         HostFacts facts = { 0 };
 
+        memcpy(facts.managers, ret->managers, sizeof(facts.managers));
         read_cpu_flags(root_fd, &facts);
         /* The folder, not the device: that is hidden from a service with PrivateDevices=. */
         if (exists(root_fd, "sys/class/misc"))
@@ -193,6 +203,5 @@ void host_facts_observe(int root_fd, HostFacts *ret) {
         read_word(root_fd, "sys/devices/system/clocksource/clocksource0/current_clocksource", facts.clocksource,
                   sizeof(facts.clocksource));
         read_read_only(root_fd, &facts);
-        host_managers_observe(root_fd, &facts);
         *ret = facts;
 }

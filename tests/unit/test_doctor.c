@@ -246,10 +246,12 @@ END_TEST
 
 START_TEST(facts_of_a_host) {
         _cleanup_tree_ Tree t = tree_new();
-        HostFacts f;
+        HostFacts f = { 0 };
 
         host_facts_observe(t.fd, &f);
+        host_managers_observe(t.fd, &f, NULL, NULL);
         ck_assert_str_eq(f.virtualization, "");
+        ck_assert_str_eq(f.managers, "none");
         ck_assert_str_eq(f.nested, "");
         ck_assert_str_eq(f.cgroup, "");
         ck_assert_str_eq(f.kvm, "");
@@ -279,6 +281,8 @@ START_TEST(facts_of_a_host) {
         ck_assert_str_eq(f.governor, "powersave");
         ck_assert_str_eq(f.cpufreq_driver, "acpi-cpufreq");
         ck_assert_str_eq(f.clocksource, "hpet");
+        ck_assert_str_eq(f.managers, "none");
+        host_managers_observe(t.fd, &f, NULL, NULL);
         ck_assert_str_eq(f.managers, "tuned numad");
         tree_write(&t, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu vmx_like\n");
         tree_write(&t, "sys/devices/system/cpu/cpufreq/policy2/scaling_governor", "performance\n");
