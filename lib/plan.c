@@ -301,6 +301,19 @@ int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReas
         return 0;
 }
 
+int plan_add_skip_saying(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail) {
+        Skip s = { .kind = kind, .why = why, .detail = (char *)detail };
+        int r;
+
+        r = GROW_ARRAY_UNSET(p->skips, p->skips_capacity, p->n_skips);
+        if (r >= 0)
+                r = put_guest(p, guest, s.uuid, &s.guest);
+        if (r < 0)
+                return r;
+        p->skips[p->n_skips++] = s;
+        return 0;
+}
+
 int plan_want_stats(Plan *p, const Guest *guest) {
         int r;
 

@@ -269,6 +269,8 @@ int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, 
         _printf_(5, 6);
 /* The same of a detail that is in words already. */
 int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail);
+/* The same of a detail that is not copied: one of p->texts, or a constant. */
+int plan_add_skip_saying(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail);
 /* Room for @n more actions that are to come, so that those there are need not be copied again and again. -ENOMEM. */
 int plan_reserve_actions(Plan *p, size_t n);
 int plan_want_stats(Plan *p, const Guest *guest);

@@ -17,16 +17,34 @@ int placement_put(const Placement *p, const PlacementGuest *g, const IdSet *node
         return state_place(p->context->state, g->memo, nodes);
 }
 
-int placement_say(Placement *p, PlacementGuest *g, const char *format, ...) {
+static int say(Placement *p, const char **ret, const char *format, va_list ap) _printf_(3, 0);
+static int say(Placement *p, const char **ret, const char *format, va_list ap) {
         char *text;
+        int r;
+
+        r = text_pool_vprintf(p->texts, &text, format, ap);
+        if (r >= 0)
+                *ret = text;
+        return r;
+}
+
+int placement_text(Placement *p, const char **ret, const char *format, ...) {
         va_list ap;
         int r;
 
         va_start(ap, format);
-        r = text_pool_vprintf(p->texts, &text, format, ap);
+        r = say(p, ret, format, ap);
         va_end(ap);
-        if (r >= 0)
-                g->reason = text;
+        return r;
+}
+
+int placement_say(Placement *p, PlacementGuest *g, const char *format, ...) {
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = say(p, &g->reason, format, ap);
+        va_end(ap);
         return r;
 }
 
@@ -383,7 +401,7 @@ Placement *placement_free(Placement *p) {
         free(p->core_milli);
         free(p->cores);
         free(p->by_core);
-        free(p->llc_room);
+        free(p->caches);
         free(p->weights);
         free(p->home);
         free(p->picked);

@@ -27,9 +27,9 @@ typedef struct Picker {
         unsigned left;
 } Picker;
 
-/* A run of Placement.by_core with one last-level cache. */
+/* A last-level cache, and what the guest could get and has of it. */
 typedef struct Cache {
-        size_t first, end;
+        const PlacementCache *run;
         unsigned room, own;
 } Cache;
 
@@ -105,7 +105,7 @@ static const PlacementCore *best_core(const Picker *k, const Cache *cache) {
         const PlacementCore *best = NULL;
         CoreRank best_rank = { 0 };
 
-        for (size_t i = cache->first; i < cache->end;) {
+        for (size_t i = cache->run->first; i < cache->run->end;) {
                 const PlacementCore *core = placement_core(k->p, k->p->by_core[i]);
                 CoreRank rank;
                 unsigned own;
@@ -149,30 +149,29 @@ static bool cache_is_better(const Picker *k, const Cache *a, const Cache *b) {
         return a_fits ? a->room < b->room : a->room > b->room;
 }
 
-/* The cache that begins at by_core[@first]. */
-static Cache cache_at(const Picker *k, size_t first) {
-        const Placement *p = k->p;
-        Cache cache = { .first = first, .end = first };
+static Cache look_at_cache(const Picker *k, const PlacementCache *run) {
+        Cache cache = { .run = run };
 
-        while (cache.end < p->n_by_core) {
-                const PlacementCore *core = placement_core(p, p->by_core[cache.end]);
+        /* On a node that is not asked for there is nothing to be had. */
+        if (run->node != SIZE_MAX && !idset_contains(k->nodes, k->p->nodes[run->node].id))
+                return cache;
+        for (size_t i = run->first; i < run->end;) {
+                const PlacementCore *core = placement_core(k->p, k->p->by_core[i]);
                 unsigned own;
 
-                if (core->llc != placement_core(p, p->by_core[first])->llc)
-                        break;
                 cache.room += core_room(k, core, &own);
                 cache.own += own;
-                cache.end += core->n_cpus;
+                i += core->n_cpus;
         }
         return cache;
 }
 
 static bool best_cache(const Picker *k, Cache *ret) {
         bool found = false;
-        Cache cache;
 
-        for (size_t i = 0; i < k->p->n_by_core; i = cache.end) {
-                cache = cache_at(k, i);
+        for (size_t i = 0; i < k->p->n_caches; i++) {
+                Cache cache = look_at_cache(k, &k->p->caches[i]);
+
                 if (cache.room == 0 || (found && !cache_is_better(k, &cache, ret)))
                         continue;
                 *ret = cache;

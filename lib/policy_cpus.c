@@ -255,10 +255,31 @@ static void core_add(Placement *p, const Place *cpu) {
         p->by_core[p->n_by_core++] = (uint16_t)cpu->id;
 }
 
+static int caches_init(Placement *p) {
+        for (size_t i = 0; i < p->n_by_core; i++)
+                p->n_caches = MAX(p->n_caches, (size_t)placement_core(p, p->by_core[i])->llc + 1);
+        p->caches = calloc(MAX(p->n_caches, (size_t)1), sizeof(*p->caches));
+        if (!p->caches)
+                return -ENOMEM;
+        for (size_t i = p->n_by_core; i > 0; i--) {
+                unsigned cpu = p->by_core[i - 1];
+                PlacementCache *cache = &p->caches[placement_core(p, cpu)->llc];
+
+                if (cache->end == 0)
+                        *cache = (PlacementCache){ .end = i, .node = p->cpu_node[cpu] };
+                cache->first = i - 1;
+                if (cache->node != p->cpu_node[cpu])
+                        cache->node = SIZE_MAX;
+        }
+        return 0;
+}
+
 int placement_cpus_init(Placement *p) {
         _cleanup_free_ Place *order = NULL;
         const Topology *t = p->topology;
+        unsigned n_llcs = 0;
         size_t n = 0;
+        int r;
 
         order = calloc(MAX(t->n_cpus, (size_t)1), sizeof(*order));
         p->by_core = calloc(MAX(t->n_cpus, (size_t)1), sizeof(*p->by_core));
@@ -276,13 +297,13 @@ int placement_cpus_init(Placement *p) {
         }
         qsort(order, n, sizeof(*order), compare_places);
         for (size_t i = 0; i < n; i++) {
-                p->n_llcs += i == 0 || order[i].llc != order[i - 1].llc;
-                p->cores[order[i].core].llc = (unsigned)p->n_llcs - 1;
+                n_llcs += i == 0 || order[i].llc != order[i - 1].llc;
+                p->cores[order[i].core].llc = n_llcs - 1;
                 core_add(p, &order[i]);
         }
-        p->llc_room = calloc(MAX(p->n_llcs, (size_t)1), sizeof(*p->llc_room));
-        if (!p->llc_room)
-                return -ENOMEM;
+        r = caches_init(p);
+        if (r < 0)
+                return r;
         p->n_pool = (unsigned)n;
         /* The counts of free cores want the size of each core first. */
         for (size_t i = 0; i < n; i++)

@@ -116,7 +116,8 @@ static void take_all(Placement *p, const PlacementGuest *g) {
 static void release_all(Placement *p, PlacementGuest *g) {
         IDSET_FOREACH(cpu, memo_cpus(g->memo))
                 placement_release_cpu(p, g, (unsigned)cpu);
-        *g->memo->cpus = IDSET_EMPTY;
+        if (g->memo->cpus)
+                *g->memo->cpus = IDSET_EMPTY;
 }
 
 /* Gives one of @own to a thread that must be on @nodes. */
@@ -214,6 +215,21 @@ static void bar_user_pins(Placement *p) {
         }
 }
 
+/* Many of one size are refused one after the other: said alike, and once. */
+static int say_it_shares(Placement *p, const PlacementGuest *g, const char *what, unsigned n_free) {
+        PlacementLack *last = &p->lack, lack = { .what = what, .n_wanted = g->n_wanted, .n_free = n_free };
+        int r;
+
+        if (!last->text || what != last->what || g->n_wanted != last->n_wanted || n_free != last->n_free) {
+                r = placement_text(p, &lack.text, "it needs %u %s of its own, and %u are free where it may be: "
+                                   "it shares CPUs until then", g->n_wanted, what, n_free);
+                if (r < 0)
+                        return r;
+                *last = lack;
+        }
+        return plan_add_skip_saying(p->context->plan, ACTION_PIN_VCPU, g->guest, SKIP_NO_CAPACITY, last->text);
+}
+
 static int say_what_is_missing(Placement *p, const PlacementGuest *g, unsigned n_free) {
         static const char *const what[_CPU_THREADS_MAX] = {
                 [THREADS_PREFER] = "CPUs", [THREADS_ISOLATE] = "whole cores",
@@ -233,15 +249,14 @@ static int say_what_is_missing(Placement *p, const PlacementGuest *g, unsigned n
                 return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, SKIP_NO_CAPACITY,
                                      "cpu.threads is require, and no core of the host has two usable CPUs: "
                                      "it shares CPUs");
-        return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, SKIP_NO_CAPACITY,
-                             "it needs %u %s of its own, and %u are free where it may be: it shares CPUs until then",
-                             g->n_wanted, what[threads], n_free);
+        return say_it_shares(p, g, what[threads], n_free);
 }
 
 static int refuse(Placement *p, PlacementGuest *g, const IdSet *nodes) {
         unsigned n_free = placement_capacity_of(p, g, nodes);
 
         release_all(p, g);
+        memo_drop_cpus(g->memo);
         g->dedicated = false;
         g->refused = p->sharing = true;
         return say_what_is_missing(p, g, n_free);
@@ -286,7 +301,9 @@ static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
                 within = &bound;
         if (!has_nodes(g) || placement_capacity_of(p, g, within) < g->n_wanted)
                 return stays ? serve_in_part(p, g, &before) : refuse(p, g, within);
-        r = placement_choose(p, g);
+        r = memo_make_cpus(g->memo);
+        if (r >= 0)
+                r = placement_choose(p, g);
         if (r < 0)
                 return r;
         *g->memo->cpus = before;
@@ -300,13 +317,18 @@ static int serve_elsewhere(Placement *p, PlacementGuest *g, bool had_some) {
 int placement_dedicate(Placement *p, PlacementGuest *g) {
         bool had_some = memo_has_cpus(g->memo);
         IdSet nodes;
+        int r;
 
         bar_user_pins(p);
         g->dedicated = true;
         nodes = own_nodes(p, g);
         if (!place_is_valid(p, g) ||
-            placement_capacity_of(p, g, &nodes) + idset_count(memo_cpus(g->memo)) < g->n_wanted ||
-            complete(p, g, true) > 0)
+            placement_capacity_of(p, g, &nodes) + idset_count(memo_cpus(g->memo)) < g->n_wanted)
+                return serve_elsewhere(p, g, had_some);
+        r = memo_make_cpus(g->memo);
+        if (r < 0)
+                return r;
+        if (complete(p, g, true) > 0)
                 return serve_elsewhere(p, g, had_some);
         placement_account(p, g);
         return describe(p, g, false);

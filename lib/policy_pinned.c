@@ -86,12 +86,12 @@ static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n, Bou
         if (least_committed(p, cpus, -1, least) < 0)
                 return -1;
         IDSET_FOREACH(cpu, cpus)
-                p->llc_room[placement_core(p, (unsigned)cpu)->llc] +=
+                p->caches[placement_core(p, (unsigned)cpu)->llc].room +=
                         cpu_commitment(p, (unsigned)cpu, &part) <= least->on_cpu;
-        for (size_t llc = 0; llc < p->n_llcs; llc++) {
-                unsigned room = p->llc_room[llc];
+        for (size_t llc = 0; llc < p->n_caches; llc++) {
+                unsigned room = p->caches[llc].room;
 
-                p->llc_room[llc] = 0;
+                p->caches[llc].room = 0;
                 if (room == 0 || (best_room >= n ? room < n || room >= best_room : room <= best_room))
                         continue;
                 best = (int)llc;

@@ -25,7 +25,7 @@
  */
 
 static int skip_pins(Placement *p, const PlacementGuest *g, SkipReason why, const char *detail) {
-        return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, why, "%s", detail);
+        return plan_add_skip_saying(p->context->plan, ACTION_PIN_VCPU, g->guest, why, detail);
 }
 
 /* Its cgroup leaves it no usable CPU. */
@@ -64,10 +64,6 @@ static int classify(Placement *p, PlacementGuest *g) {
                 r = placement_give_back(p, g);
                 return r < 0 ? r : skip_pins(p, g, SKIP_NO_CAPACITY, limit_text(p, g->guest));
         }
-        /* From here on a guest that is to have CPUs of its own has room for them. */
-        r = placement_policy(g) == CPU_DEDICATED ? memo_make_cpus(g->memo) : 0;
-        if (r < 0)
-                return r;
         g->managed = true;
         if (setting(g->settings, KEY_NUMA_POLICY) == NUMA_NONE)
                 memo_drop_nodes(g->memo);

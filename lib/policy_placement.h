@@ -117,6 +117,13 @@ typedef struct SetText {
         char *text;
 } SetText;
 
+/* Why a guest has no CPUs of its own, kept: many have the same reason. */
+typedef struct PlacementLack {
+        const char *what;               /* of which there are too few */
+        unsigned n_wanted, n_free;
+        const char *text;               /* in Placement.texts; NULL: none was refused */
+} PlacementLack;
+
 /* A core as far as it is usable. Its CPUs stand together in Placement.by_core. */
 typedef struct PlacementCore {
         unsigned first, n_cpus;         /* in by_core */
@@ -124,6 +131,13 @@ typedef struct PlacementCore {
         unsigned llc;                   /* last-level cache; those of usable CPUs are counted from 0 */
         unsigned n_free;                /* CPUs that could be dedicated */
 } PlacementCore;
+
+/* A last-level cache, the same. */
+typedef struct PlacementCache {
+        size_t first, end;              /* in by_core */
+        size_t node;                    /* index into nodes; SIZE_MAX: its CPUs are on several */
+        unsigned room;                  /* scratch: 0 */
+} PlacementCache;
 
 typedef struct Placement {
         PolicyContext *context;
@@ -148,13 +162,14 @@ typedef struct Placement {
         uint32_t *cpu_milli;            /* CPU -> commitments bound to it */
         uint32_t *core_milli;           /* core -> the same of its CPUs */
         size_t n_cores;
-        size_t n_llcs;
-        unsigned *llc_room;             /* scratch, one a last-level cache: 0 */
+        PlacementCache *caches;         /* by PlacementCore.llc */
+        size_t n_caches;
         uint64_t *weights;              /* scratch, one a node */
         uint16_t *home;                 /* the same */
         int *picked;                    /* scratch, one a vCPU: CPU chosen by policy pinned */
         size_t n_picked;
         SetText old_text, new_text;     /* of the last pin action */
+        PlacementLack lack;             /* of the last guest that was refused */
         const SettingValue *source_value;       /* of the last one: where its cpu.policy comes from, */
         char *source_text;                      /* and that in words */
         TextPool *texts;                /* the plan's; without one, our own */
@@ -193,6 +208,8 @@ void placement_add_room(PlacementNode *n, const Guest *g, uint64_t bytes);
 IdSet placement_cpus(const Placement *p, const IdSet *nodes);
 /* Its place is @nodes from now on. -ENOMEM. */
 int placement_put(const Placement *p, const PlacementGuest *g, const IdSet *nodes);
+/* A text that lives as long as the plan. -ENOMEM. */
+int placement_text(Placement *p, const char **ret, const char *format, ...) _printf_(3, 4);
 /* g->reason, printed. It may use the one before. -ENOMEM. */
 int placement_say(Placement *p, PlacementGuest *g, const char *format, ...) _printf_(3, 4);
 bool placement_follows_memory(const PlacementGuest *g);
