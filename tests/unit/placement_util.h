@@ -122,6 +122,12 @@ static inline _unused_ Guest *world_guest(World *w, const char *name, size_t vcp
         return g;
 }
 
+/* Four nodes, and one guest. */
+static inline _unused_ Guest *world_init_one(World *w, const char *text, size_t vcpus) {
+        world_init(w, FOUR_NODES, text);
+        return world_guest(w, "guest", vcpus, GIB);
+}
+
 static inline _unused_ void guest_memory(Guest *g, unsigned node, uint64_t bytes) {
         g->node_memory = realloc(g->node_memory, (g->n_node_memory + 1) * sizeof(*g->node_memory));
         ck_assert_ptr_nonnull(g->node_memory);
@@ -239,6 +245,12 @@ static inline _unused_ void world_apply(World *w) {
         }
 }
 
+/* Decides for all, and carries it out. */
+static inline _unused_ void world_settle(World *w) {
+        world_decide(w, NULL);
+        world_apply(w);
+}
+
 /* The action on a knob, or NULL. */
 static inline _unused_ const Action *world_action(const World *w, const Guest *g, ActionKind kind, unsigned index) {
         for (size_t i = 0; i < w->plan->n_actions; i++) {
@@ -287,6 +299,13 @@ static inline _unused_ void assert_quiet(const World *w) {
                 return;
         (void)plan_format(w->plan, false, &text);
         ck_abort_msg("%zu actions:\n%s", w->plan->n_actions, text ?: "");
+}
+
+/* Once the plan is carried out, nothing more is wanted. */
+static inline _unused_ void assert_settled(World *w) {
+        world_apply(w);
+        world_decide(w, NULL);
+        assert_quiet(w);
 }
 
 /* ---- hosts and guests that are not like the others ---- */

@@ -285,8 +285,7 @@ START_TEST(vcpus_follow_numatune_and_cells) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 1, GIB);
+        g = world_init_one(&w, SHARED, 1);
         g->numatune_mode = constraint_rows[_i].mode;
         g->numatune_placement_auto = constraint_rows[_i].automatic;
         g->numatune_nodes = set_of(constraint_rows[_i].nodeset);
@@ -303,12 +302,10 @@ START_TEST(a_new_numatune_nodeset_is_followed) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 1, GIB);
+        g = world_init_one(&w, SHARED, 1);
         g->numatune_mode = NUMATUNE_PREFERRED;
         g->numatune_nodes = set_of("2");
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         g->numatune_nodes = set_of("3");
         world_decide(&w, NULL);
         assert_nodes(&w, g, "3");
@@ -321,8 +318,7 @@ START_TEST(each_cell_follows_its_own_nodes) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 4, GIB);
+        g = world_init_one(&w, SHARED, 4);
         g->cells = calloc(2, sizeof(*g->cells));
         g->n_cells = 2;
         g->cells[0] = (GuestCell){ .vcpus = set_of("0-1"), .nodeset = set_of("3") };
@@ -368,9 +364,7 @@ START_TEST(numa_policy_none_pins_over_the_whole_host) {
         world_decide(&w, NULL);
         assert_action(&w, g, ACTION_PIN_VCPU, 0, "1-15");
         ck_assert_ptr_null(world_action(&w, g, ACTION_MOVE_MEMORY, 0));
-        world_apply(&w);
-        world_decide(&w, NULL);
-        assert_quiet(&w);
+        assert_settled(&w);
         world_done(&w);
 }
 END_TEST

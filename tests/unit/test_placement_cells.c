@@ -77,8 +77,7 @@ START_TEST(the_map_of_cells_survives_a_restart) {
         renumber(&w, sparse_ids);
         g = world_guest(&w, "guest", 4, 4 * GIB);
         add_cells(g, 2, vcpus, gib);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         ck_assert_int_eq(state_format(w.state, &text), 0);
         ck_assert_msg(strstr(text, " cells=2,33"), "%s", text);
         w.state = state_free(w.state);
@@ -101,8 +100,7 @@ START_TEST(cells_go_elsewhere_when_their_node_loses_its_cpus) {
         world_init(&w, FOUR_NODES, SHARED);
         g = world_guest(&w, "guest", 4, 4 * GIB);
         add_cells(g, 2, vcpus, gib);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         /* One CPU is left of node 1, too few for a cell. */
         w.snapshot->topology->online = set_of("0-4,8-15");
         w.snapshot->topology->nodes[1].cpus = set_of("4");

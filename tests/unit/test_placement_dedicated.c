@@ -29,8 +29,7 @@ static void assert_own(const World *w, const Guest *g, const char *cpus) {
 }
 
 static void decide_and_apply(World *w) {
-        world_decide(w, NULL);
-        world_apply(w);
+        world_settle(w);
         w->snapshot->now_usec += 10 * USEC_PER_SEC;
 }
 

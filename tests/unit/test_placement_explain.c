@@ -116,8 +116,7 @@ START_TEST(a_better_set_is_named_and_nobody_moves) {
 
         world_init(&w, FOUR_NODES, SHARED OTHERS);
         g = world_guest(&w, "guest", 2, 4 * GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         for (size_t i = 0; i < 2; i++) {
                 others[i] = world_guest(&w, "other-1", 1, GIB);
                 others[i]->vcpus[0].affinity = w.snapshot->topology->nodes[i].cpus;
@@ -139,8 +138,7 @@ START_TEST(a_bound_guest_is_explained_by_what_binds_it) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 1, GIB);
+        g = world_init_one(&w, SHARED, 1);
         g->numatune_mode = NUMATUNE_STRICT;
         g->numatune_nodes = set_of("2");
         for (unsigned round = 0; round < 2; round++) {
@@ -187,8 +185,7 @@ START_TEST(many_candidates_are_bounded_and_the_chosen_one_is_among_them) {
 
         world_init(&w, "numa:64 core:2 pu:1", SHARED OTHERS);
         g = world_guest(&w, "guest", 1, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         other = world_guest(&w, "other-1", 2, GIB);
         other->vcpus[0].affinity = other->vcpus[1].affinity = w.snapshot->topology->nodes[0].cpus;
         world_explain(&w, NULL);

@@ -46,9 +46,7 @@ START_TEST(pins_stay_within_the_limit) {
         for (unsigned i = 0; i < row->vcpus; i++)
                 assert_action(&w, g, ACTION_PIN_VCPU, i, row->pins[i]);
         assert_action(&w, g, ACTION_PIN_EMULATOR, 0, row->emulator);
-        world_apply(&w);
-        world_decide(&w, NULL);
-        assert_quiet(&w);
+        assert_settled(&w);
         world_done(&w);
 }
 END_TEST
@@ -175,8 +173,7 @@ START_TEST(a_move_for_load_stays_within_the_limit) {
         for (unsigned i = 0; i < 100; i++) {
                 for (unsigned k = 0; k < 3; k++)
                         guest_load(guests[k], 6600, 3000);
-                world_decide(&w, NULL);
-                world_apply(&w);
+                world_settle(&w);
                 for (unsigned k = 0; k < 3; k++)
                         assert_nodes(&w, guests[k], "0");
                 w.snapshot->now_usec += 60 * USEC_PER_SEC;

@@ -235,9 +235,7 @@ START_TEST(memory_moves_one_guest_at_a_time_the_most_remote_first) {
         w.snapshot->now_usec += 10 * USEC_PER_SEC;
         world_decide(&w, NULL);
         assert_action(&w, c, ACTION_MOVE_MEMORY, 0, "3");
-        world_apply(&w);
-        world_decide(&w, NULL);
-        assert_quiet(&w);
+        assert_settled(&w);
         ck_assert_uint_eq(state_find_guest(w.state, a->uuid)->moves, 0);
         world_done(&w);
 }
@@ -252,8 +250,7 @@ START_TEST(memory_does_not_move_into_room_promised_to_a_starting_guest) {
         guest_memory(g, 0, 5 * GIB);
         guest_memory(g, 1, 4 * GIB);
         w.hold_moves = true;
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         assert_nodes(&w, g, "0");
         forget_move(&w, g);
         w.snapshot->now_usec += USEC_PER_HOUR;
@@ -317,8 +314,7 @@ START_TEST(an_overloaded_node_loses_the_guest_that_helps_most) {
                         m->placed_usec = WORLD_START_USEC;
                 }
         w.snapshot->now_usec = WORLD_START_USEC;
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         w.snapshot->now_usec += row->age_usec;
         if (row->free_gib)
                 world_node(&w, 0)->free_bytes = world_node(&w, 1)->free_bytes = row->free_gib * GIB;
@@ -397,8 +393,7 @@ START_TEST(while_the_mover_is_busy_no_node_is_relieved) {
                 world_place(&w, m, idset_of(0));
                 m->placed_usec = WORLD_START_USEC;
         }
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         w.snapshot->now_usec += USEC_PER_HOUR;
         decide_while_busy(&w);
         assert_quiet(&w);
@@ -422,8 +417,7 @@ START_TEST(an_overloaded_node_keeps_guests_that_are_bound_to_it) {
                 g->numatune_mode = NUMATUNE_PREFERRED;
                 g->numatune_nodes = set_of("0");
         }
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         w.snapshot->now_usec += USEC_PER_DAY;
         world_decide(&w, NULL);
         assert_quiet(&w);

@@ -190,8 +190,7 @@ START_TEST(what_overflowed_is_at_home_as_long_as_it_may) {
 
         expander_world(&w, OVERFLOW);
         g = starting_guest(&w, 2, 100 * GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         g->starting = false;
         guest_load(g, 8000, 0);
         guest_memory(g, 45, 16 * GIB);
@@ -338,8 +337,7 @@ START_TEST(one_node_with_a_promise_before_two_without) {
         first = world_guest(&w, "first", 2, 14 * GIB);
         guest_memory(first, 0, 2 * GIB);
         world_node(&w, 0)->free_bytes = 14 * GIB;
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         world_node(&w, 1)->free_bytes = 5 * GIB;
         g = starting_guest(&w, 2, 6 * GIB);
         world_decide(&w, g->uuid);
@@ -410,8 +408,7 @@ START_TEST(what_binds_a_guest_is_named) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 1, GIB);
+        g = world_init_one(&w, SHARED, 1);
         g->numatune_mode = bound_rows[_i].mode;
         g->numatune_placement_auto = bound_rows[_i].automatic;
         g->numatune_nodes = set_of("2");

@@ -35,11 +35,9 @@ START_TEST(pins_changed_by_somebody_else_are_theirs) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
+        g = world_init_one(&w, SHARED, 2);
         t = w.snapshot->topology;
-        g = world_guest(&w, "guest", 2, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         t->online = idset_minus(&t->online, &offline);
         for (size_t i = 0; i < t->n_nodes; i++)
                 t->nodes[i].cpus = idset_minus(&t->nodes[i].cpus, &offline);
@@ -93,10 +91,8 @@ START_TEST(a_pin_that_may_be_under_way_stays_ours) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 2, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        g = world_init_one(&w, SHARED, 2);
+        world_settle(&w);
         g->vcpus[0].pin = set_of(open_rows[_i].pin);
         g->vcpus[0].affinity = set_of(open_rows[_i].affinity);
         w.snapshot->now_usec += 90 * USEC_PER_SEC;
@@ -131,11 +127,9 @@ START_TEST(a_users_pin_is_seen_though_the_cpu_before_ours_is_offline) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
+        g = world_init_one(&w, SHARED, 1);
         t = w.snapshot->topology;
-        g = world_guest(&w, "guest", 1, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         owned = state_find_owned(w.state, ACTION_PIN_VCPU, g->uuid, 0);
         ck_assert_int_eq(strdup_to(&owned->previous, before_rows[_i]), 0);
         idset_remove(&t->online, 12);
@@ -153,10 +147,8 @@ END_TEST
 static Guest *init_taken_over(World *w) {
         Guest *g;
 
-        world_init(w, FOUR_NODES, SHARED);
-        g = world_guest(w, "guest", 8, GIB);
-        world_decide(w, NULL);
-        world_apply(w);
+        g = world_init_one(w, SHARED, 8);
+        world_settle(w);
         w->snapshot->now_usec += USEC_PER_HOUR;
         thread_pin(w, &g->vcpus[2], "13");
         return g;
@@ -231,8 +223,7 @@ START_TEST(a_kill_while_pinning_is_no_take_over) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 8, GIB);
+        g = world_init_one(&w, SHARED, 8);
         world_decide(&w, NULL);
         ck_assert_uint_eq(w.plan->n_actions, 9);
         kill_after(&w, (size_t)_i);
@@ -244,9 +235,7 @@ START_TEST(a_kill_while_pinning_is_no_take_over) {
         w.snapshot->now_usec += USEC_PER_HOUR;
         world_decide(&w, NULL);
         ck_assert_uint_eq(w.plan->n_actions, 9 - (size_t)_i);
-        world_apply(&w);
-        world_decide(&w, NULL);
-        assert_quiet(&w);
+        assert_settled(&w);
         ck_assert(!state_find_guest(w.state, g->uuid)->user_pinned);
         ck_assert_int_eq(policy_restore(w.snapshot, w.state, &restore), 0);
         ck_assert_uint_eq(restore->n_actions, 9);
@@ -260,8 +249,7 @@ START_TEST(after_a_kill_a_pin_of_somebody_else_is_theirs_and_the_rest_goes_back)
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 8, GIB);
+        g = world_init_one(&w, SHARED, 8);
         world_decide(&w, NULL);
         kill_after(&w, 4);
         thread_pin(&w, &g->vcpus[6], "13");
@@ -282,10 +270,8 @@ START_TEST(put_back_by_somebody_long_after_a_restart_is_a_take_over) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 2, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        g = world_init_one(&w, SHARED, 2);
+        world_settle(&w);
         restart(&w);
         w.snapshot->now_usec += USEC_PER_HOUR;
         world_decide(&w, NULL);
@@ -337,8 +323,7 @@ START_TEST(what_was_first_pinned_while_a_cpu_was_offline_gets_it_back) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 1, GIB);
+        g = world_init_one(&w, SHARED, 1);
         set_offline(&w, "3");
         if (offline_rows[_i].pin)
                 thread_pin(&w, &g->vcpus[0], offline_rows[_i].pin);

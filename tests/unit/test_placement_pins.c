@@ -48,8 +48,7 @@ START_TEST(a_vcpu_more_than_cpus_comes_to_the_least_committed_one_of_the_guest) 
         for (unsigned i = 0; i < 3; i++) {
                 other = world_guest(&w, "other", 1, GIB);
                 other->cgroup_cpus = set_of(i < 2 ? "2" : "0");
-                world_decide(&w, NULL);
-                world_apply(&w);
+                world_settle(&w);
         }
         g->vcpus[2].online = g->vcpus[3].online = true;
         world_decide(&w, NULL);
@@ -78,9 +77,7 @@ START_TEST(pinned_spreads_over_cores_before_siblings) {
         assert_action(&w, b, ACTION_PIN_VCPU, 0, "6");
         assert_action(&w, b, ACTION_PIN_VCPU, 1, "1");
         assert_action(&w, b, ACTION_PIN_VCPU, 4, "7");
-        world_apply(&w);
-        world_decide(&w, NULL);
-        assert_quiet(&w);
+        assert_settled(&w);
         world_done(&w);
 }
 END_TEST
@@ -110,8 +107,7 @@ START_TEST(pinned_keeps_what_is_still_good) {
 
         world_init(&w, "numa:1 core:4 pu:1", PINNED);
         g = world_guest(&w, "guest", 3, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         /* CPU 1 goes: only the vCPU on it moves. */
         idset_remove(&w.snapshot->topology->online, 1);
         idset_remove(&w.snapshot->topology->nodes[0].cpus, 1);
@@ -165,8 +161,7 @@ START_TEST(pins_of_the_user_are_never_changed) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 2, GIB);
+        g = world_init_one(&w, SHARED, 2);
         ck_assert_int_eq(guest_set_iothreads(g, 1), 0);
         guest_memory(g, 0, GIB);
         guest_memory(g, 3, GIB);
@@ -207,10 +202,8 @@ START_TEST(pins_are_given_back_when_no_setting_asks_for_them) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, PINNED);
-        g = world_guest(&w, "guest", 2, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        g = world_init_one(&w, PINNED, 2);
+        world_settle(&w);
         ck_assert_uint_eq(w.state->n_owned, 3);
         w.snapshot->now_usec += USEC_PER_HOUR;
         /* One of them was changed meanwhile: that one stays. */
@@ -234,17 +227,13 @@ START_TEST(the_emulator_is_given_back_alone) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 2, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        g = world_init_one(&w, SHARED, 2);
+        world_settle(&w);
         world_configure(&w, NO_RESERVE "cpu: { policy = \"shared\"; emulator = \"none\"; };");
         world_decide(&w, NULL);
         ck_assert_uint_eq(w.plan->n_actions, 1);
         assert_action(&w, g, ACTION_PIN_EMULATOR, 0, "0-15");
-        world_apply(&w);
-        world_decide(&w, NULL);
-        assert_quiet(&w);
+        assert_settled(&w);
         world_done(&w);
 }
 END_TEST
@@ -257,8 +246,7 @@ START_TEST(a_change_of_policy_pins_anew_in_place) {
         g = world_guest(&w, "other-1", 3, GIB);
         g->vcpus[0].affinity = g->vcpus[1].affinity = g->vcpus[2].affinity = set_of("0-3");
         g = world_guest(&w, "guest", 2, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         assert_nodes(&w, g, "1");
         world_configure(&w, PINNED OTHERS);
         world_decide(&w, NULL);
@@ -291,8 +279,7 @@ START_TEST(only_guests_that_can_take_it_are_pinned) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 2, GIB);
+        g = world_init_one(&w, SHARED, 2);
         g->state = state_rows[_i].state;
         g->migrating = state_rows[_i].migrating;
         world_decide(&w, NULL);
@@ -325,10 +312,8 @@ START_TEST(a_guest_whose_node_is_gone_gets_another) {
         World w;
         Guest *g;
 
-        world_init(&w, FOUR_NODES, SHARED);
-        g = world_guest(&w, "guest", 2, GIB);
-        world_decide(&w, NULL);
-        world_apply(&w);
+        g = world_init_one(&w, SHARED, 2);
+        world_settle(&w);
         w.snapshot->topology->nodes[0].cpus = IDSET_EMPTY;
         w.snapshot->topology->online = set_of("4-15");
         for (size_t i = 0; i < 2; i++)
@@ -344,8 +329,7 @@ START_TEST(a_guest_whose_node_is_gone_gets_another) {
         world_init(&w, FOUR_NODES, SHARED);
         g = world_guest(&w, "guest", 2, 20 * GIB);
         g->starting = true;
-        world_decide(&w, NULL);
-        world_apply(&w);
+        world_settle(&w);
         assert_nodes(&w, g, "0-1");
         w.snapshot->topology->nodes[1].cpus = IDSET_EMPTY;
         w.snapshot->topology->online = set_of("0-3,8-15");

@@ -4,6 +4,16 @@
 
 #include "placement_loop.h"
 
+/* Two nodes; a guest placed on node 0 with memory on both of them. */
+static Guest *init_split(Loop *l, const char *policy, uint64_t home_gib, uint64_t away_gib) {
+        Guest *g;
+
+        loop_init(l, "numa:2 core:4 pu:1", policy);
+        g = add(l, "g", 2, home_gib, 50, "0", 0);
+        guest_memory(g, 1, away_gib * GIB);
+        return g;
+}
+
 typedef struct MemoryRow {
         const char *name;
         uint64_t home_gib, away_gib;
@@ -27,9 +37,8 @@ START_TEST(memory_and_vcpus_come_together_the_cheaper_way) {
         Guest *g;
         Loop l;
 
-        loop_init(&l, "numa:2 core:4 pu:1", SHARED);
-        g = add(&l, "g", 2, row->home_gib, row->percent, "0", 0);
-        guest_memory(g, 1, row->away_gib * GIB);
+        g = init_split(&l, SHARED, row->home_gib, row->away_gib);
+        l.wanted[0] = row->percent * 100;
         world_node(&l.w, 1)->free_bytes -= row->away_gib * GIB;
         g->locked = row->locked;
         cycles(&l, 6 * USEC_PER_HOUR);
@@ -48,9 +57,7 @@ START_TEST(a_target_that_was_full_is_tried_again_when_there_is_more) {
         Guest *g;
         Loop l;
 
-        loop_init(&l, "numa:2 core:4 pu:1", SHARED);
-        g = add(&l, "g", 2, 6, 50, "0", 0);
-        guest_memory(g, 1, 3 * GIB);
+        g = init_split(&l, SHARED, 6, 3);
         world_node(&l.w, 0)->free_bytes = 4 * GIB;
         l.w.hold_moves = true;
         for (unsigned i = 0; i < 100 && l.sends[0] == 0; i++)
@@ -71,10 +78,8 @@ START_TEST(pages_that_the_kernel_does_not_move_are_left) {
         Guest *g;
         Loop l;
 
-        loop_init(&l, "numa:2 core:4 pu:1", SHARED);
+        g = init_split(&l, SHARED, 6, 1);
         l.w.hold_moves = true;
-        g = add(&l, "g", 2, 6, 50, "0", 0);
-        guest_memory(g, 1, GIB);
         cycle(&l);
         ck_assert_uint_eq(l.sends[0], 1);
         /* 400 MiB of 1 GiB did not come: more than the 5 % that are always left. */
@@ -97,10 +102,8 @@ START_TEST(a_move_given_up_is_decided_anew_after_the_cool_down) {
         Guest *g;
         Loop l;
 
-        loop_init(&l, "numa:2 core:4 pu:1", SHARED);
+        g = init_split(&l, SHARED, 6, 2);
         l.w.hold_moves = true;
-        g = add(&l, "g", 2, 6, 50, "0", 0);
-        guest_memory(g, 1, 2 * GIB);
         cycle(&l);
         began = l.w.snapshot->now_usec;
         policy_move_ended(l.w.state, g->uuid, began, 512 * MIB, -ECANCELED);
@@ -119,13 +122,10 @@ END_TEST
 
 START_TEST(a_restart_in_the_middle_of_a_move_does_not_send_again) {
         char *text = NULL, *error = NULL;
-        Guest *g;
         Loop l;
 
-        loop_init(&l, "numa:2 core:4 pu:1", SHARED);
+        (void)init_split(&l, SHARED, 6, 2);
         l.w.hold_moves = true;
-        g = add(&l, "g", 2, 6, 50, "0", 0);
-        guest_memory(g, 1, 2 * GIB);
         cycle(&l);
         ck_assert_uint_eq(l.sends[0], 1);
         ck_assert_int_eq(state_format(l.w.state, &text), 0);
@@ -215,10 +215,8 @@ START_TEST(a_move_is_given_up_when_it_must_not_go_on) {
         Guest *g;
         Loop l;
 
-        loop_init(&l, "numa:2 core:4 pu:1", RESERVED);
+        g = init_split(&l, RESERVED, 6, 2);
         l.w.hold_moves = true;
-        g = add(&l, "g", 2, 6, 50, "0", 0);
-        guest_memory(g, 1, 2 * GIB);
         memcpy(uuid, g->uuid, sizeof(uuid));
         cycle(&l);
         row->change(&l, g);
