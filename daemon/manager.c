@@ -347,8 +347,12 @@ static int manager_init(Manager *m) {
         r = add_timers(m);
         if (r < 0)
                 return r;
-        if (m->options.mode == RUN_DAEMON)
+        if (m->options.mode == RUN_DAEMON) {
                 add_pressure(m);
+                r = manager_watch_clock(m);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to watch the clock");
+        }
         r = start_workers(m);
         if (r < 0)
                 return r;

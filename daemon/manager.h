@@ -171,6 +171,9 @@ void manager_observe(Manager *m);
 int manager_arm_timers(Manager *m);
 int manager_on_stats_timer(sd_event_source *s, uint64_t usec, void *userdata);
 
+/* manager_clock.c: a cycle starts when somebody sets the wall clock. 0 or -errno. */
+int manager_watch_clock(Manager *m);
+
 /* manager_guests.c */
 int manager_on_virt(sd_event_source *s, int fd, uint32_t revents, void *userdata);
 /* What failed before may be tried again at once. */

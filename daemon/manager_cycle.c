@@ -33,6 +33,8 @@ static void read_local_time(LocalTime *ret) {
         time_t now = time(NULL);
         struct tm tm;
 
+        /* localtime_r() alone would stay with the time zone of the start. */
+        tzset();
         if (!localtime_r(&now, &tm))
                 return;
         *ret = (LocalTime){

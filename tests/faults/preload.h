@@ -22,6 +22,9 @@ WorldGuest *world_guest(const char *uuid);
 /* preload_file.c: a write to a kernel file of the world has its consequences. */
 void world_kernel_write(int fd, const char *path, const char *text, size_t size);
 
+/* preload_host.c: who waits for that is told that the wall clock was set. */
+void world_clock_was_set(void);
+
 /* The C library's function behind one of ours. */
 void *world_next(const char *name);
 #define NEXT(function)                                                                  \

@@ -75,6 +75,7 @@ static void call(virConnectPtr c, virDomainPtr d, const WorldEvent *e, const Fak
                 break;
         case WORLD_CLOSE:
         case WORLD_REPORT:
+        case WORLD_CLOCK:
                 break;
         }
 }
@@ -107,6 +108,10 @@ static void take(const WorldEvent *e) {
         if (e->type == WORLD_REPORT) {
                 world->report.heap_bytes = heap_bytes();
                 __atomic_store_n(&world->report.done, world->report.done + 1, __ATOMIC_RELEASE);
+                return;
+        }
+        if (e->type == WORLD_CLOCK) {
+                world_clock_was_set();
                 return;
         }
         (void)pthread_mutex_lock(&lock);

@@ -185,10 +185,23 @@ int timerfd_create(int clock, int flags) {
         return fd;
 }
 
+static int clock_watch = -1;
+
+/* It has to be readable; the kernel would let reading fail. */
+void world_clock_was_set(void) {
+        const struct itimerspec soon = { .it_value.tv_nsec = 1 };
+        int fd = __atomic_load_n(&clock_watch, __ATOMIC_RELAXED);
+
+        if (fd >= 0)
+                (void)NEXT(timerfd_settime)(fd, 0, &soon, NULL);
+}
+
 int timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old) {
         struct itimerspec value = *new;
 
-        if (flags & TFD_TIMER_ABSTIME)
+        if (flags & TFD_TIMER_CANCEL_ON_SET)
+                __atomic_store_n(&clock_watch, fd, __ATOMIC_RELAXED);
+        else if (flags & TFD_TIMER_ABSTIME)
                 value.it_value = when(fd < TIMERS_MAX ? timer_clocks[fd] : -1, &new->it_value);
         return NEXT(timerfd_settime)(fd, flags, &value, old);
 }

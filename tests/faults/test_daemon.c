@@ -11,6 +11,7 @@
 #include <libvirt/virterror.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "../../daemon/virt.h"
 #include "host.h"
@@ -401,6 +402,39 @@ START_TEST(the_wall_clock_jumps) {
 }
 END_TEST
 
+/* By itself the daemon looks at the clock again at the next quarter of an hour: it begins as far from that as can be. */
+START_TEST(a_schedule_begins_when_the_clock_is_set) {
+        time_t now = time(NULL);
+        int64_t back_sec = now % 900 - 5;
+        int hour = (now -= back_sec, localtime(&now)->tm_hour);
+        _cleanup_host_ TestHost h;
+        unsigned left = 1000;
+        char policy[512];
+
+        host_init(&h);
+        (void)snprintf(policy, sizeof(policy),
+                       "daemon: { interval = \"1 h\"; }; rules = ( "
+                       "{ name = \"later\"; set = { ksm = { mode = \"on\"; }; }; "
+                       "when = { schedule = \"%02d:00-%02d:00\"; }; }, "
+                       "{ name = \"now\"; set = { thp = { enabled = \"never\"; }; }; "
+                       "when = { schedule = \"%02d:00-%02d:00\"; }; } );",
+                       (hour + 2) % 24, (hour + 5) % 24, hour, (hour + 2) % 24);
+        host_policy(&h, policy);
+        h.world->realtime_offset_usec = -back_sec * 1000000;
+        host_start(&h, NULL);
+        HOST_UNTIL(&h, host_log_has(&h, "Rule \"now\""));
+        /* Until nothing is left to do of a start. */
+        (void)usleep(1000000);
+        ck_assert(!host_log_has(&h, "Rule \"later\""));
+        h.world->realtime_offset_usec += INT64_C(3) * 3600 * 1000000;
+        host_event(&h, WORLD_CLOCK, "", 0, 0);
+        for (; left > 0 && !host_log_has(&h, "Rule \"later\""); left--)
+                (void)usleep(10000);
+        ck_assert_msg(left > 0, "the clock was set, and nobody looked\n%s", host_log_end(&h));
+        ck_assert_int_eq(host_stop(&h, SIGTERM), 0);
+}
+END_TEST
+
 /* ---- the disk ---- */
 
 START_TEST(the_disk_is_full_for_a_while) {
@@ -492,6 +526,7 @@ int main(void) {
         ADD(s, cpus_go_and_come_back, 1);
         ADD(s, memory_goes_and_comes_back, 1);
         ADD(s, the_wall_clock_jumps, ELEMENTSOF(jumps_sec));
+        ADD(s, a_schedule_begins_when_the_clock_is_set, 1);
         ADD(s, the_disk_is_full_for_a_while, 1);
         ADD(s, killed_and_started_again, 1);
         ADD(s, stopped_without_libvirt, 1);

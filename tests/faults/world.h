@@ -130,6 +130,7 @@ typedef enum WorldEventType {
         WORLD_JOB_COMPLETED,
         WORLD_CLOSE,                    /* the connection; what: virConnectCloseReason */
         WORLD_REPORT,                   /* World.report is to be filled in */
+        WORLD_CLOCK,                    /* the wall clock was set */
 } WorldEventType;
 
 typedef struct WorldEvent {
