@@ -2,7 +2,8 @@
 
 /*
  * As systemctl does it: $PAGER, or less with options that let a short text
- * pass and keep colours. Root's pager may not run commands.
+ * pass and keep colours; but it does not cut lines off, which have their reason
+ * at the end. Root's pager may not run commands.
  */
 
 #include <signal.h>
@@ -18,7 +19,7 @@ static void run_pager(int fd) {
         if (dup2(fd, STDIN_FILENO) < 0)
                 _exit(EXIT_FAILURE);
         (void)close(fd);
-        (void)setenv("LESS", "FRSXMK", 0);
+        (void)setenv("LESS", "FRXMK", 0);
         if (geteuid() == 0)
                 (void)setenv("LESSSECURE", "1", 1);
         if (command)
