@@ -179,10 +179,11 @@ t_until "a change of the state is signalled, with its value" 10 paused_and_told
 kill "$listening"
 wait "$listening" 2>/dev/null
 if command -v script >/dev/null; then
-    # A small terminal; "q" comes when it has been drawn.
-    { sleep 2; printf q; sleep 1; } |
+    # A small terminal; "q" comes when it has been drawn more than once.
+    { sleep 5; printf q; sleep 1; } |
         timeout 20 script -qec "stty rows 12 cols 40; '$CTL' monitor; echo; echo status \$?; stty -a" /dev/null >"$HOST_DIR/out" 2>&1
     t_ok "on a terminal it ends on q" grep -q '^status 0' "$HOST_DIR/out"
+    t_ok "... it was refreshed" test "$(grep -oF $'\e[?7l' "$HOST_DIR/out" | wc -l)" -ge 2
     in_order() { grep -qE '(^|[ ;])icanon( |;)' "$HOST_DIR/out" && grep -qE '(^|[ ;])echo( |;)' "$HOST_DIR/out"; }
     t_ok "... and leaves that in order" in_order
     t_ok "... what does not fit is cut" grep -q 'a larger window shows more' "$HOST_DIR/out"

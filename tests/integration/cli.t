@@ -17,7 +17,12 @@ t_kvmtuned --check-config >"$HOST_DIR/out" 2>&1
 t_ok "--check-config refuses a bad one" test $? = 1
 t_ok "... with file and line" grep -q "kvmtuned.conf:[0-9]*: " "$HOST_DIR/out"
 t_kvmtuned --once >"$HOST_DIR/out" 2>&1
-t_ok "nothing starts on a bad policy" test $? != 0
+t_ok "nothing starts on a bad policy, nor is it tried again" test $? = 78
+t_config <<<"$policy"
+printf 'kvmtuned-state 999\nend\n' >"$HOST_DIR/newer"
+T_STATE=$HOST_DIR/newer t_kvmtuned --once >"$HOST_DIR/out" 2>&1
+t_ok "nor on the state of a newer version" test $? = 78
+t_ok "... which is left as it is" grep -q '^kvmtuned-state 999$' "$HOST_DIR/newer"
 
 t_daemon_start --dry-run <<<"$policy"
 t_until "--dry-run says what it would do" 10 t_log_has 'g1.*vCPU 0'
