@@ -191,6 +191,54 @@ START_TEST(a_steady_world_comes_to_rest) {
 }
 END_TEST
 
+/* ---- a guest that reports seldom -------------------------------------------------- */
+
+/*
+ * As in tests/integration/balloon.t: a guest of 192 MiB, of which its kernel has 59 and a program 40; a look each second,
+ * a report each ten.
+ */
+#define SELDOM_SEC 10U
+#define SELDOM_USED (99 * MIB)
+
+static void second_passes(Guest *g, uint64_t used, bool reports) {
+        run();
+        world_own_all(&world);
+        if (asked(g) != 0)
+                g->current_bytes = asked(g);
+        world.snapshot->now_usec += USEC_PER_SEC;
+        g->stats.age_usec += USEC_PER_SEC;
+        ck_assert_uint_lt(used, g->current_bytes);
+        if (!reports)
+                return;
+        g->stats.age_usec = 0;
+        g->stats.available_bytes = g->current_bytes;
+        g->stats.usable_bytes = g->stats.unused_bytes = g->current_bytes - used;
+}
+
+/* Whenever it reports, and whether or not its first report is from before the program had its memory. */
+START_TEST(a_guest_that_reports_seldom_gets_its_balloon_back_in_time) {
+        Guest *g = world_add_guest(&world, "slow", 192 * MIB, 192 * MIB);
+        unsigned first = (unsigned)_i % SELDOM_SEC;
+        uint64_t used = SELDOM_USED;
+
+        world_set(&world, KEY_DAEMON_INTERVAL, USEC_PER_SEC);
+        world_set(&world, KEY_BALLOON_RECLAIM, true);
+        world_set(&world, KEY_BALLOON_RESERVE, 2000);
+        world_set_percent(&world, KEY_BALLOON_MINIMUM, 50);
+        world_set_percent(&world, KEY_BALLOON_STEP, 25);
+        g->stats.usable_bytes = 192 * MIB - ((unsigned)_i < SELDOM_SEC ? SELDOM_USED : 59 * MIB);
+        for (unsigned t = 0; t < 60; t++)
+                second_passes(g, used, t % SELDOM_SEC == 9);
+        ck_assert_uint_ge(g->current_bytes, 140 * MIB);
+        ck_assert_uint_le(g->current_bytes, 155 * MIB);
+        for (unsigned t = 0; t < 30; t++) {
+                used += 2 * MIB;
+                second_passes(g, used, t % SELDOM_SEC == first);
+        }
+        ck_assert_uint_ge(g->current_bytes, 170 * MIB);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("policy_balloon_loop");
         TCase *t = tcase_create("closed loop");
@@ -200,6 +248,7 @@ int main(void) {
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_loop_test(t, hostile_guests_and_slow_balloons_break_nothing, 0, LOOP_WORLDS);
         tcase_add_loop_test(t, a_steady_world_comes_to_rest, 0, LOOP_WORLDS);
+        tcase_add_loop_test(t, a_guest_that_reports_seldom_gets_its_balloon_back_in_time, 0, 2 * SELDOM_SEC);
         tcase_set_timeout(t, 60);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
