@@ -157,6 +157,9 @@ ASAN_BUILD := $(BUILD)/asan
 TSAN_BUILD := $(BUILD)/tsan
 ASAN_TESTS = $(TEST_SRC:%.c=$(ASAN_BUILD)/%)
 TSAN_TESTS = $(TSAN_BUILD)/tests/unit/test_virt_queue_threads $(TSAN_BUILD)/tests/unit/test_pool_writer
+# What these two need: the rest has one thread, and is not built once more for them.
+TSAN_PARTS = DAEMON_SRC='$(filter daemon/pool_writer.c daemon/virt%.c,$(DAEMON_SRC))' \
+	LIB_SRC='$(addprefix lib/,base.c idset.c parse.c snapshot.c sysfs.c topology.c)'
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(ASAN_BUILD)/tests/fuzz/replay_%)
 STATIC_TESTS := $(sort $(wildcard tests/static/*.t))
@@ -185,8 +188,8 @@ ci: deps ## check and lab ($LAB_SCENES) as one result (as root, up to $LAB_DEADL
 
 .PHONY: sanitized
 sanitized:
-	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' all unit-tests $(FUZZ_REPLAYS)
-	@$(MAKE) --no-print-directory BUILD=$(TSAN_BUILD) SANITIZE='-fsanitize=thread' CFLAGS='-O1 -g' $(TSAN_TESTS)
+	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) SANITIZE='$(SANITIZERS)' CFLAGS='-O1 -g' $(ASAN_BUILD)/kvmtuned $(ASAN_TESTS) $(FUZZ_REPLAYS)
+	@$(MAKE) --no-print-directory BUILD=$(TSAN_BUILD) SANITIZE='-fsanitize=thread' CFLAGS='-O1 -g' $(TSAN_PARTS) $(TSAN_TESTS)
 
 .PHONY: check-unit
 check-unit: all unit-tests ## only the unit and golden tests, without sanitizers and without root
@@ -227,10 +230,14 @@ FUZZ_MAKE = $(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) CC=clang CFLAGS='-O
 	SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
 .PHONY: fuzzers clang-objects
 fuzzers:
-	@$(FUZZ_MAKE) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/tests/fuzz/fuzz_%)
-# Everything that is compiled, once; what clang has to say does not depend on the rest.
+	+@$(FUZZ_MAKE) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/tests/fuzz/fuzz_%)
+# Everything that is compiled, once; what clang has to say does not depend on the rest. Objects of what the fuzzers are made of.
 clang-objects:
-	@$(FUZZ_MAKE) $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(sort $(LIB_SRC) $(DAEMON_SRC) $(CTL_SRC) $(TEST_SRC) $(SIM_SRC) $(MEMSIM_SRC)))
+	+@$(FUZZ_MAKE) $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(LIB_SRC) $(DAEMON_SRC)) \
+		$(patsubst %.c,$(FUZZ_BUILD)/%.checked,$(sort $(CTL_SRC) $(TEST_SRC) $(SIM_SRC) $(MEMSIM_SRC)))
+$(BUILD)/%.checked: %.c
+	@mkdir -p $(@D)
+	$(call say,CHECK)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(@:.checked=.d) -MT $@ -fsyntax-only $< && touch $@
 .PHONY: fuzz
 fuzz: deps ## hostile input of every kind, with libFuzzer (clang; FUZZ_SECONDS=60 for each kind)
 	@$(MAKE) --no-print-directory -j$$(nproc) WERROR= fuzzers
