@@ -149,8 +149,8 @@ build-deps:
 
 # --- tests ---------------------------------------------------------------------
 # One runner counts everything; each test is an executable that speaks TAP. Those
-# that compute in one thread share the processors, the slowest first; those that
-# use all of them, wait for real guests, or let time run faster, run alone.
+# that compute share the processors, however long they then take, the slowest first;
+# those that wait for real guests, or let time run faster, run alone.
 
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_BUILD := $(BUILD)/asan
@@ -163,6 +163,7 @@ TSAN_PARTS = DAEMON_SRC='$(filter daemon/pool_writer.c daemon/virt%.c,$(DAEMON_S
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=$(ASAN_BUILD)/tests/fuzz/replay_%)
 STATIC_TESTS := $(sort $(wildcard tests/static/*.t))
+COMPUTING_TESTS := $(patsubst %,tests/static/%.t,lint deb valgrind layers)
 GOLDEN_TESTS := $(sort $(wildcard tests/golden/run-*))
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.t))
 export KVMTUNED ?= $(abspath $(BIN))
@@ -170,7 +171,9 @@ export KVMTUNECTL ?= $(abspath $(CTL))
 export BUILD
 
 LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
-CHECKS = $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BINS) $(GOLDEN_TESTS) tests/fuzz/replay.t -- $(FAULT_TESTS) $(STATIC_TESTS) $(INTEGRATION_TESTS)
+FUZZ_TEST :=
+CHECKS = tests/static/clang.t $(FUZZ_TEST) $(COMPUTING_TESTS) $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BINS) $(GOLDEN_TESTS) tests/fuzz/replay.t \
+	-- $(FAULT_TESTS) $(filter-out tests/static/clang.t $(COMPUTING_TESTS),$(STATIC_TESTS)) $(INTEGRATION_TESTS)
 
 .PHONY: check
 check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
@@ -180,11 +183,12 @@ check: deps ## install what is missing, build with -Werror, run every test (as r
 
 # What the lab needs may be missing: its tests are then skipped, with the reason.
 .PHONY: ci
+ci: FUZZ_TEST := tests/fuzz/fuzz.t
 ci: deps ## check and lab ($LAB_SCENES) as one result (as root, up to $LAB_DEADLINE)
 	-@tools/deps lab
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-tests fault-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) sanitized
-	@tests/run -j$$(nproc) $(CHECKS) tests/fuzz/short.t $(LAB_TESTS)
+	@tests/run -j$$(nproc) $(CHECKS) $(LAB_TESTS)
 
 .PHONY: sanitized
 sanitized:

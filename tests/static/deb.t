@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Time limit: 900 s
 # The Debian packages build, lintian has nothing to say, and what they do on
 # installation, upgrade, removal and purge is what a user of Debian expects.
 set -u

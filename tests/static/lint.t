@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Time limit: 900 s
 # cppcheck, clang-tidy and shellcheck have nothing to say.
 #
 # What they say wrongly is listed with its reason: in suppressions/cppcheck, in

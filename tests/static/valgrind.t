@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Time limit: 900 s
 # Parsers, files, policy and queue under valgrind: no leak, no uninitialised value.
 #
 # AddressSanitizer runs all unit tests; this one finds what it does not, reads of
