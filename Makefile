@@ -17,6 +17,7 @@ SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/kvmtuned
 DBUSDIR ?= $(PREFIX)/share/dbus-1/system.d
 POLKITDIR ?= $(PREFIX)/share/polkit-1
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
@@ -326,6 +327,12 @@ install: all $(BUILD)/kvmtuned.service ## install below $(DESTDIR)$(PREFIX)
 	fi
 	$(INSTALL) -d -m 755 $(DESTDIR)$(PREFIX)/libexec/kvmtuned
 	ln -srfn $(DESTDIR)$(SBINDIR)/kvmtuned-numad $(DESTDIR)$(PREFIX)/libexec/kvmtuned/numad
+	for file in doc/*.md doc/topology.svg; do \
+		$(INSTALL) -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file##*/} || exit 1; \
+	done
+	for file in conf/examples/*; do \
+		$(INSTALL) -D -m 644 $$file $(DESTDIR)$(DOCDIR)/examples/$${file##*/} || exit 1; \
+	done
 	for page in man/*.[1-8]; do \
 		$(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
@@ -353,6 +360,8 @@ uninstall: ## remove what install put there; the policy and the state stay
 		$(DESTDIR)$(ZSHCOMPDIR)/_kvmtunectl
 	@if [ "$$(readlink $(DESTDIR)$(NUMAD))" = $(numad_link) ]; then rm -f $(DESTDIR)$(NUMAD); fi
 	@[ ! -d $(DESTDIR)$(dir $(numad_link)) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(dir $(numad_link))
+	for file in doc/*.md doc/topology.svg; do rm -f $(DESTDIR)$(DOCDIR)/$${file##*/}; done
+	for file in conf/examples/*; do rm -f $(DESTDIR)$(DOCDIR)/examples/$${file##*/}; done
 	for page in man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 # --- packages ------------------------------------------------------------------

@@ -46,7 +46,7 @@ version=$(sed -n 's/^VERSION := //p' Makefile)
 check "the package has the program's version" test "$(dpkg-deb -f "$main" Version)" = "$version"
 check "... and so has the RPM's" test "$(sed -n 's/^Version: *//p' packaging/kvmtuned.spec)" = "$version"
 for file in usr/sbin/kvmtuned lib/systemd/system/kvmtuned.service usr/lib/systemd/catalog/kvmtuned.catalog \
-        usr/share/man/man8/kvmtuned.8.gz etc/kvmtuned/conf.d/; do
+        usr/share/man/man8/kvmtuned.8.gz usr/share/doc/kvmtuned/examples/from-ksmtuned.conf etc/kvmtuned/conf.d/; do
         check "$file is packaged" contains "${main##*/}" "$file"
 done
 check 'the policy is a conffile' test "$(script conffiles | grep -c .)" -ge 1

@@ -27,6 +27,7 @@ for file in usr/sbin/kvmtuned usr/lib/systemd/system/kvmtuned.service \
         etc/kvmtuned/kvmtuned.conf usr/share/man/man8/kvmtuned.8 usr/share/man/man5/kvmtuned.conf.5 \
         usr/share/man/man5/kvmtuned-snapshot.5 usr/share/man/man8/kvmtuned-numad.8 \
         usr/bin/kvmtunectl usr/share/man/man1/kvmtunectl.1 usr/share/bash-completion/completions/kvmtunectl usr/share/dbus-1/system.d/org.kvmtuned1.conf \
+        usr/share/doc/kvmtuned/migrating.md usr/share/doc/kvmtuned/examples/from-ksmtuned.conf \
         usr/share/polkit-1/actions/org.kvmtuned1.policy usr/share/polkit-1/rules.d/org.kvmtuned1.rules; do
         check "$file is there" test -s "$tmp/root/$file"
 done
