@@ -108,12 +108,12 @@ static void show_held(const Ctl *c, const Value *v) {
                 const Value *h = value_item(v, "held", i);
                 const char *current = value_string(h, "current");
 
-                (void)printf("  %s %" PRIu64 ": was ", value_string(h, "kind") ?: "?", value_number(h, "index"));
-                show_text(stdout, value_string(h, "original"));
-                (void)fputs(", set to ", stdout);
-                show_text(stdout, value_string(h, "ours"));
+                (void)printf("  %s ", value_string(h, "kind") ?: "?");
+                show_text(stdout, value_string(h, "target"));
+                (void)fputs(": ", stdout);
+                show_text(stdout, value_string(h, "change"));
                 if (current && !streq(current, value_string(h, "ours") ?: "")) {
-                        (void)fputs(", is ", stdout);
+                        (void)fputs(", is now ", stdout);
                         show_text(stdout, current);
                 }
                 (void)putchar('\n');

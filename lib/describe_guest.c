@@ -133,6 +133,20 @@ static void put_threads(Value *v, const Guest *g) {
         }
 }
 
+/* As the plan that changed it said it. @a is not changed. */
+static void put_words(Value *v, const Action *a) {
+        _cleanup_free_ char *target = NULL, *values = NULL;
+
+        if (!v)
+                return;
+        if (plan_action_target(a, &target) < 0 || plan_action_values(a, &values) < 0) {
+                v->failed = true;
+                return;
+        }
+        value_put_string(v, "target", target);
+        value_put_string(v, "change", values);
+}
+
 static void put_held(Value *v, const Description *d, const Guest *g) {
         Value *list = value_put_list(v, "held", VALUE_MAP);
 
@@ -151,25 +165,19 @@ static void put_held(Value *v, const Description *d, const Guest *g) {
                 value_put_string(held, "ours", o->ours);
                 r = policy_current_value(d->snapshot, o->kind, o->uuid, o->index, &current);
                 describe_put_text(held, "current", r, current);
+                put_words(held, &(const Action){ .kind = o->kind, .index = o->index, .guest = g->name,
+                                                 .old_value = o->original, .new_value = o->ours });
         }
 }
 
 static void put_action(Value *list, const Action *a) {
-        _cleanup_free_ char *target = NULL, *values = NULL;
         Value *v = value_put_map(list, NULL);
 
-        if (!v)
-                return;
-        if (plan_action_target(a, &target) < 0 || plan_action_values(a, &values) < 0) {
-                v->failed = true;
-                return;
-        }
         value_put_string(v, "kind", action_kind_to_string(a->kind));
         value_put_number(v, "index", a->index);
         value_put_string(v, "old", a->old_value);
         value_put_string(v, "new", a->new_value);
-        value_put_string(v, "target", target);
-        value_put_string(v, "change", values);
+        put_words(v, a);
         value_put_string(v, "reason", a->reason);
         value_put_string(v, "source", a->source);
 }

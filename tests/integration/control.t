@@ -25,7 +25,7 @@ t_until "... is carried out" 10 pinned g1
 t_stays "... for no other" 2 free g2
 t_ok "explain names the setting's source" explained 'cpu.policy *shared *runtime by uid 0'
 t_ok "... what was done, in the journal's words" explained "$(sed -n 's/^kvmtuned: \(g1: vCPU 0 on CPUs .*\) \[.*/\1/p' "$HOST_DIR/kvmtuned.log" | tail -n 1)"
-t_ok "... and what it would put back" explained "pin-vcpu 0: was $T_ALL, set to $rest"
+t_ok "... and what it would put back" explained "pin-vcpu g1 vCPU 0: $T_ALL -> $rest"
 t_until "... no more and no less than the log" 10 t_explained g1
 t_ok "a setting for a guest that its user has pinned" ctl --guest mine set cpu.policy shared
 t_until "... is not carried out, for the reason that is in the log" 10 t_explained mine
