@@ -155,7 +155,7 @@ static int allowed_amount_range(const KeyInfo *info, char **ret) {
         if (r >= 0)
                 r = format_size(info->maximum, &high);
         if (r >= 0 && info->size_only)
-                r = strprintf_to(&text, "a size from %s to %s", low, high);
+                r = strprintf_to(&text, "a power of two from %s to %s", low, high);
         else if (r >= 0)
                 r = strprintf_to(&text, "%sa percentage %s %llu %% or a size from %s to %s", or_keep(info),
                                  info->minimum > 0 ? "above 0 and up to" : "up to",
@@ -216,6 +216,10 @@ static int parse_bool(const char *text, uint64_t *ret) {
         return 0;
 }
 
+static bool is_in_range(const KeyInfo *info, uint64_t bytes) {
+        return bytes >= info->minimum && bytes <= info->maximum && !(info->size_only && (bytes & (bytes - 1)) != 0);
+}
+
 static int parse_amount(const KeyInfo *info, const char *text, SettingValue *v) {
         int r;
 
@@ -228,7 +232,7 @@ static int parse_amount(const KeyInfo *info, const char *text, SettingValue *v) 
         if (r == -ERANGE)
                 return r;
         if (r >= 0)
-                return v->number < info->minimum || v->number > info->maximum ? -ERANGE : 0;
+                return is_in_range(info, v->number) ? 0 : -ERANGE;
         r = info->size_only ? -EINVAL : parse_permyriad(text, &v->number);
         if (r < 0)
                 return r;

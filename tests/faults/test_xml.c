@@ -130,6 +130,10 @@ static const struct { const char *name; Kind kind; const char *xml, *devices; } 
           "<channel><target name='org.qemu.guest_agent.0' state='connected'/></channel>" },
         { "a title", GOOD, "<title>A <![CDATA[title]]></title>", "" },
         { "a class", GOOD, "<metadata><k:guest xmlns:k='https://kvmtuned.org/xmlns/guest/1' class='db'/></metadata>", "" },
+        { "a guarantee that is none", GOOD, "<metadata><k:guest xmlns:k='https://kvmtuned.org/xmlns/guest/1' "
+          "min_guarantee='much'/></metadata>", "" },
+        { "a guarantee of oVirt's", GOOD, "<metadata><o:vm xmlns:o='http://ovirt.org/vm/1.0'><o:x/>"
+          "<o:minGuaranteedMemoryMb>9</o:minGuaranteedMemoryMb></o:vm></metadata>", "" },
         { "a class of somebody else's", GOOD, "<metadata><k:guest xmlns:k='urn:x' class='db'/><guest/></metadata>", "" },
         { "no name", BAD, "<name/>", "" },
         { "another guest's uuid", BAD, "<uuid>00000002-1111-4111-8111-111111111111</uuid>", "" },
