@@ -189,7 +189,8 @@ static int narrow_nodeset(Placement *p, const PlacementGuest *g) {
 
         if (!placement_owns_nodeset(p, g->guest) || idset_equal(&now, &home) || !idset_is_subset(&home, &now))
                 return 0;
-        if (move_remote_bytes(g, &home) > NARROW_BYTES || !policy_eligible(g->guest, ACTION_SET_NODESET, &why, &detail))
+        if (move_remote_bytes(g, &home) > NARROW_BYTES ||
+            !policy_eligible(g->guest, ACTION_SET_NODESET, &why, &detail))
                 return 0;
         r = setting_source(g->settings, KEY_NUMA_MEMORY, &source);
         if (r < 0)
@@ -206,9 +207,13 @@ static int narrow_nodesets(Placement *p) {
         return r;
 }
 
+/* Also where every CPU of its nodes is its own, and none is left for others. */
 static MoveValue value_at_home(const Placement *p, const PlacementGuest *g) {
-        NodeList home = move_node_list(p, memo_nodes(g->memo), p->home);
+        NodeList home = { .at = p->home };
 
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->nodes[i].n_usable > 0 && idset_contains(memo_nodes(g->memo), p->nodes[i].id))
+                        p->home[home.n++] = (uint16_t)i;
         return move_value_of_memory(p, g, &home);
 }
 

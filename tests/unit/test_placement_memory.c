@@ -160,6 +160,22 @@ static void decide_while_busy(World *w) {
         ck_assert_int_eq(policy_decide(&in, w->state, &w->plan), 0);
 }
 
+START_TEST(memory_follows_a_guest_that_has_all_cpus_of_its_node) {
+        World w;
+        Guest *g;
+
+        world_init(&w, "numa:2 core:2 pu:1", "cpu: { policy = \"dedicated\"; };");
+        g = world_guest(&w, "guest", 2, 4 * GIB);
+        guest_memory(g, 1, 3 * GIB);
+        guest_memory(g, 0, GIB);
+        guest_load(g, PERMYRIAD_FULL, 0);
+        world_decide(&w, NULL);
+        assert_nodes(&w, g, "1");
+        assert_action(&w, g, ACTION_MOVE_MEMORY, 0, "1");
+        world_done(&w);
+}
+END_TEST
+
 /* What its cgroup is not allowed any more the kernel would move, without a rate. */
 START_TEST(a_nodeset_has_the_old_nodes_until_the_memory_has_left_them) {
         World w;
@@ -438,6 +454,7 @@ int main(void) {
                             (int)ELEMENTSOF(rebalance_rows));
         tcase_add_test(tc, memory_does_not_move_into_room_promised_to_a_starting_guest);
         tcase_add_test(tc, while_the_mover_is_busy_no_move_is_decided_nor_noted);
+        tcase_add_test(tc, memory_follows_a_guest_that_has_all_cpus_of_its_node);
         tcase_add_loop_test(tc, a_nodeset_has_the_old_nodes_until_the_memory_has_left_them, 15, 18);
         tcase_add_test(tc, while_the_mover_is_busy_no_node_is_relieved);
         tcase_add_test(tc, an_overloaded_node_keeps_guests_that_are_bound_to_it);
