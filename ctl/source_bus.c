@@ -30,14 +30,17 @@ CtlStatus source_bus_open(const Ctl *c, Source *s) {
 }
 
 static const struct { const char *name; CtlStatus status; const char *text; } errors[] = {
-        { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_UNREACHABLE, "kvmtuned does not run; start it with \"systemctl start kvmtuned\"" },
-        { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_UNREACHABLE, "kvmtuned does not run; start it with \"systemctl start kvmtuned\"" },
+        { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_UNREACHABLE,
+          "kvmtuned does not run; start it with \"systemctl start kvmtuned\"" },
+        { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_UNREACHABLE,
+          "kvmtuned does not run; start it with \"systemctl start kvmtuned\"" },
         { SD_BUS_ERROR_NO_REPLY, CTL_UNREACHABLE, "kvmtuned ended, or does not answer" },
         { SD_BUS_ERROR_TIMEOUT, CTL_UNREACHABLE, "kvmtuned does not answer" },
         { SD_BUS_ERROR_DISCONNECTED, CTL_UNREACHABLE, "the connection to the system bus was lost" },
         { SD_BUS_ERROR_ACCESS_DENIED, CTL_REFUSED, NULL },
         { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CTL_REFUSED, NULL },
-        { SD_BUS_ERROR_UNKNOWN_METHOD, CTL_FAILED, "the running kvmtuned does not know this; it is of another version" },
+        { SD_BUS_ERROR_UNKNOWN_METHOD, CTL_FAILED,
+          "the running kvmtuned does not know this; it is of another version" },
         { BUS_NAME ".Error.NoSuchGuest", CTL_NOT_FOUND, NULL },
         { BUS_NAME ".Error.NoSuchSetting", CTL_NOT_FOUND, NULL },
         { BUS_NAME ".Error.InvalidValue", CTL_NOT_FOUND, NULL },
@@ -56,7 +59,8 @@ static CtlStatus complain(int r, const sd_bus_error *error) {
                                 text = errors[i].text;
                 }
         if (sd_bus_error_has_name(error, BUS_NAME ".Error.BadPolicy")) {
-                (void)fprintf(stderr, "kvmtunectl: the policy was not loaded, the settings in force stay as they are\n%s",
+                (void)fprintf(stderr,
+                              "kvmtunectl: the policy was not loaded, the settings in force stay as they are\n%s",
                               text);
                 return CTL_FAILED;
         }

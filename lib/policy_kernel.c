@@ -10,10 +10,11 @@
  * there is nothing to be learnt, and keeps KSM from merging. Off is wished
  * when, with the switch on,
  *
- *   - guests that kvmtuned has placed, with 95 % of their memory at hand, make up 95 % of what all guests want of CPUs;
- *   - or KSM runs and, after three full scans, has merged next to nothing while nearly all it looks at counts as volatile
- *     (Linux 6.1: 0 MiB merged against 968 MiB, all else equal, with the guests' memory idle; not since 6.5);
- *   - or 95 % of the faults find their page at hand and cost more than 1 % of a CPU (2 us a fault, 4 us a page moved);
+ *   - guests that kvmtuned has placed, with 95 % of their memory at hand, make up 95 % of what all want of CPUs;
+ *   - or KSM runs and, after three full scans, has merged next to nothing while nearly all it looks at counts as
+ *     volatile (Linux 6.1: 0 MiB merged against 968 MiB, all else equal, with the guests' memory idle), before 6.5;
+ *   - or 95 % of the faults find their page at hand and cost more than 1 % of a CPU (2 us a fault, 4 us a page that
+ *     moves);
  *   - or it moves 16 MiB/s and more while less than 80 % of the faults find their page at hand: it chases the load
  *     (seen: 6.4 GiB moved in five minutes, 38 % remote after it).
  *
@@ -128,7 +129,8 @@ static Wish wish_off(Kernel *k) {
         if (ksm_is_stuck(&k->c->snapshot->host.ksm, k->c->state->ksm_run_scans) &&
             host_may_hide_unmapped(&k->c->snapshot->host)) {
                 (void)snprintf(k->why, sizeof(k->why),
-                               "KSM has merged next to nothing in %" PRIu64 " scans, %" PRIu64 " pages count as volatile",
+                               "KSM has merged next to nothing in %" PRIu64 " scans, %" PRIu64
+                               " pages count as volatile",
                                u64_sub(k->c->snapshot->host.ksm.full_scans, k->c->state->ksm_run_scans),
                                k->c->snapshot->host.ksm.pages_volatile);
                 return WISH_OFF;
@@ -136,7 +138,8 @@ static Wish wish_off(Kernel *k) {
         if (k->demand.all >= DEMAND_MINIMUM && share >= PLACED_PERMYRIAD) {
                 (void)snprintf(k->why, sizeof(k->why),
                                "guests that are placed, with their memory at hand, make up %" PRIu64
-                               " %% of what guests want of CPUs (%" PRIu64 " %% of one)", share / 100, k->demand.all / 100);
+                               " %% of what guests want of CPUs (%" PRIu64 " %% of one)", share / 100,
+                               k->demand.all / 100);
                 return WISH_OFF;
         }
         if (f->faults_per_sec == UNKNOWN_U64 || f->faults_per_sec == 0)
@@ -205,8 +208,8 @@ static int set_value(Kernel *k, uint64_t value, const char *reason) {
                 return r;
         (void)snprintf(old, sizeof(old), "%" PRIu64, k->now);
         (void)snprintf(new, sizeof(new), "%" PRIu64, value);
-        return plan_add_action(k->c->plan, ACTION_SET_KERNEL, NULL, KERNEL_KNOB_NUMA_BALANCING, old, new, source, "%s",
-                               reason);
+        return plan_add_action(k->c->plan, ACTION_SET_KERNEL, NULL, KERNEL_KNOB_NUMA_BALANCING, old, new, source,
+                               "%s", reason);
 }
 
 static int give_back(Kernel *k, const Owned *owned) {
@@ -249,8 +252,8 @@ static int check_taken_over(Kernel *k, const Owned *owned) {
                 return 0;
         if (!(adopted && streq(owned->original, current))) {
                 r = plan_add_skip(k->c->plan, ACTION_SET_KERNEL, NULL, SKIP_TAKEN_OVER,
-                                  "kernel.numa_balancing is %s, not %s as set by kvmtuned: somebody else changed it; it is "
-                                  "left alone until the next reload", current, owned->ours);
+                                  "kernel.numa_balancing is %s, not %s as set by kvmtuned: somebody else changed it; "
+                                  "it is left alone until the next reload", current, owned->ours);
                 k->c->state->kernel_taken = true;
         }
         state_disown(k->c->state, ACTION_SET_KERNEL, "", KERNEL_KNOB_NUMA_BALANCING);
@@ -300,7 +303,7 @@ int policy_kernel(PolicyContext *c) {
                 return give_back(&k, owned);
         if (c->state->kernel_taken)
                 return was_taken ? plan_add_skip(c->plan, ACTION_SET_KERNEL, NULL, SKIP_TAKEN_OVER,
-                                                 "kernel.numa_balancing was changed by somebody else; it is left alone "
-                                                 "until the next reload") : 0;
+                                                 "kernel.numa_balancing was changed by somebody else; it is left "
+                                                 "alone until the next reload") : 0;
         return fulfil(&k, mode);
 }

@@ -60,7 +60,8 @@ static int add_no_room(PolicyContext *c, const char *what) {
                                      format_bytes_short(SEPARATE_MAX_BYTES, keep));
         return plan_add_skip(c->plan, ACTION_SET_KSM, NULL, SKIP_NO_CAPACITY,
                              "%s: separating what is merged takes %s beside a reserve of %s, and %s are available",
-                             what, format_bytes_short(separate_bytes(&h->ksm), need), format_bytes_short(reserve(c), keep),
+                             what, format_bytes_short(separate_bytes(&h->ksm), need),
+                             format_bytes_short(reserve(c), keep),
                              format_bytes_short(h->memory.available_bytes, have));
 }
 
@@ -192,8 +193,8 @@ int ksm_restore_merging(const Snapshot *snapshot, const State *state, const Owne
         if (ksm->pages_shared > 0 && !fits(&snapshot->host, restore_reserve(&snapshot->host)))
                 return plan_add_skip(plan, ACTION_SET_KSM, NULL, SKIP_NO_CAPACITY,
                                      "merge_across_nodes stays %s: to give back %s, %s of merged memory would have "
-                                     "to be separated: too much at once, or more than there is room for", owned->ours, owned->original,
-                                     format_bytes_short(separate_bytes(ksm), need));
+                                     "to be separated: too much at once, or more than there is room for",
+                                     owned->ours, owned->original, format_bytes_short(separate_bytes(ksm), need));
         r = ksm_knob_text(ksm, KSM_KNOB_RUN, now);
         if (r < 0)
                 return r;

@@ -10,8 +10,8 @@
  * moved, memory, all to other nodes. What asks for one:
  *
  *   load       the guests placed on a node want 85 % of its CPUs or more (busy time and time spent waiting for a
- *              CPU, as measured), and some node has been so for 30 s: one of them goes to where there is less to do; where no move helps, two guests
- *              change places (policy_swap.c);
+ *              CPU, as measured), and some node has been so for 30 s: one of them goes to where there is less to do;
+ *              where no move helps, two guests change places (policy_swap.c);
  *   shortage   a node's free memory is below its share of the host's reserve, and others have room;
  *   to memory  a guest's memory is remote, and going there copies less than bringing it home, or it cannot be
  *              brought (locked, held by a device, no room).
@@ -46,8 +46,10 @@ typedef struct NearOrder {
 static int compare_distance(const void *a, const void *b, void *userdata) {
         const uint16_t x = *(const uint16_t *)a, y = *(const uint16_t *)b;
         const NearOrder *o = userdata;
-        unsigned dx = x == o->seed ? 0 : topology_distance(o->p->topology, o->p->nodes[o->seed].index, o->p->nodes[x].index);
-        unsigned dy = y == o->seed ? 0 : topology_distance(o->p->topology, o->p->nodes[o->seed].index, o->p->nodes[y].index);
+        unsigned dx = x == o->seed ? 0 : topology_distance(o->p->topology, o->p->nodes[o->seed].index,
+                                                           o->p->nodes[x].index);
+        unsigned dy = y == o->seed ? 0 : topology_distance(o->p->topology, o->p->nodes[o->seed].index,
+                                                           o->p->nodes[y].index);
 
         if (dx != dy)
                 return dx > dy ? 1 : -1;
