@@ -110,9 +110,8 @@ bool balloon_gave_nothing(const BalloonGuest *b);
 bool balloon_would_free_nothing(const BalloonGuest *b, uint64_t spare);
 /* Sets resident, from what is known of usable and taken. */
 void balloon_see_resident(const PolicyContext *c, BalloonGuest *b);
-/* What the host gains when the balloon takes @bytes, as far as can be known; and what it takes for that. */
+/* What the host gains when the balloon takes @bytes, as far as can be known. */
 uint64_t balloon_gain(const BalloonGuest *b, uint64_t bytes);
-uint64_t balloon_for_gain(const BalloonGuest *b, uint64_t gain);
 
 /*
  * policy_balloon_watch.c: compares the balloon with what was asked of it, and

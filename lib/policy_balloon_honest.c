@@ -68,7 +68,3 @@ void balloon_see_resident(const PolicyContext *c, BalloonGuest *b) {
 uint64_t balloon_gain(const BalloonGuest *b, uint64_t bytes) {
         return b->usable == UNKNOWN_U64 ? bytes : u64_muldiv(bytes, b->resident, b->usable);
 }
-
-uint64_t balloon_for_gain(const BalloonGuest *b, uint64_t gain) {
-        return b->usable == UNKNOWN_U64 ? gain : u64_muldiv(gain, b->usable, b->resident);
-}

@@ -14,8 +14,10 @@
  *   auto       need = balloon.stop + promised - available - what is coming, shared
  *              in proportion to what each guest can spare, each by at most a
  *              step; what a bounded one cannot give is shared once more. Of
- *              memory that a guest has never touched the host gains nothing, so
- *              what is shared is gains (policy_balloon_honest.c).
+ *              memory that a guest has never touched the host gains nothing
+ *              (policy_balloon_honest.c): where need is met with less than a
+ *              quarter of what is taken, so much more is taken that it is a
+ *              quarter, and what is left the next time.
  *              Surplus = available - balloon.stop - what is promised, shared in
  *              the same way in proportion to what each guest is short of its
  *              maximum. Between balloon.start and balloon.stop: as before, but
@@ -29,6 +31,9 @@
  */
 
 #include "policy_balloon.h"
+
+/* The gain of one decision is at least this part of what is needed, when that is there. */
+#define GAIN_PART 4U
 
 /* What is taken is never more than what a guest has beyond its floor (spare_beyond()). */
 static uint64_t smaller_by(const BalloonGuest *b, uint64_t bytes) {
@@ -53,8 +58,7 @@ static uint64_t larger_by(const BalloonGuest *b, uint64_t bytes) {
 }
 
 void balloon_promise(BalloonHost *h, const BalloonGuest *b, uint64_t from, uint64_t to) {
-        h->freeing = u64_add(u64_sub(h->freeing, balloon_gain(b, u64_sub(b->current, from))),
-                             balloon_gain(b, u64_sub(b->current, to)));
+        h->freeing = u64_add(u64_sub(h->freeing, u64_sub(b->current, from)), u64_sub(b->current, to));
         h->growing = u64_add(u64_sub(h->growing, u64_sub(from, b->current)), u64_sub(to, b->current));
 }
 
@@ -278,11 +282,22 @@ static void reclaim_by_policy(BalloonDecision *d) {
         }
 }
 
-/* What the host can gain from it: next to nothing is nothing. */
-static uint64_t gain_of(const BalloonGuest *b) {
-        uint64_t gain = balloon_gain(b, balloon_spare(b));
+/* What it can lose when the host gains anything from that. */
+static uint64_t useful_spare(const BalloonGuest *b) {
+        uint64_t spare = balloon_spare(b);
 
-        return gain > BALLOON_TOLERANCE_BYTES ? gain : 0;
+        return balloon_gain(b, spare) > BALLOON_TOLERANCE_BYTES ? spare : 0;
+}
+
+/* How much those who are to share are to lose so that the host gains @gain, or a part of it now. */
+static uint64_t loss_for(const BalloonDecision *d, uint64_t gain) {
+        uint64_t losses = 0, gains = 0;
+
+        for (size_t i = 0; i < d->n; i++) {
+                losses = u64_add(losses, d->guests[i].weight);
+                gains = u64_add(gains, balloon_gain(&d->guests[i], d->guests[i].weight));
+        }
+        return gains > 0 ? MAX(gain, u64_muldiv(gain, losses, gains) / GAIN_PART) : 0;
 }
 
 /* What the host gains from guests, up to what it needs to be at balloon.stop again. Returns how much that is. */
@@ -295,12 +310,12 @@ static uint64_t take_spare(BalloonDecision *d) {
                 BalloonGuest *b = &d->guests[i];
 
                 if (is_open(b) && !setting(b->settings, KEY_BALLOON_RECLAIM))
-                        bid(b, gain_of(b), balloon_gain(b, b->step));
+                        bid(b, useful_spare(b), b->step);
         }
         if (need > h->ignored)
-                share(d, need);
+                share(d, loss_for(d, need));
         for (size_t i = 0; i < d->n; i++)
-                taken = u64_add(taken, d->guests[i].take);
+                taken = u64_add(taken, balloon_gain(&d->guests[i], d->guests[i].take));
         return taken;
 }
 
@@ -321,10 +336,10 @@ static void take_reserves(BalloonDecision *d, uint64_t taken) {
                 if (!is_open(b))
                         continue;
                 b->reserve = b->least;
-                b->cap = MAX(b->take, MIN(gain_of(b), balloon_gain(b, b->step)));
-                b->weight = u64_sub(gain_of(b), b->take);
+                b->cap = MAX(b->take, MIN(useful_spare(b), b->step));
+                b->weight = u64_sub(useful_spare(b), b->take);
         }
-        share(d, need - taken);
+        share(d, loss_for(d, need - taken));
 }
 
 static void reclaim(BalloonDecision *d) {
@@ -332,14 +347,9 @@ static void reclaim(BalloonDecision *d) {
         if (!d->context->state->reclaiming)
                 return;
         take_reserves(d, take_spare(d));
-        for (size_t i = 0; i < d->n; i++) {
-                BalloonGuest *b = &d->guests[i];
-
-                if (b->take == 0)
-                        continue;
-                b->take = MIN(balloon_for_gain(b, b->take), b->step);
-                take(d, b, BALLOON_HOST_SHORT);
-        }
+        for (size_t i = 0; i < d->n; i++)
+                if (d->guests[i].take > 0)
+                        take(d, &d->guests[i], BALLOON_HOST_SHORT);
 }
 
 static bool may_be_given(const BalloonGuest *b) {

@@ -322,9 +322,10 @@ static const struct {
 } gain_rows[] = {
         { "nobody knows", UNKNOWN_U64, 0, false, false, GIB, -1 },
         { "all of it was touched", 17 * GIB, 0, false, false, GIB, -1 },
-        { "half of what is usable", 10 * GIB, 0, false, false, 2 * GIB, -1 },
-        { "a sixth of it", 6 * GIB, 0, false, false, 6 * GIB, -1 },
-        { "a twelfth of it: no more than it can spare", 5 * GIB, 0, false, false, 8 * GIB - MIB, -1 },
+        { "half of what is usable", 10 * GIB, 0, false, false, GIB, -1 },
+        { "a quarter of it", 7 * GIB, 0, false, false, GIB, -1 },
+        { "an eighth of it: a quarter of the need at once", 5 * GIB + GIB / 2, 0, false, false, 2 * GIB, -1 },
+        { "a 32nd of it: no more than it can spare", 4 * GIB + 3 * GIB / 8, 0, false, false, 8 * GIB, -1 },
         { "next to nothing of it", 4 * GIB + MIB, 0, false, false, 0, SKIP_NO_GAIN },
         { "nothing of it", 4 * GIB, 0, false, false, 0, SKIP_NO_GAIN },
         { "less than it says it uses", 3 * GIB, 0, false, false, 0, SKIP_NO_GAIN },
@@ -355,24 +356,26 @@ START_TEST(what_is_taken_goes_by_what_the_host_gains) {
 }
 END_TEST
 
-/* Both can spare 8 GiB; of what one can, half was touched. A step is what a guest loses, not what is gained. */
-START_TEST(gains_are_shared_in_proportion_each_by_a_step_at_most) {
+/* All can spare 8 GiB, of which the host gains all, an eighth, and nothing. It needs 2 GiB. */
+START_TEST(who_has_something_to_give_shares_what_the_host_needs) {
         Guest *whole = world_add_guest(&world, "whole", 16 * GIB, 16 * GIB);
-        Guest *half = world_add_guest(&world, "half", 16 * GIB, 16 * GIB);
-        bool bounded = _i;
+        Guest *eighth = world_add_guest(&world, "eighth", 16 * GIB, 16 * GIB);
+        Guest *nothing = world_add_guest(&world, "nothing", 16 * GIB, 16 * GIB);
 
         world_set_percent(&world, KEY_BALLOON_MINIMUM, 0);
         world_set_percent(&world, KEY_BALLOON_RESERVE, 25);
-        world_set(&world, KEY_BALLOON_STEP, bounded ? GIB : 16 * GIB);
-        world_set_host(&world, 64 * GIB, 13 * GIB);
+        world_set_percent(&world, KEY_BALLOON_STEP, 100);
+        world_set_host(&world, 64 * GIB, 14 * GIB);
         world.state->reclaiming = true;
         whole->stats.usable_bytes = whole->stats.unused_bytes = 12 * GIB;
-        half->stats = whole->stats;
-        half->rss_bytes = 10 * GIB;
+        eighth->stats = nothing->stats = whole->stats;
+        eighth->rss_bytes = 5 * GIB + GIB / 2;
+        nothing->rss_bytes = 4 * GIB;
         run();
-        /* 3 GiB: 2 to 1. */
-        ck_assert_uint_eq(asked(whole), (bounded ? 15 : 14) * GIB);
-        ck_assert_uint_eq(asked(half), (bounded ? 15 : 14) * GIB);
+        ck_assert_uint_eq(asked(whole), 15 * GIB);
+        ck_assert_uint_eq(asked(eighth), 15 * GIB);
+        ck_assert_uint_eq(asked(nothing), 0);
+        ck_assert_int_eq(why_not(nothing), SKIP_NO_GAIN);
 }
 END_TEST
 
@@ -394,7 +397,7 @@ int main(void) {
         tcase_add_test(t, what_does_not_grow_is_not_asked_for_more);
         tcase_add_test(t, off_takes_nothing_after_distress_of_one_that_does_not_move);
         tcase_add_loop_test(t, what_is_taken_goes_by_what_the_host_gains, 0, ELEMENTSOF(gain_rows));
-        tcase_add_loop_test(t, gains_are_shared_in_proportion_each_by_a_step_at_most, 0, 2);
+        tcase_add_test(t, who_has_something_to_give_shares_what_the_host_needs);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);
