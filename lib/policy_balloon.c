@@ -149,6 +149,14 @@ static void count_change(GuestMemo *m, uint64_t now) {
         m->balloon_changes = MIN(m->balloon_changes, UINT32_MAX - 1) + 1;
 }
 
+/* Should this one be lost, QEMU has one before it: of those, the one that leads farthest away. */
+static void remember_before(GuestMemo *m, uint64_t to) {
+        if (m->balloon_target_bytes != 0 &&
+            (m->balloon_before_bytes == 0 || balloon_difference(m->balloon_target_bytes, to) >
+                                                     balloon_difference(m->balloon_before_bytes, to)))
+                m->balloon_before_bytes = m->balloon_target_bytes;
+}
+
 static int ask(BalloonDecision *d, const BalloonGuest *b) {
         uint64_t now = MAX(d->context->snapshot->now_usec, UINT64_C(1));
         GuestMemo *m = b->memo;
@@ -164,6 +172,7 @@ static int ask(BalloonDecision *d, const BalloonGuest *b) {
         }
         if (!still_waits(b))
                 m->balloon_progress_usec = now;
+        remember_before(m, b->new_bytes);
         m->balloon_target_bytes = b->new_bytes;
         m->balloon_seen_bytes = b->current;
         m->balloon_set_usec = now;

@@ -94,6 +94,8 @@ bool balloon_host_is_strained(const Host *h);
 /* policy_balloon_guest.c: sizes, and what can be done to the guest. */
 void balloon_guest_init(PolicyContext *c, size_t i, BalloonGuest *ret);
 void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b);
+/* Since its last report that was believed. */
+bool balloon_counters_went_back(const BalloonGuest *b);
 
 /* policy_balloon_learn.c: updates the memo after judging. */
 void balloon_learn(const PolicyContext *c, BalloonGuest *b);

@@ -138,7 +138,7 @@ static bool is_implausible(const BalloonGuest *b) {
 }
 
 /* So does a guest that has rebooted; the next report is right again. */
-static bool counters_went_back(const BalloonGuest *b) {
+bool balloon_counters_went_back(const BalloonGuest *b) {
         return went_back(b->guest->stats.swap_in_bytes, b->memo->swap_in_bytes) ||
                 went_back(b->guest->stats.major_faults, b->memo->major_faults);
 }
@@ -301,7 +301,7 @@ void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {
         believe(c, b);
         b->waits = waits_for_memory(c, b->guest);
         b->distress |= b->waits;
-        if (counters_went_back(b))
+        if (balloon_counters_went_back(b))
                 fix(b, SKIP_IMPLAUSIBLE_STATS, NULL);
         judge_shrinking(c, b);
         if (b->distress || (b->fixed && b->why == SKIP_IMPLAUSIBLE_STATS))

@@ -146,7 +146,7 @@ static bool needs_a_look(const BalloonDecision *d, const BalloonGuest *b) {
                 return true;
         if (b->mode == BALLOON_TARGET && !balloon_is_at(b->current, b->goal))
                 return true;
-        if (b->owned && b->guest->stats.age_usec > since)
+        if (b->owned && (b->guest->stats.age_usec > since || !balloon_is_at(b->current, b->ours)))
                 return true;
         if (!below_maximum)
                 return false;

@@ -15,9 +15,11 @@
  *   arrived      it stays. When it leaves, and stays elsewhere until the next
  *                look, somebody else set it: theirs now. At the maximum it may
  *                be a guest that reboots (its driver comes back and inflates
- *                again), which gets 60 s. From there back towards our size, it is
- *                on its way again: QEMU has kept the target, and a guest that
- *                was quick to use its memory may be stuck half way.
+ *                again), which gets 60 s, and until its driver has reported.
+ *                Counters that begin anew say that it did reboot. Then, or from
+ *                there back towards our size, it is on its way again: QEMU has
+ *                kept the target, and a guest that was quick to use its memory
+ *                may be stuck half way, or have left nothing to take at all.
  *
  * On the way back to its original size it stays on record until it is there,
  * so that nobody takes a size in between for the original.
@@ -67,7 +69,7 @@ static void forget_stuck(GuestMemo *m) {
 
 static void forget_request(GuestMemo *m) {
         forget_stuck(m);
-        m->balloon_target_bytes = 0;
+        m->balloon_target_bytes = m->balloon_before_bytes = 0;
 }
 
 void balloon_set_aside(const PolicyContext *c, BalloonGuest *b) {
@@ -125,18 +127,25 @@ static bool comes_back(const BalloonGuest *b) {
                 b->current < b->memo->balloon_seen_bytes && !balloon_is_at(b->current, b->maximum);
 }
 
+/* It has said so since it left our size. */
+static bool has_rebooted(const BalloonGuest *b) {
+        return balloon_is_at(b->current, b->maximum) && balloon_counters_went_back(b);
+}
+
 /* Returns true when somebody else holds the balloon now. */
 static bool watch_resting(const PolicyContext *c, BalloonGuest *b) {
         GuestMemo *m = b->memo;
         uint64_t now = c->snapshot->now_usec;
-        uint64_t grace = balloon_is_at(b->current, b->maximum) ? REBOOT_USEC : 0;
+        uint64_t since = u64_sub(now, m->balloon_progress_usec);
+        bool may_boot = balloon_is_at(b->current, b->maximum) &&
+                (since <= REBOOT_USEC || b->guest->stats.age_usec >= since);
 
         if (balloon_is_at(b->current, b->ours)) {
                 m->balloon_seen_bytes = b->current;
                 m->balloon_progress_usec = now;
                 return false;
         }
-        if (comes_back(b)) {
+        if (comes_back(b) || has_rebooted(b)) {
                 m->balloon_target_bytes = b->ours;
                 watch_moving(c, b);
                 return false;
@@ -149,7 +158,7 @@ static bool watch_resting(const PolicyContext *c, BalloonGuest *b) {
                 m->balloon_progress_usec = now;
                 return false;
         }
-        return u64_sub(now, m->balloon_progress_usec) > grace;
+        return since > 0 && !may_boot;
 }
 
 /* The state remembers another request than the one that was made (it failed, or the memo is lost). */

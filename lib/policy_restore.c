@@ -188,10 +188,12 @@ bool policy_still_ours(const Snapshot *snapshot, const Owned *owned, const char 
 }
 
 bool policy_balloon_on_its_way(const GuestMemo *memo, uint64_t current_bytes) {
-        uint64_t seen = memo->balloon_seen_bytes, target = memo->balloon_target_bytes;
+        uint64_t target = memo->balloon_target_bytes, seen = memo->balloon_seen_bytes;
+        uint64_t before = memo->balloon_before_bytes == 0 ? target : memo->balloon_before_bytes;
+        uint64_t low = MIN(MIN(seen, target), before), high = MAX(MAX(seen, target), before);
 
-        return target != 0 && u64_add(current_bytes, BALLOON_TOLERANCE_BYTES) >= MIN(seen, target) &&
-                current_bytes <= u64_add(MAX(seen, target), BALLOON_TOLERANCE_BYTES);
+        return target != 0 && u64_add(current_bytes, BALLOON_TOLERANCE_BYTES) >= low &&
+                current_bytes <= u64_add(high, BALLOON_TOLERANCE_BYTES);
 }
 
 /* Nothing to do when the knob holds the original already. */
@@ -224,18 +226,21 @@ static bool is_open(const Snapshot *snapshot, const State *state, const Owned *o
 
 /*
  * A balloon that has not moved yet from the original: the guest is slow, or
- * its driver sleeps. QEMU has our request and would carry it out when we are gone;
- * the same holds for libvirt and what it has not answered.
+ * its driver sleeps; or one that is there again without our asking: it may have
+ * rebooted, and not come down yet. QEMU has our request and would carry it out when
+ * we are gone; the same holds for libvirt and what it has not answered.
  */
 static bool is_sent_elsewhere(const Snapshot *snapshot, const State *state, const Owned *owned) {
         const GuestMemo *memo = owned->kind == ACTION_SET_BALLOON ? state_find_guest(state, owned->uuid) : NULL;
-        uint64_t original;
+        uint64_t original, sent;
 
         if (is_open(snapshot, state, owned))
                 return true;
-        return memo && memo->balloon_target_bytes != 0 && parse_u64(owned->original, &original) == 0 &&
-                MAX(memo->balloon_target_bytes, original) - MIN(memo->balloon_target_bytes, original) >=
-                        BALLOON_TOLERANCE_BYTES;
+        if (!memo || parse_u64(owned->original, &original) < 0 || parse_u64(owned->ours, &sent) < 0)
+                return false;
+        if (memo->balloon_target_bytes != 0)
+                sent = memo->balloon_target_bytes;
+        return MAX(sent, original) - MIN(sent, original) >= BALLOON_TOLERANCE_BYTES;
 }
 
 /*
@@ -260,7 +265,8 @@ static bool holds_our_value(const Snapshot *snapshot, const State *state, const 
         if (parse_u64(current, &now) < 0 || parse_u64(owned->ours, &ours) < 0)
                 return false;
         if (memo->balloon_target_bytes == 0)
-                return MAX(now, ours) - MIN(now, ours) <= BALLOON_TOLERANCE_BYTES;
+                return MAX(now, ours) - MIN(now, ours) <= BALLOON_TOLERANCE_BYTES ||
+                        holds_original(snapshot, owned, current);
         return policy_balloon_on_its_way(memo, now) || policy_still_ours(snapshot, owned, current);
 }
 

@@ -25,6 +25,7 @@ static const StateField guest_fields[] = {
         { "balloon_taken", offsetof(GuestMemo, balloon_taken), STATE_BOOL, 0 },
         { "balloon_set_usec", offsetof(GuestMemo, balloon_set_usec), STATE_U64, 0 },
         { "balloon_target_bytes", offsetof(GuestMemo, balloon_target_bytes), STATE_U64, 0 },
+        { "balloon_before_bytes", offsetof(GuestMemo, balloon_before_bytes), STATE_U64, 0 },
         { "balloon_seen_bytes", offsetof(GuestMemo, balloon_seen_bytes), STATE_U64, 0 },
         { "balloon_moved_usec", offsetof(GuestMemo, balloon_moved_usec), STATE_U64, 0 },
         { "balloon_progress_usec", offsetof(GuestMemo, balloon_progress_usec), STATE_U64, 0 },

@@ -51,7 +51,6 @@ void mem_happen(MemSim *s, const MemEvent *e) {
         case EVENT_PAUSE:
         case EVENT_RESUME:
                 g->paused = e->kind == EVENT_PAUSE;
-                g->touched_by_user = g->touched_by_user || mem_now(s) < g->reboot_until_usec;
                 break;
         case EVENT_MIGRATE:
         case EVENT_MIGRATED:
@@ -59,8 +58,6 @@ void mem_happen(MemSim *s, const MemEvent *e) {
                 break;
         case EVENT_REBOOT:
                 mem_guest_reset(s, g);
-                /* Its driver is away for longer than a reboot may take: kvmtuned takes its size to be somebody's. */
-                g->touched_by_user = g->touched_by_user || g->device != DEVICE_WORKS || g->paused;
                 break;
         case EVENT_USER_SETS:
                 user_sets(s, g, e->value);

@@ -9,7 +9,8 @@
  *
  * Of swapped working set, 2 % a second are touched: read back when there is
  * room, else exchanged for others. Page cache that is needed and has no room is
- * read again and again: 1 % of the missing pages a second are major faults.
+ * read again and again: 1 % of the missing pages a second are major faults. A
+ * boot takes some, too, and its counters begin anew.
  */
 
 #include "memsim.h"
@@ -19,6 +20,9 @@
 #define PAGE_BYTES 4096U
 #define KILLED_USEC USEC_PER_MINUTE
 #define DRIVER_BACK_USEC (20 * USEC_PER_SEC)
+/* What a boot reads of programs, in the minute after it. */
+#define BOOT_FAULTS UINT64_C(3000)
+#define BOOT_FAULTS_PER_SEC UINT64_C(50)
 
 MemGuest *mem_add_guest(MemSim *s, const char *name, uint64_t maximum) {
         MemGuest *g;
@@ -140,6 +144,10 @@ static void step_cache(MemSim *s, MemGuest *g) {
         uint64_t missing = u64_sub(g->hot_bytes, g->cache_bytes), room = free_above_watermark(g);
         uint64_t read = MIN(g->read_rate * STEP_SEC, u64_sub(mem_curve(&g->file, mem_now(s)), g->cache_bytes));
 
+        uint64_t boot = MIN(g->boot_faults, BOOT_FAULTS_PER_SEC * STEP_SEC);
+
+        g->boot_faults -= boot;
+        g->major_faults += boot;
         g->cache_bytes += MIN(MAX(read, missing), room);
         g->major_faults += u64_sub(missing, room) / PAGE_BYTES * REFAULT_PERCENT * STEP_SEC / 100;
 }
@@ -166,6 +174,11 @@ void mem_start_guest(MemSim *s, MemGuest *g) {
         g->running = true;
         g->balloon = g->target = g->maximum;
         g->touched = g->kernel;
+        g->boot_faults = BOOT_FAULTS;
+        if (g->start_usec <= s->begin_usec) {
+                g->major_faults = BOOT_FAULTS;
+                g->boot_faults = 0;
+        }
         seen->pid = 1000 + (int32_t)(g - s->guests);
         seen->max_bytes = seen->current_bytes = g->maximum;
         seen->balloon_device = true;
@@ -188,6 +201,7 @@ void mem_stop_guest(MemSim *s, MemGuest *g) {
 void mem_guest_reset(MemSim *s, MemGuest *g) {
         g->anon_bytes = g->swapped_bytes = g->cache_bytes = g->merged = g->scanned = 0;
         g->swap_in = g->swap_out = g->major_faults = 0;
+        g->boot_faults = BOOT_FAULTS;
         g->reads = 0;
         g->balloon = g->maximum;
         g->reboot_until_usec = mem_now(s) + DRIVER_BACK_USEC;

@@ -310,6 +310,79 @@ START_TEST(off_takes_nothing_after_distress_of_one_that_does_not_move) {
 }
 END_TEST
 
+/* ---- whose doing it is ----------------------------------------------------------------- */
+
+static const struct {
+        const char *name;
+        bool reports;
+        uint64_t faults;                        /* 5000 before */
+        bool taken;
+        uint64_t target;                        /* it is seen as on its way there */
+} maximum_rows[] = {
+        { "it reports and counts on: a user's", true, 5001, true, 0 },
+        { "it has not reported since: it may be booting", false, 5000, false, 0 },
+        { "it counts anew: it has rebooted", true, 300, false, 6 * GIB },
+};
+
+/* Shrunk to 6 GiB, and two minutes later at its maximum, where it stays for two minutes. */
+START_TEST(a_guest_at_its_maximum_again_has_rebooted_or_is_a_users) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        const GuestMemo *m;
+
+        g->stats.major_faults = 5000;
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set_percent(&world, KEY_BALLOON_STEP, 25);
+        run();
+        ck_assert_uint_eq(asked(g), 6 * GIB);
+        act(10 * USEC_PER_SEC);
+        world_set(&world, KEY_BALLOON_RECLAIM, 0);
+        world.state->reclaiming = false;
+        run();
+        g->current_bytes = 8 * GIB;
+        g->stats.major_faults = maximum_rows[_i].faults;
+        for (unsigned i = 1; i <= 12; i++) {
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                g->stats.age_usec = maximum_rows[_i].reports ? 0 : i * 10 * USEC_PER_SEC;
+                run();
+        }
+        m = state_find_guest(world.state, g->uuid);
+        ck_assert_msg(m->balloon_taken == maximum_rows[_i].taken, "%s", maximum_rows[_i].name);
+        ck_assert_msg(m->balloon_target_bytes == maximum_rows[_i].target, "%s", maximum_rows[_i].name);
+}
+END_TEST
+
+/* The one for 2 GiB was carried out, the next was lost and the third has failed: it is still on its way to 2 GiB. */
+START_TEST(after_requests_that_are_lost_the_one_before_holds) {
+        Guest *g = world_add_guest(&world, "g", 4 * GIB, 4 * GIB);
+        const uint64_t sizes[] = { 3 * GIB, 2 * GIB + GIB / 2 };
+        Owned *o;
+
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set_percent(&world, KEY_BALLOON_STEP, 50);
+        run();
+        ck_assert_uint_eq(asked(g), 2 * GIB);
+        world_set_percent(&world, KEY_BALLOON_STEP, 5);
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                world_own_all(&world);
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                g->current_bytes = g->stats.available_bytes = sizes[i];
+                short_of_memory(g);
+                run();
+                ck_assert_uint_gt(asked(g), sizes[i]);
+                world_set_percent(&world, KEY_BALLOON_RESERVE, 60);
+        }
+        world_own_all(&world);
+        o = state_find_owned(world.state, ACTION_SET_BALLOON, g->uuid, 0);
+        free(o->ours);
+        o->ours = TAKE_PTR(o->previous);
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        g->current_bytes = g->stats.available_bytes = 2 * GIB;
+        run();
+        ck_assert_int_ne(why_not(g), SKIP_TAKEN_OVER);
+        ck_assert(!state_find_guest(world.state, g->uuid)->balloon_taken);
+}
+END_TEST
+
 /* ---- what the host gains ------------------------------------------------------------- */
 
 /* The host needs 1 GiB. The guest has 16 GiB and 12 of them usable; 4 it keeps, so that it can spare 8. */
@@ -396,6 +469,8 @@ int main(void) {
         tcase_add_test(t, growth_to_a_target_goes_on_when_the_host_has_more);
         tcase_add_test(t, what_does_not_grow_is_not_asked_for_more);
         tcase_add_test(t, off_takes_nothing_after_distress_of_one_that_does_not_move);
+        tcase_add_loop_test(t, a_guest_at_its_maximum_again_has_rebooted_or_is_a_users, 0, ELEMENTSOF(maximum_rows));
+        tcase_add_test(t, after_requests_that_are_lost_the_one_before_holds);
         tcase_add_loop_test(t, what_is_taken_goes_by_what_the_host_gains, 0, ELEMENTSOF(gain_rows));
         tcase_add_test(t, who_has_something_to_give_shares_what_the_host_needs);
         suite_add_tcase(s, t);

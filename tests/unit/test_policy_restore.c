@@ -134,17 +134,22 @@ START_TEST(a_knob_is_ours_while_it_holds_what_we_gave) {
 }
 END_TEST
 
-static const struct { uint64_t seen, target, current; bool want; } way_rows[] = {
-        { 4 * GIB, 2 * GIB, 3 * GIB, true },
-        { 4 * GIB, 2 * GIB, 4 * GIB + 2 * MIB, false },
-        { 4 * GIB, 2 * GIB, 2 * GIB - MIB, true },
-        { 2 * GIB, 4 * GIB, 2 * GIB - 2 * MIB, false },
-        { 2 * GIB, 0, 2 * GIB, false },
-        { UINT64_MAX, UINT64_MAX, UINT64_MAX, true },
+static const struct { uint64_t seen, target, before, current; bool want; } way_rows[] = {
+        { 4 * GIB, 2 * GIB, 0, 3 * GIB, true },
+        { 4 * GIB, 2 * GIB, 0, 4 * GIB + 2 * MIB, false },
+        { 4 * GIB, 2 * GIB, 5 * GIB, 4 * GIB + 2 * MIB, true },
+        { 4 * GIB, 2 * GIB, 5 * GIB, 5 * GIB + 2 * MIB, false },
+        { 4 * GIB, 2 * GIB, 0, 2 * GIB - MIB, true },
+        { 2 * GIB, 4 * GIB, 0, 2 * GIB - 2 * MIB, false },
+        { 2 * GIB, 4 * GIB, GIB, GIB, true },
+        { 2 * GIB, 4 * GIB, GIB, GIB - 2 * MIB, false },
+        { 2 * GIB, 0, GIB, 2 * GIB, false },
+        { UINT64_MAX, UINT64_MAX, 0, UINT64_MAX, true },
 };
 
 START_TEST(a_balloon_is_on_its_way_between_last_look_and_target) {
-        GuestMemo m = { .balloon_seen_bytes = way_rows[_i].seen, .balloon_target_bytes = way_rows[_i].target };
+        GuestMemo m = { .balloon_seen_bytes = way_rows[_i].seen, .balloon_target_bytes = way_rows[_i].target,
+                        .balloon_before_bytes = way_rows[_i].before };
 
         ck_assert_int_eq(policy_balloon_on_its_way(&m, way_rows[_i].current), way_rows[_i].want);
 }
@@ -250,6 +255,19 @@ START_TEST(a_balloon_that_left_its_place_is_not_given_back) {
 }
 END_TEST
 
+/* By a user, or by a reboot, after which QEMU has our request: asking for what it has is right for both. */
+START_TEST(a_balloon_that_is_where_it_came_from_is_called_back) {
+        GuestMemo *memo;
+
+        own(ACTION_SET_BALLOON, guest->uuid, 0, "2147483648", "1073741824", NULL);
+        ck_assert_int_eq(state_guest(world.state, guest->uuid, &memo), 0);
+        memo->balloon_set_usec = 1;
+        restore();
+        ck_assert_uint_eq(world.plan->n_actions, 1);
+        ck_assert_str_eq(world.plan->actions[0].new_value, "2147483648");
+}
+END_TEST
+
 START_TEST(a_balloon_that_has_not_moved_yet_is_called_back) {
         GuestMemo *memo;
 
@@ -283,6 +301,7 @@ int main(void) {
         tcase_add_test(t, what_cannot_be_seen_is_said);
         tcase_add_test(t, the_kernels_advisor_keeps_its_page_count);
         tcase_add_loop_test(t, a_balloon_that_left_its_place_is_not_given_back, 0, ELEMENTSOF(balloon_rows));
+        tcase_add_test(t, a_balloon_that_is_where_it_came_from_is_called_back);
         tcase_add_test(t, a_balloon_that_has_not_moved_yet_is_called_back);
         suite_add_tcase(s, t);
         runner = srunner_create(s);

@@ -190,6 +190,7 @@ static State *full_state(void) {
         memo->vcpus_from = 4;
         memo->vcpus_asked_usec = 88;
         memo->vcpus_late = 2;
+        memo->balloon_before_bytes = 90;
         memo->balloon_stuck_until_usec = 91;
         memo->balloon_held_until_usec = 92;
         memo->major_faults = 0;
@@ -217,8 +218,8 @@ static const char full_text[] =
         "own set-ksm - 0 original=0 ours=a%20b%25%0A%7F\n"
         "guest " UUID_A " nodes=2-3 cpus=8-9 memory_only=34 cells=3,2 left=33:5,2:77 start_time=123456"
         " placed_usec=18446744073709551614 calls_open_usec=99 moves=4294967295"
-        " user_pinned=1 balloon_stuck_until_usec=91 balloon_held_until_usec=92 vcpus_target=3 vcpus_from=4"
-        " vcpus_asked_usec=88 vcpus_late=2 major_faults=0\n"
+        " user_pinned=1 balloon_before_bytes=90 balloon_stuck_until_usec=91 balloon_held_until_usec=92 vcpus_target=3"
+        " vcpus_from=4 vcpus_asked_usec=88 vcpus_late=2 major_faults=0\n"
         "threshold 0\n"
         "threshold 1 raw=1 raw_since_usec=7 active=1\n"
         "stopped mom%20vdsm.service\n"
