@@ -383,6 +383,28 @@ START_TEST(after_requests_that_are_lost_the_one_before_holds) {
 }
 END_TEST
 
+/* Each is short of 8 EiB: all together of more than fits 64 bits. What is shared is no more for that. */
+START_TEST(shares_of_guests_without_bounds_are_what_there_is) {
+        uint64_t given = 0, room = GIB;
+        Guest *guests[4];
+        char name[8];
+
+        for (size_t i = 0; i < ELEMENTSOF(guests); i++) {
+                (void)snprintf(name, sizeof(name), "g%zu", i);
+                guests[i] = world_add_guest(&world, name, UINT64_MAX / 2, GIB);
+        }
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_TARGET);
+        world_set_percent(&world, KEY_BALLOON_TARGET, 100);
+        world_set_percent(&world, KEY_BALLOON_MINIMUM, 0);
+        world_set_host(&world, 64 * GIB, RESERVED + room);
+        run();
+        for (size_t i = 0; i < ELEMENTSOF(guests); i++)
+                given += u64_sub(asked(guests[i]), GIB);
+        ck_assert_uint_le(given, room);
+        ck_assert_uint_ge(given, room - 4 * MIB);
+}
+END_TEST
+
 /* ---- what the host gains ------------------------------------------------------------- */
 
 /* The host needs 1 GiB. The guest has 16 GiB and 12 of them usable; 4 it keeps, so that it can spare 8. */
@@ -471,6 +493,7 @@ int main(void) {
         tcase_add_test(t, off_takes_nothing_after_distress_of_one_that_does_not_move);
         tcase_add_loop_test(t, a_guest_at_its_maximum_again_has_rebooted_or_is_a_users, 0, ELEMENTSOF(maximum_rows));
         tcase_add_test(t, after_requests_that_are_lost_the_one_before_holds);
+        tcase_add_test(t, shares_of_guests_without_bounds_are_what_there_is);
         tcase_add_loop_test(t, what_is_taken_goes_by_what_the_host_gains, 0, ELEMENTSOF(gain_rows));
         tcase_add_test(t, who_has_something_to_give_shares_what_the_host_needs);
         suite_add_tcase(s, t);
