@@ -267,6 +267,19 @@ int plan_reserve_actions(Plan *p, size_t n) {
         return 0;
 }
 
+int plan_reserve_skips(Plan *p, size_t n) {
+        Skip *skips;
+
+        if (n <= p->skips_capacity - p->n_skips)
+                return 0;
+        skips = reallocarray(p->skips, p->n_skips + n, sizeof(*skips));
+        if (!skips)
+                return -ENOMEM;
+        p->skips = skips;
+        p->skips_capacity = p->n_skips + n;
+        return 0;
+}
+
 int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...) {
         Skip s = { .kind = kind, .why = why };
         va_list ap;

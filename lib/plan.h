@@ -273,6 +273,8 @@ int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReas
 int plan_add_skip_saying(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail);
 /* Room for @n more actions that are to come, so that those there are need not be copied again and again. -ENOMEM. */
 int plan_reserve_actions(Plan *p, size_t n);
+/* The same of skips. */
+int plan_reserve_skips(Plan *p, size_t n);
 int plan_want_stats(Plan *p, const Guest *guest);
 /* Takes over nothing: @v's text is copied, its guest filled in from @guest. */
 int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v);

@@ -52,6 +52,8 @@ void placement_bind_cpu(Placement *p, unsigned cpu, int milli) {
 
         p->cpu_milli[cpu] += (uint32_t)milli;
         p->core_milli[p->cpu_core[cpu]] += (uint32_t)milli;
+        if (milli < 0)
+                n->least = (PlacementBound){ 0 };
         if (was_idle && p->cpu_milli[cpu] >= PLACEMENT_MILLI)
                 n->n_idle--;
         else if (!was_idle && p->cpu_milli[cpu] < PLACEMENT_MILLI)

@@ -243,8 +243,8 @@ static int say_what_is_missing(Placement *p, const PlacementGuest *g, unsigned n
                 return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, SKIP_NO_CAPACITY,
                                      "it needs %u %s of its own, and has %u of them; no more are free where it may be",
                                      g->n_wanted, what[threads], n_own);
-        for (size_t i = 0; i < p->n_cores; i++)
-                smt = smt || p->cores[i].n_cpus > 1;
+        for (size_t i = 0; threads == THREADS_REQUIRE && !smt && i < p->n_cores; i++)
+                smt = p->cores[i].n_cpus > 1;
         if (threads == THREADS_REQUIRE && !smt)
                 return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, SKIP_NO_CAPACITY,
                                      "cpu.threads is require, and no core of the host has two usable CPUs: "

@@ -44,6 +44,20 @@ static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
                   !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g, &unused);
 }
 
+/* A set that has room for all @mib lacks none, whoever is put there: it need not be counted. */
+static void forget_roomy(Improve *m, int64_t mib) {
+        for (size_t i = 0; i < m->sets.n; i++) {
+                NodeSet *s = &m->sets.sets[i];
+                uint16_t *above = m->sets.above + s->above;
+                size_t kept = 0;
+
+                for (size_t k = 0; k < s->n_above; k++)
+                        if (m->memory[above[k]].room_mib < mib)
+                                above[kept++] = above[k];
+                s->n_above = kept;
+        }
+}
+
 static int init_rooms(Improve *m, int64_t mib) {
         m->memory = calloc(MAX(m->sets.n, (size_t)1), sizeof(*m->memory));
         if (!m->memory)
@@ -59,6 +73,7 @@ static int init_rooms(Improve *m, int64_t mib) {
                 }
                 m->tight = m->tight || *room < mib;
         }
+        forget_roomy(m, mib);
         return 0;
 }
 

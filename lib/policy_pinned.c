@@ -38,27 +38,42 @@ static uint64_t cpu_commitment(const Placement *p, unsigned cpu, NodePart *part)
         return p->cpu_milli[cpu] + part->milli;
 }
 
-/* What is bound to a CPU and to its core. */
-typedef struct Bound {
-        uint64_t on_cpu, on_core;
-} Bound;
+/* The next one that has no more than @least and has the last-level cache @llc, or -1. */
+static int as_little_committed(const Placement *p, const IdSet *cpus, const IdSet *taken, int llc,
+                               const PlacementBound *least) {
+        NodePart part = NODE_PART_NONE;
+
+        for (int cpu = idset_next(cpus, least->from); cpu >= 0; cpu = idset_next(cpus, (unsigned)cpu + 1))
+                if (p->core_milli[p->cpu_core[cpu]] == least->on_core && !idset_contains(taken, (unsigned)cpu) &&
+                    cpu_commitment(p, (unsigned)cpu, &part) == least->on_cpu &&
+                    (llc < 0 || placement_core(p, (unsigned)cpu)->llc == (unsigned)llc))
+                        return cpu;
+        return -1;
+}
 
 /*
- * Of equal ones, one with the last-level cache @llc (-1: none is preferred). No CPU has less than @least, which
- * becomes what the one found has: while CPUs are only given away, the next one is found as soon as there is another
- * like it.
+ * Of @cpus that are not in @taken. Of equal ones, one with the last-level cache @llc (-1: none is preferred). @least
+ * holds for them, and then says what the one found has: while CPUs are only given away, the next one is found as soon
+ * as there is another like it.
  */
-static int least_committed(const Placement *p, const IdSet *cpus, int llc, Bound *least) {
+static int least_committed(const Placement *p, const IdSet *cpus, const IdSet *taken, int llc,
+                           PlacementBound *least) {
         uint64_t best_cpu = UINT64_MAX, best_core = UINT64_MAX;
         NodePart part = NODE_PART_NONE;
         bool best_strange = true;
         int best = -1;
 
+        if (least->from > 0)
+                best = as_little_committed(p, cpus, taken, llc, least);
+        if (best >= 0) {
+                least->from = (unsigned)best;
+                return best;
+        }
         IDSET_FOREACH(cpu, cpus) {
                 uint64_t on_cpu = cpu_commitment(p, (unsigned)cpu, &part), on_core;
                 bool strange;
 
-                if (on_cpu > best_cpu)
+                if (on_cpu > best_cpu || idset_contains(taken, (unsigned)cpu))
                         continue;
                 on_core = p->core_milli[p->cpu_core[cpu]];
                 if (on_cpu == best_cpu && on_core > best_core)
@@ -73,18 +88,43 @@ static int least_committed(const Placement *p, const IdSet *cpus, int llc, Bound
                 if (on_cpu == least->on_cpu && on_core == least->on_core && !strange)
                         break;
         }
-        *least = (Bound){ best_cpu, best_core };
+        /* Where all that have so little are strange there is no other like it. */
+        if (best >= 0)
+                *least = (PlacementBound){ best_cpu, best_core, best_strange ? 0 : (unsigned)best };
         return best;
 }
 
+/* NULL: @cpus are not those of one node, all of them. */
+static PlacementNode *whole_node(const Placement *p, const IdSet *cpus) {
+        int cpu = idset_next(cpus, 0);
+        PlacementNode *n = cpu >= 0 ? &p->nodes[p->cpu_node[cpu]] : NULL;
+
+        return n && idset_equal(cpus, &n->cpus) ? n : NULL;
+}
+
+/* All usable CPUs of @n are in the cache of @cpu, one of them. */
+static bool has_one_cache(const Placement *p, const PlacementNode *n, unsigned cpu) {
+        const PlacementCache *cache = &p->caches[placement_core(p, cpu)->llc];
+
+        return cache->node == n->index && cache->end - cache->first == n->n_usable;
+}
+
 /* The cache that has as many of the least committed CPUs as are needed, and not many more; else the most of them. */
-static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n, Bound *least) {
+static int roomiest_cache(const Placement *p, const IdSet *cpus, unsigned n, PlacementBound *least) {
+        PlacementNode *node = whole_node(p, cpus);
         NodePart part = NODE_PART_NONE;
         unsigned best_room = 0;
-        int best = -1;
+        int best = -1, first;
 
-        if (least_committed(p, cpus, -1, least) < 0)
+        if (node)
+                *least = node->least;
+        first = least_committed(p, cpus, &idset_none, -1, least);
+        if (first < 0)
                 return -1;
+        if (node)
+                node->least = *least;
+        if (node && has_one_cache(p, node, (unsigned)first))
+                return (int)placement_core(p, (unsigned)first)->llc;
         IDSET_FOREACH(cpu, cpus)
                 p->caches[placement_core(p, (unsigned)cpu)->llc].room +=
                         cpu_commitment(p, (unsigned)cpu, &part) <= least->on_cpu;
@@ -113,14 +153,12 @@ const IdSet *placement_vcpu_cpus(const Guest *g, const IdSet *cell_cpus, const I
 }
 
 /* A CPU of its own for each vCPU of the guest while there are enough: two on one wait for each other. */
-static int pick_cpu(const Placement *p, const IdSet *cpus, const IdSet *taken, int llc, Bound *least) {
-        IdSet others = idset_minus(cpus, taken);
-        Bound none = { 0 };
+static int pick_cpu(const Placement *p, const IdSet *cpus, const IdSet *taken, int llc, PlacementBound *least) {
+        PlacementBound none = { 0 };
+        int cpu = least_committed(p, cpus, taken, llc, least);
 
         /* Those that are taken may have less. */
-        if (idset_is_empty(&others))
-                return least_committed(p, cpus, llc, &none);
-        return least_committed(p, &others, llc, least);
+        return cpu >= 0 ? cpu : least_committed(p, cpus, &idset_none, llc, &none);
 }
 
 /* p->picked: the CPU of each online vCPU that has one, -1 for the others. Returns how many have none. */
@@ -154,15 +192,14 @@ static void spread_again(Placement *p, const PlacementGuest *g, const IdSet *cel
         for (size_t i = 0; i < g->guest->n_vcpus; i++) {
                 const IdSet *allowed;
                 int from = p->picked[i], to;
-                Bound least = { 0 };
+                PlacementBound least = { 0 };
                 IdSet others;
 
                 if (from < 0 || p->cpu_milli[from] < 2 * PLACEMENT_MILLI || p->nodes[p->cpu_node[from]].n_idle == 0)
                         continue;
                 allowed = placement_vcpu_cpus(g->guest, cell_cpus, cpus, g->guest->vcpus[i].id);
                 others = idset_and(allowed, &p->nodes[p->cpu_node[from]].cpus);
-                others = idset_minus(&others, taken);
-                to = least_committed(p, &others, -1, &least);
+                to = least_committed(p, &others, taken, -1, &least);
                 if (to < 0 || p->cpu_milli[to] >= PLACEMENT_MILLI ||
                     p->cpu_milli[to] + 2 * PLACEMENT_MILLI > p->cpu_milli[from])
                         continue;
@@ -176,7 +213,7 @@ static void spread_again(Placement *p, const PlacementGuest *g, const IdSet *cel
 void placement_pick_pinned(Placement *p, const PlacementGuest *g, const IdSet *cell_cpus, const IdSet *cpus) {
         const Guest *guest = g->guest;
         IdSet taken = IDSET_EMPTY;
-        Bound least = { 0 };
+        PlacementBound least = { 0 };
         unsigned n = keep_cpus(p, g, cell_cpus, cpus, &taken);
         int llc = idset_next(&taken, 0);
 
@@ -186,7 +223,7 @@ void placement_pick_pinned(Placement *p, const PlacementGuest *g, const IdSet *c
         llc = llc >= 0 ? (int)placement_core(p, (unsigned)llc)->llc : roomiest_cache(p, cpus, n, &least);
         for (size_t i = 0; i < guest->n_vcpus; i++) {
                 const IdSet *allowed;
-                Bound none = { 0 };
+                PlacementBound none = { 0 };
 
                 if (!guest->vcpus[i].online || p->picked[i] >= 0)
                         continue;

@@ -46,6 +46,8 @@ typedef struct Wanted {
         bool dedicated;         /* its own; a vCPU for which there is none shares */
         bool emulator, iothreads;
         IdSet emulator_cpus, iothread_cpus;
+        IdSet one;              /* of the vCPU that was asked for last: its one CPU, */
+        unsigned cpu;           /* which is this */
 } Wanted;
 
 /* The usable CPUs of a cell: of its own nodeset, or of the node it was given. Empty: those of the guest. */
@@ -116,9 +118,15 @@ static void wanted_done(Wanted *w) {
         free(w->cell_cpus);
 }
 
-/* NULL: no setting asks for anything on that thread. The set is one of @w's, or in @buffer. */
-static const IdSet *wanted_of(const Placement *p, const Guest *g, const Wanted *w, size_t i, const ThreadRef *ref,
-                              IdSet *buffer) {
+static const IdSet *one_cpu(Wanted *w, unsigned cpu) {
+        idset_remove(&w->one, w->cpu);
+        (void)idset_add(&w->one, cpu);
+        w->cpu = cpu;
+        return &w->one;
+}
+
+/* NULL: no setting asks for anything on that thread. The set is one of @w's, until the next is asked for. */
+static const IdSet *wanted_of(const Placement *p, const Guest *g, Wanted *w, size_t i, const ThreadRef *ref) {
         const IdSet *set = NULL;
 
         if (ref->kind == ACTION_PIN_VCPU) {
@@ -126,9 +134,8 @@ static const IdSet *wanted_of(const Placement *p, const Guest *g, const Wanted *
 
                 if (!ref->thread->online || (w->single && !has_one && !w->dedicated))
                         return NULL;
-                if (has_one)
-                        *buffer = idset_of((unsigned)p->picked[i]);
-                set = has_one ? buffer : placement_vcpu_cpus(g, w->cell_cpus, &w->cpus, ref->index);
+                set = has_one ? one_cpu(w, (unsigned)p->picked[i])
+                              : placement_vcpu_cpus(g, w->cell_cpus, &w->cpus, ref->index);
         } else if (ref->kind == ACTION_PIN_EMULATOR && w->emulator)
                 set = &w->emulator_cpus;
         else if (ref->kind == ACTION_PIN_IOTHREAD && w->iothreads)
@@ -274,22 +281,25 @@ static int give_back_thread(Placement *p, PlacementGuest *g, const ThreadRef *re
                              "somebody else changed a pin kvmtuned had set: it stays");
 }
 
-static int act_on_threads(Placement *p, PlacementGuest *g, const Wanted *w) {
+static int act_on_threads(Placement *p, PlacementGuest *g, Wanted *w) {
         int r;
 
         for (size_t i = 0; i < placement_threads(g->guest); i++) {
                 ThreadRef ref = placement_thread(g->guest, i);
+                char digits[U64_TEXT_MAX];
                 const IdSet *wanted;
                 const char *text;
-                IdSet buffer;
 
-                wanted = wanted_of(p, g->guest, w, i, &ref, &buffer);
+                wanted = wanted_of(p, g->guest, w, i, &ref);
                 if (!wanted || thread_holds(p, g->guest, ref.thread, wanted))
                         continue;
                 r = placement_default_reason(p, g);
                 if (r < 0)
                         return r;
-                r = format_set(&p->new_text, wanted, &text);
+                if (wanted == &w->one)
+                        text = u64_text(w->cpu, digits);
+                else
+                        r = format_set(&p->new_text, wanted, &text);
                 if (r < 0)
                         return r;
                 r = add_pin(p, g, &ref, text, g->reason);
@@ -320,16 +330,15 @@ static int release_unwanted(Placement *p, PlacementGuest *g, const Wanted *w) {
 }
 
 /* Before the first action: is any pin that must change not ours to change? 1: the guest was left. */
-static int check_threads(Placement *p, PlacementGuest *g, const Wanted *w, bool *ret_differs) {
+static int check_threads(Placement *p, PlacementGuest *g, Wanted *w, bool *ret_differs) {
         bool differs = false;
         int r;
 
         for (size_t i = 0; i < placement_threads(g->guest); i++) {
                 ThreadRef ref = placement_thread(g->guest, i);
                 const IdSet *wanted;
-                IdSet buffer;
 
-                wanted = wanted_of(p, g->guest, w, i, &ref, &buffer);
+                wanted = wanted_of(p, g->guest, w, i, &ref);
                 if (!wanted || thread_holds(p, g->guest, ref.thread, wanted))
                         continue;
                 differs = true;

@@ -136,6 +136,8 @@ static int serve_dedicated(Placement *p, Queue *waiting, Queue *homeless) {
         int r;
 
         r = queue_sort(waiting);
+        if (r >= 0)
+                r = plan_reserve_skips(p->context->plan, waiting->n);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < waiting->n; i++) {

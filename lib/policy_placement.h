@@ -51,6 +51,12 @@ typedef struct PlacementPool {
         uint64_t room_bytes;            /* free pages, less promises */
 } PlacementPool;
 
+/* Of some CPUs, none has less than that bound to it and to its core, and none with a number below @from so little. */
+typedef struct PlacementBound {
+        uint64_t on_cpu, on_core;
+        unsigned from;
+} PlacementBound;
+
 typedef struct PlacementNode {
         unsigned id;
         size_t index;                   /* in topology->nodes */
@@ -82,6 +88,7 @@ typedef struct PlacementNode {
         uint64_t wait_permyriad;        /* of one CPU: measured wait of the vCPUs placed here, smoothed */
         uint64_t wait_sample_permyriad; /* the same in the last interval alone */
         uint64_t model_wait_permyriad;  /* what the model says of it (policy_move_cost.c) */
+        PlacementBound least;           /* of cpus, while pins are chosen (policy_pinned.c) */
 } PlacementNode;
 
 typedef struct PlacementGuest {

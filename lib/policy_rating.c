@@ -106,10 +106,14 @@ void candidate_rate(const Search *s, Candidate *c) {
                    u64_sub(c->commit, PERMYRIAD_FULL)) / HARM_STEP_PERMYRIAD;
 }
 
-static int order(uint64_t a, uint64_t b, PlacementTerm term, PlacementTerm *ret_term) {
-        *ret_term = term;
-        return (a > b) - (a < b);
-}
+/* Which of two has less of it; the end of the comparison, unless it is the same, as most is. */
+#define DECIDE_BY(term, x, y)                                                  \
+        do {                                                                   \
+                if ((x) != (y)) {                                              \
+                        *ret_term = (term);                                    \
+                        return (x) < (y) ? -1 : 1;                             \
+                }                                                              \
+        } while (0)
 
 /* The set that has the lowest number in which they differ. */
 static int order_numbers(const Candidate *a, const Candidate *b, PlacementTerm *ret_term) {
@@ -122,32 +126,21 @@ static int order_numbers(const Candidate *a, const Candidate *b, PlacementTerm *
 }
 
 int candidate_order(const Search *s, const Candidate *a, const Candidate *b, PlacementTerm *ret_term) {
-        int r;
-
-        r = order(!a->fits, !b->fits, TERM_FITS, ret_term);
-        if (r == 0)
-                r = order(a->n, b->n, TERM_SIZE, ret_term);
-        if (r == 0 && s->ignore_memory)
-                r = order(b->room_bytes, a->room_bytes, TERM_ROOM, ret_term);
-        if (r == 0 && s->ignore_overcommit)
-                r = order(a->commit, b->commit, TERM_COMMIT, ret_term);
-        if (r == 0 && !s->ignore_memory)
-                r = order(!a->promises_kept, !b->promises_kept, TERM_PROMISED, ret_term);
-        if (r == 0 && !s->resident_counts)
-                r = order(a->near, b->near, TERM_NEAR, ret_term);
-        if (r == 0)
-                r = order(a->harm, b->harm, TERM_HARM, ret_term);
-        if (r == 0)
-                r = order(a->near, b->near, TERM_NEAR, ret_term);
-        if (r == 0)
-                r = order(a->distance, b->distance, TERM_DISTANCE, ret_term);
-        if (r == 0)
-                r = order(a->commit, b->commit, TERM_COMMIT, ret_term);
-        if (r == 0)
-                r = order(a->load, b->load, TERM_LOAD, ret_term);
-        if (r == 0)
-                r = order(b->spare, a->spare, TERM_ROOM, ret_term);
-        if (r == 0)
-                r = order_numbers(a, b, ret_term);
-        return r;
+        DECIDE_BY(TERM_FITS, !a->fits, !b->fits);
+        DECIDE_BY(TERM_SIZE, a->n, b->n);
+        if (s->ignore_memory)
+                DECIDE_BY(TERM_ROOM, b->room_bytes, a->room_bytes);
+        if (s->ignore_overcommit)
+                DECIDE_BY(TERM_COMMIT, a->commit, b->commit);
+        if (!s->ignore_memory)
+                DECIDE_BY(TERM_PROMISED, !a->promises_kept, !b->promises_kept);
+        if (!s->resident_counts)
+                DECIDE_BY(TERM_NEAR, a->near, b->near);
+        DECIDE_BY(TERM_HARM, a->harm, b->harm);
+        DECIDE_BY(TERM_NEAR, a->near, b->near);
+        DECIDE_BY(TERM_DISTANCE, a->distance, b->distance);
+        DECIDE_BY(TERM_COMMIT, a->commit, b->commit);
+        DECIDE_BY(TERM_LOAD, a->load, b->load);
+        DECIDE_BY(TERM_ROOM, b->spare, a->spare);
+        return order_numbers(a, b, ret_term);
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #define FIRST_BLOCK 1024U
-#define LARGEST_BLOCK (UINT64_C(256) * 1024)
+#define LARGEST_BLOCK (UINT64_C(64) * 1024)       /* of the last one half is in vain, on average */
 
 struct TextBlock {
         TextBlock *previous;
