@@ -181,7 +181,7 @@ int improve_placements(Placement *p, const PlacementNode *before, PlacementGuest
         r = improve_init(&m, fresh, n);
         if (r < 0)
                 return r;
-        if (m.n_order < 2)
+        if (m.n_order < 2 || m.sets.n < 2)
                 return 0;
         searched = improve_whole_cost(&m);
         improved = improve_search(&m);
