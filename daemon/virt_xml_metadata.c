@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the metadata of a guest say to those who tune it: its class and its guaranteed memory. libvirt has an element for
- * the latter, <min_guarantee>, and refuses it for QEMU's guests; oVirt's engine writes it to metadata of its own, from
- * where vdsm hands it to MOM.
+ * What the metadata of a guest say to those who tune it: its class and its guaranteed memory. libvirt has an element
+ * for the latter, <min_guarantee>, and refuses it for QEMU's guests; oVirt's engine writes it to metadata of its own,
+ * from where vdsm hands it to MOM.
  *
  * A guarantee that cannot be read guarantees all of the guest's memory: what it may be brought down to is not known.
  */
