@@ -158,21 +158,12 @@ static void execute_all(Manager *m, const Plan *plan, const EffectChoice *choice
                         effects_finish(m, &plan->actions[i], m->cycle, choices[i].recorded, r, NULL);
         }
         submit(m, calls, n_calls);
-        if (m->state_dirty && m->n_pending == 0)
-                (void)effects_save_state(m);
 }
 
-void effects_apply(Manager *m, const Plan *plan, const char *only_uuid) {
+static void apply(Manager *m, const Plan *plan) {
         _cleanup_free_ EffectChoice *choices = NULL;
         size_t n = 0;
 
-        effects_log_skips(m, plan, only_uuid);
-        effects_log_verdicts(m, plan);
-        effects_cancel_move(m, plan);
-        if (manager_dry_run(m)) {
-                effects_log_dry_run(m, plan);
-                return;
-        }
         if (plan->n_actions == 0)
                 return;
         choices = calloc(plan->n_actions, sizeof(*choices));
@@ -184,4 +175,18 @@ void effects_apply(Manager *m, const Plan *plan, const char *only_uuid) {
         }
         if (n > 0 && effects_record(m, plan, choices) >= 0)
                 execute_all(m, plan, choices);
+}
+
+void effects_apply(Manager *m, const Plan *plan, const char *only_uuid) {
+        effects_log_skips(m, plan, only_uuid);
+        effects_log_verdicts(m, plan);
+        effects_cancel_move(m, plan);
+        if (manager_dry_run(m)) {
+                effects_log_dry_run(m, plan);
+                return;
+        }
+        apply(m, plan);
+        /* What was under way before, and has been answered. */
+        if (m->state_dirty && m->n_pending == 0)
+                (void)effects_save_state(m);
 }

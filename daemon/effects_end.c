@@ -13,6 +13,24 @@
 #define RETRY_USEC (30 * USEC_PER_SEC)
 #define RETRY_DOUBLINGS 6U
 
+/* Of two calls that wait for the same guest libvirt may make the later one first, and ours is not the earlier. */
+static bool may_be_undone(const Manager *m, const Action *a) {
+        const GuestMemo *memo = effects_is_call(a->kind) ? state_find_guest(m->state, a->uuid) : NULL;
+
+        return effects_is_giving_back(m) && a->kind != ACTION_SET_BALLOON && memo && memo->calls_left &&
+               policy_calls_open(memo, m->snapshot->now_usec);
+}
+
+static void note_restored(Manager *m, const Action *a) {
+        if (may_be_undone(m, a)) {
+                m->again_due = true;
+                return;
+        }
+        m->counters.restored++;
+        state_disown(m->state, a->kind, a->uuid, a->index);
+        m->state_dirty = true;
+}
+
 static void note_success(Manager *m, const Action *a, bool recorded) {
         const Owned *o = state_find_owned(m->state, a->kind, a->uuid, a->index);
         GuestSlot *slot = effects_slot(m, a->uuid);
@@ -23,11 +41,8 @@ static void note_success(Manager *m, const Action *a, bool recorded) {
                 slot->failures[a->kind] = 0;
         m->counters.done[a->kind]++;
         /* Of a balloon that runs on, the policy says when it is there. */
-        if (o && streq(o->original, a->new_value) && (a->kind != ACTION_SET_BALLOON || effects_is_giving_back(m))) {
-                m->counters.restored++;
-                state_disown(m->state, a->kind, a->uuid, a->index);
-                m->state_dirty = true;
-        }
+        if (o && streq(o->original, a->new_value) && (a->kind != ACTION_SET_BALLOON || effects_is_giving_back(m)))
+                note_restored(m, a);
         effects_note(m, a);
         if (a->kind == ACTION_SET_NODESET && snapshot_find_guest(m->snapshot, a->uuid))
                 (void)virt_refresh(m->virt, a->uuid);

@@ -75,18 +75,64 @@ void effects_note_answer(GuestSlot *slot, ActionKind kind, int result) {
                 slot->calls_unanswered = true;
 }
 
-static void note_open(Manager *m, const char *uuid) {
-        GuestMemo *memo = state_find_guest(m->state, uuid);
+/* How many are; none is any more. */
+static size_t take_open(State *s) {
+        size_t n = 0;
 
-        if (memo)
-                memo->calls_open_usec = m->snapshot->now_usec;
+        for (size_t i = 0; i < s->n_guests; i++) {
+                n += s->guests[i].calls_open;
+                s->guests[i].calls_open = false;
+        }
+        return n;
+}
+
+static void note_open(const Manager *m, GuestMemo *memo, size_t *n) {
+        *n += !memo->calls_open;
+        memo->calls_open = true;
+        memo->calls_open_usec = m->snapshot->now_usec;
+}
+
+/* What was open when a guest stopped answering is so until it answers again. Of vCPUs there is a note. */
+static void note_slot(Manager *m, const GuestSlot *slot, size_t *n) {
+        GuestMemo *memo;
+
+        if (!slot->calls_unanswered && !slot->unresponsive)
+                return;
+        memo = state_find_guest(m->state, slot->uuid);
+        if (memo && (slot->calls_unanswered || memo->vcpus_target != 0 ||
+                     policy_calls_open(memo, m->snapshot->now_usec)))
+                note_open(m, memo, n);
 }
 
 void effects_note_open(Manager *m) {
-        for (size_t i = 0; i < m->n_pending; i++)
-                if (effects_is_call(m->pending[i].action.kind))
-                        note_open(m, m->pending[i].action.uuid);
+        size_t before = take_open(m->state), n = 0;
+
+        for (size_t i = 0; i < m->n_pending; i++) {
+                const Action *a = &m->pending[i].action;
+                GuestMemo *memo = effects_is_call(a->kind) ? state_find_guest(m->state, a->uuid) : NULL;
+
+                if (memo)
+                        note_open(m, memo, &n);
+        }
         for (size_t i = 0; i < m->n_slots; i++)
-                if (m->slots[i].calls_unanswered)
-                        note_open(m, m->slots[i].uuid);
+                note_slot(m, &m->slots[i], &n);
+        m->state_dirty = m->state_dirty || n < before;
+}
+
+void effects_forget_left(Manager *m) {
+        for (size_t i = 0; i < m->state->n_guests; i++)
+                m->state->guests[i].calls_left = false;
+}
+
+void effects_note_left(Manager *m) {
+        for (size_t i = 0; i < m->state->n_guests; i++) {
+                GuestMemo *memo = &m->state->guests[i];
+
+                if (!memo->calls_open)
+                        continue;
+                memo->calls_open = false;
+                memo->calls_left = true;
+                memo->calls_open_usec = manager_now(m);
+                m->state_dirty = true;
+        }
 }

@@ -96,6 +96,14 @@ int effects_save_state(Manager *m) {
         return r;
 }
 
+/* On disk before it is sent; that it has been answered is written with whatever comes next. */
+static void note_call(Manager *m, const Action *a) {
+        GuestMemo *memo = effects_is_call(a->kind) ? state_find_guest(m->state, a->uuid) : NULL;
+
+        if (memo)
+                memo->calls_open = true;
+}
+
 int effects_record(Manager *m, const Plan *plan, EffectChoice *choices) {
         _cleanup_(state_freep) State *before = NULL;
         bool changed = false;
@@ -107,6 +115,7 @@ int effects_record(Manager *m, const Plan *plan, EffectChoice *choices) {
                         continue;
                 r = own(m, &plan->actions[i]);
                 choices[i].recorded = r > 0;
+                note_call(m, &plan->actions[i]);
                 /* A restart must know of the move: when it began, and what to measure. */
                 changed = changed || r > 0 || plan->actions[i].kind == ACTION_MOVE_MEMORY;
         }

@@ -338,6 +338,7 @@ static int manager_init(Manager *m) {
         r = sd_event_new(&m->event);
         if (r < 0)
                 return r;
+        effects_note_left(m);
         r = sd_event_set_watchdog(m->event, true);
         if (r < 0)
                 return r;

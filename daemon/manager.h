@@ -138,6 +138,7 @@ typedef struct Manager {
         bool stopping;
         bool restore_due;               /* as soon as nothing is under way */
         bool restored;                  /* RUN_RESTORE: sent off */
+        bool again_due;                 /* what was put back may have been undone: it is, once more */
         bool paused;                    /* nothing is decided until it is resumed */
         bool restoring;                 /* asked to while it runs: everything is being put back; paused, too */
         bool left;                      /* the loop was told to end */
@@ -234,10 +235,14 @@ int effects_on_mover(sd_event_source *s, int fd, uint32_t revents, void *userdat
 /* The folder of the file @path, if it is missing (systemd makes it for the service). */
 int effects_make_folder(const char *path);
 /*
- * To be called before a decision and before what restores is worked out: tells the state of which guests calls
- * to libvirt are under way.
+ * To be called before a decision, before what restores is worked out, and at the end: tells the state of which
+ * guests calls to libvirt are under way.
  */
 void effects_note_open(Manager *m);
+/* When the state was read: calls that the process which wrote it did not see the end of. */
+void effects_note_left(Manager *m);
+/* By now they were made, or will not be. */
+void effects_forget_left(Manager *m);
 /* Writes the state file. Says once when it cannot. */
 int effects_save_state(Manager *m);
 void effects_log_action(Manager *m, const Action *a, uint64_t cycle, int result, const char *text, bool planned);

@@ -76,14 +76,17 @@ static bool is_hidden(const Manager *m, const Owned *o) {
  * What needs no action is not ours any more: it has its original value, its
  * guest is gone, or somebody else changed it and it is theirs from here on.
  * What cannot be seen now (libvirt does not answer, or what it says of a guest
- * cannot be read), or not be given back without harm, stays on record.
+ * cannot be read), or not be given back without harm, stays on record. So does,
+ * the second time, a balloon that did not answer the first time.
  */
-static void disown_settled(Manager *m, const Plan *plan) {
+static void disown_settled(Manager *m, const Plan *plan, bool again) {
         for (size_t i = m->state->n_owned; i > 0; i--) {
                 Owned *o = &m->state->owned[i - 1];
                 char uuid[UUID_TEXT_SIZE];
 
                 if (has_action(plan, o) || is_put_off(plan, o) || is_hidden(m, o))
+                        continue;
+                if (again && o->kind == ACTION_SET_BALLOON)
                         continue;
                 memcpy(uuid, o->uuid, sizeof(uuid));
                 state_disown(m->state, o->kind, uuid, o->index);
@@ -91,7 +94,7 @@ static void disown_settled(Manager *m, const Plan *plan) {
         }
 }
 
-void manager_apply_restore(Manager *m) {
+static void apply_restore(Manager *m, bool again) {
         _cleanup_(plan_freep) Plan *plan = NULL;
         int r;
 
@@ -106,8 +109,12 @@ void manager_apply_restore(Manager *m) {
                 log_message(LOG_NOTICE, "Left as it is: %s%s%s: %s", plan->skips[i].guest ? plan->skips[i].guest : "",
                             plan->skips[i].guest ? " " : "", action_kind_to_string(plan->skips[i].kind),
                             plan->skips[i].detail);
-        disown_settled(m, plan);
+        disown_settled(m, plan, again);
         effects_apply(m, plan, NULL);
+}
+
+void manager_apply_restore(Manager *m) {
+        apply_restore(m, false);
 }
 
 void manager_stop(Manager *m) {
@@ -137,6 +144,7 @@ static void leave(Manager *m) {
         metrics_remove(m);
         if (wanted && !manager_dry_run(m))
                 takeover_give_back(m);
+        effects_note_open(m);
         if (m->options.mode != RUN_RECORD && !manager_dry_run(m) && effects_save_state(m) < 0)
                 m->exit_code = 1;
         if (wanted && !manager_dry_run(m) && m->state->n_owned > 0) {
@@ -164,6 +172,14 @@ void manager_settled(Manager *m) {
                 m->restore_due = false;
                 manager_observe(m);
                 manager_apply_restore(m);
+                if (m->n_pending > 0)
+                        return;
+        }
+        /* What libvirt was to do before waits no more: it had its turn when ours was done. */
+        if (m->again_due) {
+                m->again_due = false;
+                effects_forget_left(m);
+                apply_restore(m, true);
                 if (m->n_pending > 0)
                         return;
         }

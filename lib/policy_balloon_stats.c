@@ -53,6 +53,12 @@ static int set_period(PolicyContext *c, const BalloonGuest *b, const char *new, 
                                u64_text(b->guest->stats_period_sec, old), new, source, "%s", reason);
 }
 
+/* What was asked for may still come to be: then it stays on record. */
+static void let_go(PolicyContext *c, const BalloonGuest *b) {
+        if (!policy_calls_open(b->memo, c->snapshot->now_usec))
+                state_disown(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
+}
+
 static int period_taken_over(PolicyContext *c, const BalloonGuest *b, const Owned *owned) {
         int r;
 
@@ -61,7 +67,7 @@ static int period_taken_over(PolicyContext *c, const BalloonGuest *b, const Owne
                           b->guest->stats_period_sec, owned->ours);
         if (r < 0)
                 return r;
-        state_disown(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
+        let_go(c, b);
         return 0;
 }
 
@@ -73,7 +79,7 @@ static bool is_still_ours(const PolicyContext *c, const BalloonGuest *b, const O
 
 static int give_period_back(PolicyContext *c, const BalloonGuest *b, const Owned *owned) {
         if (is_number(owned->original, b->guest->stats_period_sec)) {
-                state_disown(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
+                let_go(c, b);
                 return 0;
         }
         if (!is_still_ours(c, b, owned))

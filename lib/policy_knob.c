@@ -49,7 +49,8 @@ int policy_knob_check(PolicyContext *c, const Knob *k, bool *taken) {
                                      k->current, owned->ours);
                 *taken = true;
         }
-        state_disown(c->state, k->kind, uuid_of(k), k->index);
+        if (!k->open)
+                state_disown(c->state, k->kind, uuid_of(k), k->index);
         return r;
 }
 
@@ -73,7 +74,8 @@ int policy_knob_give_back(PolicyContext *c, const Knob *k) {
         if (!owned)
                 return 0;
         if (streq(owned->original, k->current)) {
-                state_disown(c->state, k->kind, uuid_of(k), k->index);
+                if (!k->open)
+                        state_disown(c->state, k->kind, uuid_of(k), k->index);
                 return 0;
         }
         (void)snprintf(reason, sizeof(reason), "%s.%s is keep: giving back the value from before", info->group,

@@ -26,6 +26,7 @@ typedef struct Knob {
         const char *name;               /* for sentences; NULL: the setting's */
         const char *current;            /* canonical text */
         bool adopted;                   /* as GuestMemo.adopted */
+        bool open;                      /* what was asked for may still come to be: it is not disowned */
         KnobSkips *skips;
 } Knob;
 
@@ -34,7 +35,8 @@ int policy_knob_skip(const Knob *k, SkipReason why, const char *format, ...) _pr
 
 /*
  * Whether the knob, if it is owned, still is: otherwise it is disowned, and *taken becomes true when somebody else has
- * changed it. One that holds its original at the first look after a restart was never changed. 0 or -ENOMEM.
+ * changed it. One that holds its original at the first look after a restart was never changed, unless it is open.
+ * 0 or -ENOMEM.
  */
 int policy_knob_check(PolicyContext *c, const Knob *k, bool *taken);
 /* An action, unless @k has @value already. 0 or -ENOMEM. */

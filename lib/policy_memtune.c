@@ -138,7 +138,7 @@ static Knob knob_of(Memtune *m, MemtuneKnob knob) {
         return (Knob){
                 .kind = ACTION_SET_MEMTUNE, .guest = m->g, .index = (unsigned)knob, .key = keys[knob],
                 .settings = m->settings, .current = m->limits[knob].text, .adopted = m->memo->memtune_adopted,
-                .skips = &m->skips,
+                .open = policy_calls_open(m->memo, m->c->snapshot->now_usec), .skips = &m->skips,
         };
 }
 

@@ -21,7 +21,8 @@
  *     time after a restart: the change was recorded, and the process ended
  *     before it was made. What is recorded is void, the pin is decided anew.
  *     (Somebody may have put it back while nobody watched; that cannot be told
- *     apart.)
+ *     apart.) Unless the process ended while it waited for libvirt, which
+ *     carries on without it: then the call counts as open from the restart on.
  *
  * A guest left to the user keeps the pin somebody changed; its other pins are
  * given back, at once or as soon as that can be done. As long as a call about
@@ -190,7 +191,7 @@ int placement_check_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref
                 return r < 0 ? r : 1;
         }
         if (g->memo->adopted && placement_at_original(p, owned, ref->thread)) {
-                state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);
+                placement_let_go(p, g, ref);
                 return 0;
         }
         if (!placement_taken_over(p, g, owned, ref->thread))
@@ -209,6 +210,6 @@ bool placement_owns_nodeset(const Placement *p, const Guest *g) {
 void placement_check_nodeset(Placement *p, const PlacementGuest *g) {
         const Owned *owned = state_find_owned(p->context->state, ACTION_SET_NODESET, g->guest->uuid, 0);
 
-        if (owned && names_set(owned->original, guest_nodeset(g->guest)))
+        if (owned && names_set(owned->original, guest_nodeset(g->guest)) && !policy_calls_open(g->memo, p->now_usec))
                 state_disown(p->context->state, ACTION_SET_NODESET, g->guest->uuid, 0);
 }

@@ -259,6 +259,11 @@ int placement_default_reason(Placement *p, PlacementGuest *g) {
                              idset_count(memo_nodes(g->memo)) == 1 ? "" : "s", nodes);
 }
 
+/* Which of the two calls libvirt makes last nobody can tell: not before that of an earlier process is over. */
+static bool must_wait(const Placement *p, const PlacementGuest *g) {
+        return g->memo->calls_left && policy_calls_open(g->memo, p->now_usec);
+}
+
 /* Returns one pin, unless it holds its original already or somebody else changed it meanwhile. */
 static int give_back_thread(Placement *p, PlacementGuest *g, const ThreadRef *ref, const char *reason) {
         const Owned *owned = placement_owned(p, g->guest, ref);
@@ -266,6 +271,8 @@ static int give_back_thread(Placement *p, PlacementGuest *g, const ThreadRef *re
         if (!owned)
                 return 0;
         if (placement_at_original(p, owned, ref->thread)) {
+                if (must_wait(p, g))
+                        return 0;
                 if (placement_in_grace(p, g))
                         return add_pin(p, g, ref, owned->original, reason);
                 state_disown(p->context->state, ref->kind, g->guest->uuid, ref->index);

@@ -216,12 +216,20 @@ static bool holds_original(const Snapshot *snapshot, const Owned *owned, const c
         return streq(owned->original, current);
 }
 
-/* Of balloons and vCPUs there are notes of what they were asked for. */
+/* More vCPUs were asked for than before, and have not been seen. Of those that are to go, vcpus_late tells. */
+static bool awaits_vcpus(const GuestMemo *memo, const Owned *owned) {
+        unsigned original;
+
+        return parse_unsigned(owned->original, &original) >= 0 && memo->vcpus_target > original;
+}
+
+/* Of balloons there are notes of what they were asked for. */
 static bool is_open(const Snapshot *snapshot, const State *state, const Owned *owned) {
         const GuestMemo *memo = state_find_guest(state, owned->uuid);
 
-        return memo && owned->kind != ACTION_SET_BALLOON && owned->kind != ACTION_SET_VCPUS &&
-               policy_calls_open(memo, snapshot->now_usec);
+        if (!memo || owned->kind == ACTION_SET_BALLOON || !policy_calls_open(memo, snapshot->now_usec))
+                return false;
+        return owned->kind != ACTION_SET_VCPUS || awaits_vcpus(memo, owned);
 }
 
 /*
@@ -339,8 +347,10 @@ static int restore_one(const Snapshot *snapshot, const State *state, const Owned
                 return plan_add_skip(plan, owned->kind, g, SKIP_UNSAFE,
                                      "%s was %s before, which is too close to what is resident now",
                                      memtune_knob_to_string((MemtuneKnob)owned->index), owned->original);
-        return plan_add_action(plan, owned->kind, g, owned->index, current, owned->original, "restore",
-                               "giving back the value from before kvmtuned changed it");
+        return plan_add_action(plan, owned->kind, g, owned->index, current, owned->original, "restore", "%s",
+                               holds_original(snapshot, owned, current)
+                                       ? "it was asked to change, and might yet: so it is asked to be what it was"
+                                       : "giving back the value from before kvmtuned changed it");
 }
 
 /* Whether giving @owned back makes its guest larger. */

@@ -6,8 +6,8 @@
  *
  *   open      The number is somewhere from vcpus_from to the target. 15 s after
  *             the request (libvirt waits 5 s for a guest) it is given up, not
- *             while libvirt has yet to answer, and tried again after 2 min,
- *             doubling up to 64 min each time in a row.
+ *             while libvirt has yet to answer or may still do it, and tried
+ *             again after 2 min, doubling up to 64 min each time in a row.
  *   late      QEMU does not take back the request for a vCPU to go: the guest
  *             may let go of it at any time after it was given up. vcpus_late
  *             says of how many.
@@ -98,6 +98,11 @@ static int give_up(VcpuDecision *d, VcpuGuest *v) {
         return adopt_present(d, v);
 }
 
+/* Of one that is to go and is late, vcpus_late tells. Of those that come nothing does, and nobody waits for them. */
+static bool is_unanswered(const GuestMemo *m, uint64_t now_usec) {
+        return m->vcpus_target > m->vcpus_from ? policy_calls_open(m, now_usec) : m->calls_open_usec == now_usec;
+}
+
 static int watch_open(VcpuDecision *d, VcpuGuest *v) {
         uint64_t now = d->context->snapshot->now_usec;
         GuestMemo *m = v->memo;
@@ -115,7 +120,7 @@ static int watch_open(VcpuDecision *d, VcpuGuest *v) {
                 forget_request(d, m);
                 return v->owned ? taken_over(d, v) : 0;
         }
-        if (u64_sub(now, m->vcpus_asked_usec) < ANSWER_USEC || m->calls_open_usec == now)
+        if (u64_sub(now, m->vcpus_asked_usec) < ANSWER_USEC || is_unanswered(m, now))
                 return 1;
         return give_up(d, v);
 }

@@ -70,6 +70,12 @@ typedef struct GuestMemo {
          * between recording a pin and setting it. Never written.
          */
         bool adopted;
+        /*
+         * A call to libvirt is under way, or may be. On record before it is sent: whoever reads it takes what was
+         * asked for as still to come, and calls_open_usec as now.
+         */
+        bool calls_open;
+        bool calls_left;                /* it was when the state was read; never written */
         bool pins_seen;                 /* its pins were looked at when first seen */
         bool user_pinned;               /* they are the user's (or were taken over) */
         uint64_t start_time;            /* of its QEMU process, in clock ticks after boot; 0: not known */

@@ -6,6 +6,7 @@
 static const StateField guest_fields[] = {
         { "start_time", offsetof(GuestMemo, start_time), STATE_U64, 0 },
         { "placed_usec", offsetof(GuestMemo, placed_usec), STATE_U64, 0 },
+        { "calls_open", offsetof(GuestMemo, calls_open), STATE_BOOL, 0 },
         { "calls_open_usec", offsetof(GuestMemo, calls_open_usec), STATE_U64, 0 },
         { "moved_usec", offsetof(GuestMemo, moved_usec), STATE_U64, 0 },
         { "moves", offsetof(GuestMemo, moves), STATE_UNSIGNED, 0 },

@@ -65,6 +65,8 @@ WorldGuest *host_guest(TestHost *h, const char *name);
  * keep it (numatune, mode restrictive, placement='auto'), and ended before it sent the memory after it.
  */
 void host_move_due(TestHost *h, WorldGuest *g);
+/* Of what an ended daemon has asked libvirt for and waits, the first @n come to be, the others never. */
+void host_calls_end(WorldGuest *g, unsigned n);
 unsigned host_pages_on(const WorldGuest *g, unsigned node);
 
 /* The next rule: a point of this name fails. */

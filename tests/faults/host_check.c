@@ -34,13 +34,16 @@ static bool is_unplugged(const Knobs *now, const Owned *o) {
 
 /*
  * Of what a guest has yet to do, nobody knows whether it was asked: it stays on record until it is clear. So does
- * memory that was given back a moment ago.
+ * memory that was given back a moment ago, and the one knob that is not decided anew after libvirt was asked and
+ * nobody saw the answer.
  */
 static bool is_open(const State *s, const Owned *o) {
         const GuestMemo *memo = state_find_guest(s, o->uuid);
 
         if (o->kind == ACTION_SET_VCPUS)
                 return memo && memo->vcpus_target != 0;
+        if (o->kind == ACTION_SET_NODESET)
+                return memo && memo->calls_open_usec != 0;
         return o->kind == ACTION_SET_BALLOON &&
                ((memo && memo->balloon_target_bytes != 0) || streq(o->ours, o->original));
 }

@@ -259,8 +259,9 @@ int virDomainGetControlInfo(virDomainPtr d, virDomainControlInfoPtr info, unsign
         if (!g)
                 return -1;
         *info = (virDomainControlInfo){ .state = g->hung ? VIR_DOMAIN_CONTROL_OCCUPIED
-                                               : g->pins_wait ? VIR_DOMAIN_CONTROL_JOB : VIR_DOMAIN_CONTROL_OK,
-                                        .stateTime = g->hung || g->pins_wait ? 60000 : 0 };
+                                               : g->calls_wait != 0 ? VIR_DOMAIN_CONTROL_JOB
+                                                                    : VIR_DOMAIN_CONTROL_OK,
+                                        .stateTime = g->hung || g->calls_wait != 0 ? 60000 : 0 };
         return 0;
 }
 
@@ -283,6 +284,24 @@ static uint64_t mask_of(const unsigned char *map, int length) {
         return mask;
 }
 
+/* It waits for a job of somebody else's where it is to, and is made then; when the daemon ends meanwhile, by the driver. */
+static void make_call(WorldGuest *g, WorldCallKind kind, unsigned index, uint64_t value) {
+        WorldCall call = { .kind = kind, .index = index, .value = value }, *waiting;
+
+        if ((__atomic_load_n(&g->calls_wait, __ATOMIC_ACQUIRE) >> kind & 1U) == 0) {
+                world_make(g, &call);
+                return;
+        }
+        waiting = &g->waiting[(__atomic_add_fetch(&g->n_waited, 1, __ATOMIC_RELAXED) - 1) % WORLD_WAITING_MAX];
+        *waiting = call;
+        __atomic_store_n(&waiting->waits, true, __ATOMIC_RELEASE);
+        while ((__atomic_load_n(&g->calls_wait, __ATOMIC_ACQUIRE) >> kind & 1U) != 0 &&
+               !__atomic_load_n(&waiting->goes, __ATOMIC_ACQUIRE))
+                delay(2000);
+        world_make(g, &call);
+        __atomic_store_n(&waiting->waits, false, __ATOMIC_RELEASE);
+}
+
 static void announce_pin(const WorldGuest *g, const char *field, uint64_t mask) {
         WorldEvent e = { .type = WORLD_TUNABLE };
 
@@ -292,53 +311,43 @@ static void announce_pin(const WorldGuest *g, const char *field, uint64_t mask) 
         fake_events_send(&e);
 }
 
-static void wait_for_job(WorldGuest *g) {
-        (void)__atomic_add_fetch(&g->n_pins_wait, 1, __ATOMIC_RELAXED);
-        while (__atomic_load_n(&g->pins_wait, __ATOMIC_ACQUIRE))
-                delay(2000);
-}
-static void end_job(WorldGuest *g) {
-        (void)__atomic_sub_fetch(&g->n_pins_wait, 1, __ATOMIC_RELEASE);
-}
-
 int virDomainPinVcpuFlags(virDomainPtr d, unsigned vcpu, unsigned char *map, int length, unsigned flags) {
         WorldGuest *g = enter(d, "virDomainPinVcpuFlags", true);
+        uint64_t mask = mask_of(map, length);
         char field[32];
 
         (void)flags;
         if (!g || vcpu >= WORLD_VCPUS_MAX)
                 return -1;
-        wait_for_job(g);
-        g->vcpu_pins[vcpu] = mask_of(map, length);
+        make_call(g, WORLD_PIN_VCPU, vcpu, mask);
         (void)snprintf(field, sizeof(field), "cputune.vcpupin%u", vcpu);
-        announce_pin(g, field, g->vcpu_pins[vcpu]);
-        end_job(g);
+        announce_pin(g, field, mask);
         return 0;
 }
 
 int virDomainPinEmulator(virDomainPtr d, unsigned char *map, int length, unsigned flags) {
         WorldGuest *g = enter(d, "virDomainPinEmulator", true);
+        uint64_t mask = mask_of(map, length);
 
         (void)flags;
         if (!g)
                 return -1;
-        wait_for_job(g);
-        g->emulator_pin = mask_of(map, length);
-        announce_pin(g, "cputune.emulatorpin", g->emulator_pin);
-        end_job(g);
+        make_call(g, WORLD_PIN_EMULATOR, 0, mask);
+        announce_pin(g, "cputune.emulatorpin", mask);
         return 0;
 }
 
 int virDomainPinIOThread(virDomainPtr d, unsigned id, unsigned char *map, int length, unsigned flags) {
         WorldGuest *g = enter(d, "virDomainPinIOThread", true);
+        uint64_t mask = mask_of(map, length);
         char field[32];
 
         (void)flags;
         if (!g || id >= WORLD_VCPUS_MAX)
                 return -1;
-        g->iothread_pins[id] = mask_of(map, length);
+        make_call(g, WORLD_PIN_IOTHREAD, id, mask);
         (void)snprintf(field, sizeof(field), "cputune.iothreadpin%u", id);
-        announce_pin(g, field, g->iothread_pins[id]);
+        announce_pin(g, field, mask);
         return 0;
 }
 
@@ -349,7 +358,7 @@ int virDomainSetMemoryFlags(virDomainPtr d, unsigned long kib, unsigned flags) {
         if (!g)
                 return -1;
         wait_for_monitor(g);
-        g->current_kib = kib;
+        make_call(g, WORLD_SET_MEMORY, 0, kib);
         return 0;
 }
 
@@ -360,7 +369,7 @@ int virDomainSetMemoryStatsPeriod(virDomainPtr d, int period, unsigned flags) {
         if (!g)
                 return -1;
         wait_for_monitor(g);
-        g->stats_period = (unsigned)period;
+        make_call(g, WORLD_SET_STATS_PERIOD, 0, (uint64_t)period);
         return 0;
 }
 
@@ -380,7 +389,7 @@ int virDomainSetVcpusFlags(virDomainPtr d, unsigned n, unsigned flags) {
         if (!g)
                 return -1;
         wait_for_monitor(g);
-        g->online = n;
+        make_call(g, WORLD_SET_VCPUS, 0, n);
         return 0;
 }
 
@@ -389,10 +398,8 @@ int virDomainSetNumaParameters(virDomainPtr d, virTypedParameterPtr params, int 
 
         (void)flags;
         for (int i = 0; g && i < n; i++)
-                if (strcmp(params[i].field, VIR_DOMAIN_NUMA_NODESET) == 0) {
-                        g->nodeset = fake_parse_mask(params[i].value.s);
-                        g->nodeset_auto = false;
-                }
+                if (strcmp(params[i].field, VIR_DOMAIN_NUMA_NODESET) == 0)
+                        make_call(g, WORLD_SET_NODESET, 0, fake_parse_mask(params[i].value.s));
         return g ? 0 : -1;
 }
 
@@ -405,8 +412,8 @@ int virDomainSetMemoryParameters(virDomainPtr d, virTypedParameterPtr params, in
         for (int i = 0; g && i < n; i++)
                 for (unsigned k = 0; k < WORLD_LIMITS; k++)
                         if (strcmp(params[i].field, names[k]) == 0)
-                                g->limits_kib[k] = params[i].value.ul == VIR_DOMAIN_MEMORY_PARAM_UNLIMITED
-                                                           ? 0 : params[i].value.ul;
+                                make_call(g, WORLD_SET_LIMIT, k, params[i].value.ul == VIR_DOMAIN_MEMORY_PARAM_UNLIMITED
+                                                                         ? 0 : params[i].value.ul);
         return g ? 0 : -1;
 }
 

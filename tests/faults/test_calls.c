@@ -19,7 +19,7 @@
 #define LATE_USEC (100 * USEC_PER_SEC / HOST_SPEED)
 
 static bool has_landed(const WorldGuest *g) {
-        return __atomic_load_n(&g->n_pins_wait, __ATOMIC_ACQUIRE) == 0;
+        return world_calls_wait(g) == 0;
 }
 
 static void let_time_pass(TestHost *h) {
@@ -44,7 +44,7 @@ static const struct {
 static WorldGuest *begin_late(TestHost *h, Knobs *ret_before) {
         WorldGuest *g = host_guest_add(h, "late", 40);
 
-        g->pins_wait = true;
+        g->calls_wait = WORLD_PINS;
         host_knobs(h, ret_before);
         daemon_begin(h);
         HOST_UNTIL(h, !has_landed(g));
@@ -60,7 +60,7 @@ START_TEST(a_pin_is_made_late) {
         host_init(&h);
         g = begin_late(&h, &before);
         late_rows[_i].wait(&h);
-        g->pins_wait = false;
+        g->calls_wait = 0;
         HOST_UNTIL(&h, has_landed(g) && daemon_has_pinned(g));
         daemon_stop(&h, &before, late_rows[_i].name);
 }
@@ -77,7 +77,7 @@ START_TEST(a_pin_is_made_after_somebody_elses) {
         HOST_UNTIL(&h, host_log_has(&h, "Guest late does not answer libvirt"));
         g->vcpu_pins[0] = 1U << 7;
         daemon_pass_cycles(&h, 2);
-        g->pins_wait = false;
+        g->calls_wait = 0;
         HOST_UNTIL(&h, has_landed(g) && g->vcpu_pins[0] != 1U << 7);
         HOST_UNTIL(&h, host_log_has(&h, "Guest late answers again"));
         daemon_pass_cycles(&h, 2);
@@ -98,9 +98,8 @@ START_TEST(told_to_stop_while_a_call_hangs) {
         if (_i == 1)
                 g->vcpu_pins[0] = 1U << 7;
         ck_assert_int_eq(host_stop(&h, SIGTERM), 1);
-        g->pins_wait = false;
-        g->n_pins_wait = 0;
-        g->vcpu_pins[0] = 0xf;
+        g->calls_wait = 0;
+        host_calls_end(g, UINT32_MAX);
         host_check_record(&h, &before, false, "stopped while a call hangs");
         host_run_well(&h, "--restore", "the call is over");
         host_check_restored(&h, &before, "the call is over");

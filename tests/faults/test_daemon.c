@@ -238,7 +238,7 @@ START_TEST(every_monitor_hangs) {
                 guests[i] = host_guest_add(&h, name, 30 + i);
                 /* Of those beyond, nothing is asked that needs a monitor; but they are pinned. */
                 guests[i]->hung = i < VIRT_STUCK_MAX;
-                guests[i]->pins_wait = i >= VIRT_STUCK_MAX;
+                guests[i]->calls_wait = i >= VIRT_STUCK_MAX ? WORLD_PINS : 0;
                 host_event(&h, WORLD_LIFECYCLE, guests[i]->uuid, VIR_DOMAIN_EVENT_STARTED, 0);
                 daemon_pass_cycles(&h, 12);
         }
@@ -246,8 +246,10 @@ START_TEST(every_monitor_hangs) {
         threads = daemon_threads(&h);
         ck_assert_uint_ge(threads, THREADS + VIRT_STUCK_MAX);
         ck_assert_uint_le(threads, THREADS + VIRT_STUCK_MAX + 1);
-        for (unsigned i = 0; i < ELEMENTSOF(guests); i++)
-                guests[i]->hung = guests[i]->pins_wait = false;
+        for (unsigned i = 0; i < ELEMENTSOF(guests); i++) {
+                guests[i]->hung = false;
+                guests[i]->calls_wait = 0;
+        }
         daemon_check_works(&h, "after", 10);
         HOST_UNTIL(&h, daemon_threads(&h) == THREADS);
         for (unsigned i = 0; i < ELEMENTSOF(guests); i++) {

@@ -104,6 +104,40 @@ START_TEST(no_kernel_file_can_be_opened_for_writing) {
 }
 END_TEST
 
+/* A switch that only another process may write: asked of systemd. */
+static const struct {
+        const char *name, *said;
+        WorldSystemd systemd;
+        int error;                      /* of the call */
+        bool set;
+} systemd_rows[] = {
+        { "no system bus", NULL, WORLD_NO_SYSTEMD, 0, false },
+        { "systemd sets it", NULL, WORLD_SYSTEMD_SETS, 0, true },
+        { "systemd refuses", "Not for you", WORLD_SYSTEMD_REFUSES, 0, false },
+        { "the unit fails", "was started and has not set it", WORLD_SYSTEMD_FAILS, 0, false },
+        { "the bus goes", NULL, WORLD_SYSTEMD_SETS, ENOTCONN, false },
+};
+
+START_TEST(a_switch_of_the_kernel_is_asked_of_systemd) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        _cleanup_free_ char *now = NULL;
+
+        host_begin(&h, &before);
+        h.world->systemd = systemd_rows[_i].systemd;
+        (void)host_fail(&h, "openw proc/sys/kernel/numa_balancing", EACCES, 0, 0);
+        if (systemd_rows[_i].error != 0)
+                (void)host_fail(&h, "call StartUnit", systemd_rows[_i].error, 0, 0);
+        ck_assert_int_eq(host_run(&h, "--once"), 0);
+        ck_assert(!systemd_rows[_i].said || host_log_has(&h, systemd_rows[_i].said));
+        now = host_read(&h, "proc/sys/kernel/numa_balancing");
+        ck_assert_str_eq(now, systemd_rows[_i].set ? "0\n" : "1\n");
+        host_check_record(&h, &before, true, systemd_rows[_i].name);
+        ck_assert_int_eq(host_run(&h, "--restore"), 0);
+        host_check_restored(&h, &before, systemd_rows[_i].name);
+}
+END_TEST
+
 START_TEST(every_call_is_refused_with_every_error) {
         char pattern[64], when[32];
         _cleanup_host_ TestHost h;
@@ -344,6 +378,7 @@ int main(void) {
         tcase_set_timeout(tc, 600);
         tcase_add_loop_test(tc, every_kernel_file_refuses_with_every_error, 0, ELEMENTSOF(kernel_errors));
         tcase_add_loop_test(tc, no_kernel_file_can_be_opened_for_writing, 0, ELEMENTSOF(open_errors));
+        tcase_add_loop_test(tc, a_switch_of_the_kernel_is_asked_of_systemd, 0, ELEMENTSOF(systemd_rows));
         tcase_add_loop_test(tc, every_call_is_refused_with_every_error, 0, ELEMENTSOF(libvirt_errors));
         tcase_add_loop_test(tc, a_call_of_which_nobody_knows_stays_on_record, 0, ELEMENTSOF(uncertain_errors));
         tcase_add_loop_test(tc, a_question_to_libvirt_is_not_answered, 0, ELEMENTSOF(question_rows));

@@ -10,6 +10,7 @@
  *   libvirt             guests in this structure, in a mapped file: they outlive
  *                       the daemon as those of libvirtd do
  *   libnuma, clocks     answer for this host; time may run faster, and jump
+ *   systemd             is not there, or starts the one unit it is asked for
  *
  * Each of these calls is a point, with a name: "write sys/kernel/mm/ksm/run",
  * "fsync state/state.new", "call virDomainPinVcpuFlags web", "call move_pages web". A point that changes
@@ -34,6 +35,7 @@
 /* Of the line in its numa_maps. */
 #define WORLD_MAPS_WIDTH 120
 #define WORLD_XML_MAX 768U
+#define WORLD_WAITING_MAX 16U
 #define WORLD_PLACES_MAX 1024U
 
 /* Where the daemon finds DIR. */
@@ -47,13 +49,36 @@ typedef struct WorldRule {
         unsigned seen, hits;
 } WorldRule;
 
+/* What the daemon asks of libvirt for a guest. */
+typedef enum WorldCallKind {
+        WORLD_PIN_VCPU,
+        WORLD_PIN_EMULATOR,
+        WORLD_PIN_IOTHREAD,
+        WORLD_SET_MEMORY,
+        WORLD_SET_STATS_PERIOD,
+        WORLD_SET_VCPUS,
+        WORLD_SET_NODESET,
+        WORLD_SET_LIMIT,
+        _WORLD_CALL_KIND_MAX,
+} WorldCallKind;
+#define WORLD_PINS (1U << WORLD_PIN_VCPU | 1U << WORLD_PIN_EMULATOR | 1U << WORLD_PIN_IOTHREAD)
+
+typedef struct WorldCall {
+        WorldCallKind kind;
+        unsigned index;                 /* vCPU, I/O thread, limit */
+        uint64_t value;                 /* as in the WorldGuest */
+        bool waits;
+        bool goes;                      /* its turn has come, of this one alone */
+} WorldCall;
+
 /* Sets of CPUs and nodes are masks; 0: none was set. */
 typedef struct WorldGuest {
         char uuid[37], name[32];
         bool running;
         bool hung;                      /* its monitor does not answer */
-        bool pins_wait;                 /* for a job of somebody else's; so many do */
-        unsigned n_pins_wait;
+        unsigned calls_wait;            /* 1 << WorldCallKind each: such calls wait for a job of somebody else's */
+        WorldCall waiting[WORLD_WAITING_MAX];   /* those, in the order they came */
+        unsigned n_waited;              /* how many ever */
         bool bad_xml;
         bool xml_waits;                 /* asking for its XML hangs */
         bool paused;
@@ -81,6 +106,14 @@ typedef struct WorldReport {
         unsigned done;                  /* how many were made */
         uint64_t heap_bytes;
 } WorldReport;
+
+/* What comes of a unit that it is asked to start. */
+typedef enum WorldSystemd {
+        WORLD_NO_SYSTEMD,               /* nor a system bus */
+        WORLD_SYSTEMD_SETS,             /* the switch of the kernel is set */
+        WORLD_SYSTEMD_REFUSES,
+        WORLD_SYSTEMD_FAILS,            /* it starts it, and nothing comes of that */
+} WorldSystemd;
 
 typedef struct World {
         /* What is to go wrong. */
@@ -111,11 +144,53 @@ typedef struct World {
         unsigned n_places, place_at;    /* places that have failed; the number of the last such allocation */
         uint32_t places[WORLD_PLACES_MAX];
 
+        WorldSystemd systemd;
         unsigned cpus_said;             /* by libvirt; 0: 8 */
         bool pools_full[2];             /* no huge page is to be had on the node */
         unsigned pools_room[2];         /* no more than so many are; 0: any number */
         WorldGuest guests[WORLD_GUESTS_MAX];
 } World;
+
+static inline unsigned world_calls_wait(const WorldGuest *g) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < WORLD_WAITING_MAX; i++)
+                n += __atomic_load_n(&g->waiting[i].waits, __ATOMIC_ACQUIRE);
+        return n;
+}
+
+/* The call comes to be. */
+static inline void world_make(WorldGuest *g, const WorldCall *call) {
+        switch (call->kind) {
+        case WORLD_PIN_VCPU:
+                g->vcpu_pins[call->index] = call->value;
+                break;
+        case WORLD_PIN_EMULATOR:
+                g->emulator_pin = call->value;
+                break;
+        case WORLD_PIN_IOTHREAD:
+                g->iothread_pins[call->index] = call->value;
+                break;
+        case WORLD_SET_MEMORY:
+                g->current_kib = call->value;
+                break;
+        case WORLD_SET_STATS_PERIOD:
+                g->stats_period = (unsigned)call->value;
+                break;
+        case WORLD_SET_VCPUS:
+                g->online = (unsigned)call->value;
+                break;
+        case WORLD_SET_NODESET:
+                g->nodeset = call->value;
+                g->nodeset_auto = false;
+                break;
+        case WORLD_SET_LIMIT:
+                g->limits_kib[call->index] = call->value;
+                break;
+        case _WORLD_CALL_KIND_MAX:
+                break;
+        }
+}
 
 /* What goes through DIR/events to the callbacks of the daemon. */
 typedef enum WorldEventType {

@@ -182,6 +182,7 @@ static State *full_state(void) {
         memo->left[1] = (NodeLeft){ .node = 2, .usec = 77 };
         memo->start_time = 123456;
         memo->placed_usec = UINT64_MAX - 1;
+        memo->calls_open = true;
         memo->calls_open_usec = 99;
         memo->moves = UINT32_MAX;
         memo->user_pinned = true;
@@ -217,7 +218,7 @@ static const char full_text[] =
         "own set-nodeset " UUID_A " 0 original= ours=0\n"
         "own set-ksm - 0 original=0 ours=a%20b%25%0A%7F\n"
         "guest " UUID_A " nodes=2-3 cpus=8-9 memory_only=34 cells=3,2 left=33:5,2:77 start_time=123456"
-        " placed_usec=18446744073709551614 calls_open_usec=99 moves=4294967295"
+        " placed_usec=18446744073709551614 calls_open=1 calls_open_usec=99 moves=4294967295"
         " user_pinned=1 balloon_before_bytes=90 balloon_stuck_until_usec=91 balloon_held_until_usec=92 vcpus_target=3"
         " vcpus_from=4 vcpus_asked_usec=88 vcpus_late=2 major_faults=0\n"
         "threshold 0\n"
