@@ -10,17 +10,12 @@
 # shellcheck source=lab-kvmtuned.sh
 . ./lab-kvmtuned.sh
 
-mems() { sed -n 's/^Mems_allowed_list:\t//p' "/proc/$(lab_guest_pid "$1")/status"; }
 advised() { sed -n "s/.*<numad nodeset='\([^']*\)'.*/\1/p" "/run/libvirt/qemu/$1.xml"; }
 is_where_advised() { # is_where_advised GUEST: one node, its vCPUs on that node's CPUs, its memory bound to it
         local node t
         node=$(advised "$1")
         [[ $node =~ ^[0-9]+$ ]] && [ "$(mems "$1")" = "$node" ] || return 1
         for t in $(tids "$1"); do [ "$(allowed "$t")" = "$(cpus_of_node "$node")" ] || return 1; done
-}
-foreign_mib() { # foreign_mib GUEST: its anonymous memory on other nodes than the advised one, by the kernel
-        awk -v node="N$(advised "$1")" '/ anon=/ { for (i = 1; i <= NF; i++) if ($i ~ /^N[0-9]+=/) { split($i, p, "=");
-                if (p[1] != node) sum += p[2] } } END { print int(sum * 4 / 1024) }' "/proc/$(lab_guest_pid "$1")/numa_maps"
 }
 on_different_nodes() { [ "$(for g in "$@"; do advised "$g"; done | sort -u | wc -l)" = $# ]; }
 auto_guest() { # auto_guest NAME VCPUS MIB: its XML, with placement='auto' for CPUs and memory
@@ -31,14 +26,7 @@ auto_guest() { # auto_guest NAME VCPUS MIB: its XML, with placement='auto' for C
 create() { virsh -q create "$LAB_CON/$1.xml" >"$LAB_CON/$1.virsh" 2>&1; }
 
 install_kvmtuned
-systemctl stop numad 2>/dev/null
-
-# --- put it where libvirt looks -----------------------------------------------------
-if [ -e /usr/bin/numad ]; then
-        dpkg-divert --local --rename --divert /usr/bin/numad.distrib --add /usr/bin/numad >/dev/null
-fi
-ln -s /usr/libexec/kvmtuned/numad /usr/bin/numad
-trap 'rm -f /usr/bin/numad; dpkg-divert --local --rename --remove /usr/bin/numad >/dev/null' EXIT
+put_adviser /usr/libexec/kvmtuned/numad
 lab_check 'the front answers' sh -c 'numad -w 2:200 | grep -qx "[0-9]"'
 lab_say "AppArmor: $(grep libvirtd /sys/kernel/security/apparmor/profiles 2>&1 | tr '\n' ' ')"
 s=$EPOCHREALTIME
@@ -57,8 +45,9 @@ done
 lab_check 'guests that start at the same time get a node each' on_different_nodes q1 q2 q3 q4
 lab_wait_up 240 q1 q2 q3 q4
 for g in q1 q2 q3 q4; do
-        lab_say "$g: advised $(advised $g), $(foreign_mib $g) MiB elsewhere"
-        lab_check "$g has no memory elsewhere" test "$(foreign_mib $g)" -lt 8
+        elsewhere=$(foreign_mib $g "$(advised $g)")
+        lab_say "$g: advised $(advised $g), $elsewhere MiB elsewhere"
+        lab_check "$g has no memory elsewhere" test "$elsewhere" -lt 8
 done
 
 # --- with the daemon: it agrees with its own advice -----------------------------------

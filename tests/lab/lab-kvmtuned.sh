@@ -24,6 +24,16 @@ install_kvmtuned() {
         cp $config /root/shipped.conf
 }
 
+# libvirt's adviser is PROGRAM, put where libvirt looks as kvmtuned-numad(8) says. Until the scene ends.
+put_adviser() { # put_adviser PROGRAM
+        systemctl stop numad 2>/dev/null
+        if [ -e /usr/bin/numad ]; then
+                dpkg-divert --local --rename --divert /usr/bin/numad.distrib --add /usr/bin/numad >/dev/null
+        fi
+        ln -s "$1" /usr/bin/numad
+        trap 'rm -f /usr/bin/numad; dpkg-divert --local --rename --remove /usr/bin/numad >/dev/null' EXIT
+}
+
 note() { echo "# note: $*"; } # a measured value, for the runner to show
 
 # --- where guests may run ---------------------------------------------------------
@@ -62,6 +72,11 @@ unpinned() { # unpinned GUEST...: every vCPU may run everywhere
 }
 
 # --- where their memory is --------------------------------------------------------
+mems() { sed -n 's/^Mems_allowed_list:\t//p' "/proc/$(lab_guest_pid "$1")/status"; } # mems GUEST: nodes it may have memory of
+foreign_mib() { # foreign_mib GUEST NODE: its anonymous memory on other nodes, by the kernel
+        awk -v node="N$2" '/ anon=/ { for (i = 1; i <= NF; i++) if ($i ~ /^N[0-9]+=/) { split($i, p, "=");
+                if (p[1] != node) sum += p[2] } } END { print int(sum * 4 / 1024) }' "/proc/$(lab_guest_pid "$1")/numa_maps"
+}
 remote() { # remote GUEST: share of its memory outside of the nodes it may run on, per mille
         lab_probe -i 0 | jq -r --arg g "$1" '.guests[] | select(.name == $g) | (.remote_allowed * 1000 | floor)'
 }
