@@ -297,7 +297,7 @@ START_TEST(facts_of_a_host) {
 END_TEST
 
 static void assert_access(const Tree *t, mode_t mode, gid_t group, const char *want) {
-        HostFacts f;
+        HostFacts f = { 0 };
 
         ck_assert_int_eq(fchownat(t->fd, "dev/kvm", (uid_t)-1, group, 0), 0);
         ck_assert_int_eq(fchmodat(t->fd, "dev/kvm", mode, 0), 0);
