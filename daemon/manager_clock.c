@@ -50,7 +50,7 @@ int manager_watch_clock(Manager *m) {
                 return r;
         r = sd_event_source_set_io_fd_own(s, true);
         if (r >= 0) {
-                fd = -1;
+                (void)TAKE_FD(fd);
                 r = describe(s);
         }
         sd_event_source_unref(s);
