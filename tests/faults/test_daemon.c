@@ -320,7 +320,7 @@ START_TEST(files_vanish_from_each_read_on) {
                 if (n % 4 == 0)
                         daemon_pass_cycles(&h, 1);
         }
-        /* How busy the others are is known again: else a guest is given the CPUs of both nodes, and needs no pin. */
+        /* Where the memory of the others is must be known: else it counts on each node, and the guest gets both. */
         daemon_pass_cycles(&h, 3);
         daemon_check_works(&h, "after", 10);
         daemon_pass_cycles(&h, 10);

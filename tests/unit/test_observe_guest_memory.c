@@ -139,6 +139,22 @@ START_TEST(both_sources_are_kept_open) {
 }
 END_TEST
 
+/* One read that fails, the first even, does not end it. */
+START_TEST(numa_maps_that_could_not_be_read_once) {
+        _cleanup_(guest_freep) Guest *g = new_guest();
+        _cleanup_tree_ Tree t = tree_new();
+        GuestMemoryObserver o;
+
+        ck_assert_int_eq(guest_memory_init(&o, 5), 0);
+        ck_assert_int_eq(guest_memory_observe(&o, t.fd, g), 0);
+        ck_assert_uint_eq(g->n_node_memory, 0);
+        tree_write(&t, "proc/5/numa_maps", "7f0000000000 default anon=9 N1=1 kernelpagesize_kB=4\n");
+        ck_assert_int_eq(guest_memory_observe(&o, t.fd, g), 0);
+        assert_memory(g, 1, 1U, UINT64_C(4096));
+        guest_memory_done(&o);
+}
+END_TEST
+
 /* What the kernel says of this very process: 64 MiB touched must show. */
 START_TEST(this_process) {
         _cleanup_(guest_freep) Guest *g = new_guest();
@@ -179,6 +195,7 @@ int main(void) {
         tcase_add_loop_test(c, what_cannot_be_understood_is_not_known, 0, (int)ELEMENTSOF(bad_rows));
         tcase_add_test(c, a_word_that_only_looks_like_a_node_is_none);
         tcase_add_test(c, both_sources_are_kept_open);
+        tcase_add_test(c, numa_maps_that_could_not_be_read_once);
         tcase_add_test(c, this_process);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_ENV);
