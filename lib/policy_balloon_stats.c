@@ -156,7 +156,7 @@ static bool needs_a_look(const BalloonDecision *d, const BalloonGuest *b) {
                 return true;
         if (!below_maximum)
                 return false;
-        return balloon_is_preset(b) || (b->mode == BALLOON_AUTO && b->owned) ||
+        return balloon_is_preset(b) || b->owned ||
                 (b->usable != UNKNOWN_U64 && b->usable / 2 < b->reserve);
 }
 

@@ -441,6 +441,22 @@ START_TEST(few_relaxed_guests_share_one_turn) {
 }
 END_TEST
 
+/* It may need its memory back in the very next cycle, at whatever target it rests. */
+START_TEST(a_guest_that_was_shrunk_is_asked_in_each_cycle) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        world_set(&world, KEY_BALLOON_MODE, BALLOON_TARGET);
+        world_set_percent(&world, KEY_BALLOON_TARGET, 75);
+        for (unsigned look = 0; look < 40; look++) {
+                g->stats.age_usec = USEC_PER_SEC;
+                run();
+                ck_assert_msg(look < 20 || world_wants_stats(&world, g), "look %u", look);
+                act(10 * USEC_PER_SEC);
+        }
+        ck_assert_uint_eq(g->current_bytes, 6 * GIB);
+}
+END_TEST
+
 START_TEST(all_are_asked_while_the_host_is_short) {
         Guest *a = world_add_guest(&world, "a", GIB, GIB), *b = world_add_guest(&world, "b", GIB, GIB);
 
@@ -452,8 +468,6 @@ START_TEST(all_are_asked_while_the_host_is_short) {
         ck_assert_uint_eq(world.plan->n_wanted_stats, 0);
 }
 END_TEST
-
-
 
 int main(void) {
         Suite *s = suite_create("policy_balloon_watch");
@@ -481,6 +495,7 @@ int main(void) {
         tcase_add_loop_test(t, statistics_period_is_switched_on_where_needed, 0, ELEMENTSOF(period_rows));
         tcase_add_test(t, relaxed_guests_are_asked_in_rotation);
         tcase_add_test(t, few_relaxed_guests_share_one_turn);
+        tcase_add_test(t, a_guest_that_was_shrunk_is_asked_in_each_cycle);
         tcase_add_test(t, all_are_asked_while_the_host_is_short);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
