@@ -118,6 +118,44 @@ START_TEST(a_pin_that_may_be_under_way_stays_ours) {
 }
 END_TEST
 
+/*
+ * Pins are to be given back, and one holds what it had before us: ours may still come to be. One of an earlier process
+ * has its turn when it pleases libvirt, before or after what would be asked now; one of this process comes before it.
+ */
+static const struct {
+        const char *name;
+        bool left;                      /* by an earlier process */
+        uint64_t open_before_usec;
+        bool asked, owned;
+} left_rows[] = {
+        { "a call that was left", true, 0, false, true },
+        { "... half a minute later", true, 30 * USEC_PER_SEC, false, true },
+        { "... when it is over", true, 61 * USEC_PER_SEC, false, false },
+        { "a call of ours", false, 0, true, true },
+        { "... when it is over", false, 61 * USEC_PER_SEC, false, false },
+};
+
+START_TEST(a_pin_that_an_earlier_process_asked_for_is_waited_for) {
+        GuestMemo *memo;
+        World w;
+        Guest *g;
+
+        g = world_init_one(&w, SHARED, 2);
+        world_settle(&w);
+        thread_pin(&w, &g->vcpus[0], "0-15");
+        w.snapshot->now_usec += 90 * USEC_PER_SEC;
+        memo = state_find_guest(w.state, g->uuid);
+        memo->calls_left = left_rows[_i].left;
+        memo->calls_open_usec = w.snapshot->now_usec - left_rows[_i].open_before_usec;
+        world_configure(&w, "cpu: { policy = \"none\"; };");
+        world_decide(&w, NULL);
+        ck_assert_int_eq(world_action(&w, g, ACTION_PIN_VCPU, 0) != NULL, left_rows[_i].asked);
+        ck_assert_int_eq(state_find_owned(w.state, ACTION_PIN_VCPU, g->uuid, 0) != NULL, left_rows[_i].owned);
+        assert_action(&w, g, ACTION_PIN_VCPU, 1, "0-15");
+        world_done(&w);
+}
+END_TEST
+
 /* What we gave a vCPU before is offline: the kernel may run such a thread anywhere, or on what is left of it. */
 static const char *const before_rows[] = { "12", "8,12" };
 
@@ -353,6 +391,7 @@ int main(void) {
         tcase_set_timeout(tc, 120);
         tcase_add_loop_test(tc, pins_changed_by_somebody_else_are_theirs, 0, (int)ELEMENTSOF(takeover_rows));
         tcase_add_loop_test(tc, a_pin_that_may_be_under_way_stays_ours, 0, (int)ELEMENTSOF(open_rows));
+        tcase_add_loop_test(tc, a_pin_that_an_earlier_process_asked_for_is_waited_for, 0, (int)ELEMENTSOF(left_rows));
         tcase_add_loop_test(tc, a_users_pin_is_seen_though_the_cpu_before_ours_is_offline, 0,
                             (int)ELEMENTSOF(before_rows));
         tcase_add_loop_test(tc, a_guest_left_to_the_user_gets_its_other_pins_back_even_later, 0, 2);

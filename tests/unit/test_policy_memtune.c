@@ -271,6 +271,40 @@ START_TEST(a_limit_that_was_asked_for_is_not_taken_over) {
 }
 END_TEST
 
+/*
+ * A call of ours may still come to be, on top of what is there now: for as long the limit stays on record, whoever set
+ * it and whatever is wanted by then.
+ */
+static const struct {
+        const char *name, *memtune;
+        uint64_t hard, later_usec;
+        bool open, owned, taken;
+} open_rows[] = {
+        { "somebody else's", "hard_limit = \"5 GiB\";", 7 * GIB, USEC_PER_HOUR, true, true, true },
+        { "somebody else's, and none is under way", "hard_limit = \"5 GiB\";", 7 * GIB, USEC_PER_HOUR, false, false,
+          true },
+        { "kept, as before", "", 0, USEC_PER_HOUR, true, true, false },
+        { "kept, as before, and none is under way", "", 0, USEC_PER_HOUR, false, false, true },
+        { "kept, as before, and it was refused just now", "", 0, USEC_PER_SEC, false, false, false },
+};
+
+START_TEST(a_limit_that_may_come_to_be_stays_on_record) {
+        configure("hard_limit = \"5 GiB\";");
+        decide();
+        ck_assert_int_eq(state_own(world.state, &world.plan->actions[0]), 0);
+        guest->hard_limit_bytes = open_rows[_i].hard;
+        configure(open_rows[_i].memtune);
+        world.snapshot->now_usec += open_rows[_i].later_usec;
+        if (open_rows[_i].open)
+                state_find_guest(world.state, guest->uuid)->calls_open_usec = world.snapshot->now_usec;
+        world_decide(&world, NULL);
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        ck_assert_uint_eq(world.plan->n_skips, open_rows[_i].taken);
+        ck_assert_uint_eq(world.state->n_owned, open_rows[_i].owned);
+        assert_limits(open_rows[_i].hard ?: NONE, NONE, NONE);
+}
+END_TEST
+
 START_TEST(a_change_that_was_never_made_is_made_now) {
         configure("hard_limit = \"5 GiB\";");
         decide();
@@ -297,6 +331,7 @@ int main(void) {
         tcase_add_test(t, restore_does_not_kill_a_guest);
         tcase_add_test(t, somebody_elses_limit_is_theirs_until_reload);
         tcase_add_test(t, a_limit_that_was_asked_for_is_not_taken_over);
+        tcase_add_loop_test(t, a_limit_that_may_come_to_be_stays_on_record, 0, (int)ELEMENTSOF(open_rows));
         tcase_add_test(t, a_change_that_was_never_made_is_made_now);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
