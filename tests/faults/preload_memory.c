@@ -10,6 +10,7 @@
 #include <execinfo.h>
 #include <link.h>
 #include <pthread.h>
+#include <search.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,26 +67,31 @@ static uint32_t place(void) {
         return hash;
 }
 
-/* One that has not failed yet, and is far enough behind the last one that did. */
+static bool is_known(uint32_t here) {
+        for (unsigned i = 0; i < world->n_places; i++)
+                if (world->places[i] == here)
+                        return true;
+        return false;
+}
+
+/* One that has not failed yet, far enough behind the last one that did. What comes before libvirt does not count. */
 static bool fails_here(unsigned n) {
         static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-        bool known = false;
         uint32_t here;
+        bool fails;
 
-        if (!world->places_main && gettid() == getpid())
+        if (world->allocs_before_libvirt == 0 || (!world->places_main && gettid() == getpid()))
                 return false;
         here = place();
         (void)pthread_mutex_lock(&lock);
-        for (unsigned i = 0; i < world->n_places && !known; i++)
-                known = world->places[i] == here;
-        if (!known && n < world->place_at + world->places_gap)
-                known = true;
-        if (!known && world->n_places < WORLD_PLACES_MAX) {
+        fails = n >= world->place_at + world->places_gap &&
+                world->n_places < (world->places_max ?: WORLD_PLACES_MAX) && !is_known(here);
+        if (fails) {
                 world->places[world->n_places++] = here;
                 world->place_at = n;
         }
         (void)pthread_mutex_unlock(&lock);
-        return !known;
+        return fails && !world->places_noted;
 }
 
 static bool fails(const void *caller) {
@@ -129,6 +135,13 @@ char *getenv(const char *name) {
         if (world && strncmp(name, "GCOV_", 5) == 0)
                 world->alloc_fail_times = world->places_gap = 0;
         return NEXT(getenv)(name);
+}
+
+/* A node of a tree is the C library's to allocate. */
+void *tsearch(const void *key, void **root, __compar_fn_t compare) {
+        int error = is_daemon(CALLER) ? world_point("call", "tsearch", false) : 0;
+
+        return error != 0 ? NULL : NEXT(tsearch)(key, root, compare);
 }
 
 /* ---- threads and descriptors of the daemon's own ---- */

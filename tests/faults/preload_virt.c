@@ -240,7 +240,11 @@ int virDomainIsActive(virDomainPtr d) {
 }
 
 int virDomainIsPersistent(virDomainPtr d) {
-        return enter(d, "virDomainIsPersistent", false) ? 1 : -1;
+        WorldGuest *g = enter(d, "virDomainIsPersistent", false);
+
+        while (g && __atomic_load_n(&g->persistent_waits, __ATOMIC_ACQUIRE))
+                delay(2000);
+        return g ? 1 : -1;
 }
 
 int virDomainGetJobInfo(virDomainPtr d, virDomainJobInfoPtr info) {

@@ -178,6 +178,32 @@ START_TEST(a_definition_comes_late) {
 }
 END_TEST
 
+/* What is brought of it afterwards, at once or when the call was given up, is of a guest that is not there any more. */
+START_TEST(a_guest_goes_while_its_definition_is_fetched) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        _cleanup_free_ char *log = NULL;
+        WorldGuest *g;
+
+        daemon_start(&h, &before);
+        (void)host_fail(&h, "call virDomainIsPersistent late", 0, 0, 0);
+        g = host_guest_add(&h, "late", 40);
+        g->persistent_waits = true;
+        host_event(&h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+        HOST_UNTIL(&h, h.world->rules[1].seen > 0);
+        if (_i == 1)
+                HOST_UNTIL(&h, host_log_has(&h, "Failed to read the definition of guest"));
+        daemon_guest_stop(&h, g, VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN);
+        /* That is heard, and the call not given up yet. */
+        (void)usleep(5 * USEC_PER_SEC / HOST_SPEED);
+        g->persistent_waits = false;
+        daemon_check_works(&h, "other", 10);
+        daemon_pass_cycles(&h, 3);
+        ck_assert_msg(!strstr(log = host_log(&h), "late: "), "%s", host_log_end(&h));
+        daemon_stop(&h, &before, "a guest went while its definition was fetched");
+}
+END_TEST
+
 /* Nobody is left to ask for statistics. */
 START_TEST(the_only_guest_hangs) {
         _cleanup_host_ TestHost h;
@@ -265,6 +291,7 @@ int main(void) {
         ADD(s, a_guest_is_shut_off_before_its_calls, 1);
         ADD(s, the_listing_hangs, 1);
         ADD(s, a_definition_comes_late, 1);
+        ADD(s, a_guest_goes_while_its_definition_is_fetched, 2);
         ADD(s, the_only_guest_hangs, 1);
         ADD(s, statistics_that_cannot_be, 1);
         ADD(s, nothing_is_done_in_a_dry_run, 1);

@@ -191,6 +191,7 @@ static const struct { const char *ask, *call; int error; } question_rows[] = {
         { "call virDomainIsPersistent *", NULL, VIR_ERR_INTERNAL_ERROR },
         { "call virDomainGetJobInfo *", NULL, VIR_ERR_OPERATION_INVALID },
         { "call virDomainListGetStats", NULL, VIR_ERR_OPERATION_FAILED },
+        { "call tsearch", NULL, ENOMEM },
 };
 
 START_TEST(a_question_to_libvirt_is_not_answered) {
@@ -369,9 +370,83 @@ START_TEST(memory_runs_out) {
 }
 END_TEST
 
+/*
+ * Each place in the code that allocates, from when it begins with libvirt on: in a run of its own, in which nothing else
+ * fails. There is as much to do as there can be: memory follows its guest, a pool gets less than it was asked for.
+ */
+static const struct { const char *mode, *policy; } place_rows[] = {
+        { "--once", "" }, { "--restore", "" }, { "--once", "daemon: { dry_run = true; };\n" },
+};
+
+/* The places of a row are shared among so many tests, each within its time. */
+#define PLACE_SHARES 4U
+
+static void begin_at_place(TestHost *h, Knobs *ret_before, size_t row) {
+        char policy[2048];
+
+        begin_with_move(h, ret_before);
+        h->world->pools_room[0] = 10;
+        if (streq(place_rows[row].mode, "--restore"))
+                host_run_well(h, "--once", "acting");
+        host_calm(h);
+        (void)snprintf(policy, sizeof(policy), "%s%s", place_rows[row].policy, host_all_levers);
+        host_policy(h, policy);
+        h->world->places_main = true;
+        h->world->places_gap = 1;
+}
+
+static unsigned note_places(size_t row, uint32_t ret[WORLD_PLACES_MAX]) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+
+        begin_at_place(&h, &before, row);
+        h.world->places_noted = true;
+        ck_assert_int_eq(host_run(&h, place_rows[row].mode), 0);
+        memcpy(ret, h.world->places, sizeof(h.world->places));
+        return h.world->n_places;
+}
+
+static void fail_place(size_t row, const uint32_t places[WORLD_PLACES_MAX], unsigned n, unsigned which) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        char when[80];
+        int status;
+
+        begin_at_place(&h, &before, row);
+        (void)snprintf(when, sizeof(when), "%s, place %u of %u has no memory", place_rows[row].mode, which, n);
+        memcpy(h.world->places, places, sizeof(h.world->places));
+        h.world->places[which] = places[n - 1];
+        h.world->n_places = n - 1;
+        h.world->places_max = n;
+        status = host_run(&h, place_rows[row].mode);
+        ck_assert_msg(status == 0 || status == 1, "%s: ends with %d\n%s", when, status, host_log_end(&h));
+        host_check_record(&h, &before, false, when);
+        host_policy(&h, host_all_levers);
+        host_run_well(&h, "--restore", when);
+        host_check_restored(&h, &before, when);
+}
+
+START_TEST(memory_runs_out_at_one_place) {
+        size_t row = (size_t)_i / PLACE_SHARES;
+        unsigned share = (unsigned)_i % PLACE_SHARES, n;
+        uint32_t places[WORLD_PLACES_MAX];
+
+        /* A sample is two of a row. */
+        if (!getenv("FAULTS_ALLOCATIONS") && share > 0)
+                return;
+        n = note_places(row, places);
+        ck_assert_uint_gt(n, 20);
+        if (share == 0)
+                printf("# note: %s: %u places that allocate\n", place_rows[row].mode, n);
+        (void)fflush(stdout);
+        for (unsigned i = share; i < n; i += getenv("FAULTS_ALLOCATIONS") ? PLACE_SHARES : n / 2 + 1)
+                fail_place(row, places, n, i);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("errors");
-        TCase *tc = tcase_create("errors");
+        TCase *tc = tcase_create("errors"), *places = tcase_create("places");
         SRunner *runner;
         int failed;
 
@@ -391,6 +466,9 @@ int main(void) {
         tcase_add_test(tc, a_guest_that_cannot_be_read_stays_on_record);
         tcase_add_loop_test(tc, memory_runs_out, 0, ELEMENTSOF(allocation_rows));
         suite_add_tcase(s, tc);
+        tcase_set_timeout(places, 600);
+        tcase_add_loop_test(places, memory_runs_out_at_one_place, 0, ELEMENTSOF(place_rows) * PLACE_SHARES);
+        suite_add_tcase(s, places);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_ENV);
         failed = srunner_ntests_failed(runner);

@@ -188,13 +188,15 @@ static void do_all(TestHost *h, unsigned round) {
         g = round % 2 == 0 ? daemon_guest_start(h, "brief", 300 + round) : start_brief(h, 300 + round);
         daemon_pass_cycles(h, 2);
         send_events(h, web->uuid, false);
+        host_event(h, WORLD_BALLOON, web->uuid, (int)web->current_kib, 0);
         web->paused = round % 3 == 1;
         daemon_guest_stop(h, g, (int)round % 7);
+        h->world->accepts_only = round % 10 == 9;
         if (round % 5 == 4)
                 host_event(h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
         host_guest(h, "db")->hung = round % 5 == 2;
-        daemon_pass_cycles(h, round % 5 == 2 ? 8 : 1);
-        host_guest(h, "db")->hung = false;
+        daemon_pass_cycles(h, round % 5 == 2 || h->world->accepts_only ? 8 : 1);
+        host_guest(h, "db")->hung = h->world->accepts_only = false;
 }
 
 /* 0: in each thread but the first; 1: in all. */

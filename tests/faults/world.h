@@ -81,6 +81,7 @@ typedef struct WorldGuest {
         unsigned n_waited;              /* how many ever */
         bool bad_xml;
         bool xml_waits;                 /* asking for its XML hangs */
+        bool persistent_waits;          /* asking whether it is persistent does: the last of its definition */
         bool paused;
         bool migrating;
         bool shut_off;                  /* libvirt says so when asked whether it is active */
@@ -125,7 +126,9 @@ typedef struct World {
          * after the other; 0: none does.
          */
         unsigned places_gap;
+        unsigned places_max;            /* no more than so many are known; 0: as many as there is room for */
         bool places_main;               /* in the first thread, too */
+        bool places_noted;              /* none fails: they are only known then */
         WorldRule rules[WORLD_RULES_MAX];
         bool down;                      /* no connection is accepted */
         bool accepts_only;              /* connecting hangs */
@@ -141,7 +144,7 @@ typedef struct World {
         unsigned n_domains;             /* handles of guests that are held */
         WorldReport report;
         unsigned allocs_before_libvirt; /* how many there were when it began with libvirt's library */
-        unsigned n_places, place_at;    /* places that have failed; the number of the last such allocation */
+        unsigned n_places, place_at;    /* places that are known or have failed; the last one's allocation */
         uint32_t places[WORLD_PLACES_MAX];
 
         WorldSystemd systemd;
