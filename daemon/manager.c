@@ -242,8 +242,8 @@ static int load_state(Manager *m) {
                 log_struct(LOG_WARNING, MESSAGE_STATE_DAMAGED, NULL, 0, "%s: %s; using the records before it",
                            m->options.state_path, error ? error : "damaged");
         else if (r == -EPROTO) {
-                log_message(LOG_ERR, "%s was written by a newer kvmtuned; move it away to start without it",
-                            m->options.state_path);
+                log_message(LOG_ERR, "%s was written by a newer kvmtuned: have that one put back what it changed "
+                            "(kvmtuned --restore), or move the file away to start without it", m->options.state_path);
                 return -ENOTRECOVERABLE;
         } else if (r < 0 && r != -ENOENT)
                 return log_error_errno(r, "Failed to read %s", m->options.state_path);

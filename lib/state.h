@@ -18,7 +18,8 @@
  *   pool INDEX key=value...
  *   end
  * Values with white space, '%' or control characters are %XX-escaped. Unknown
- * keys of a known record are ignored (a newer version wrote them).
+ * keys of a known record are ignored (a newer version wrote them); an unknown
+ * record is damage, for each that is added raises STATE_VERSION (state_fields.h).
  */
 
 #include "base.h"

@@ -10,7 +10,16 @@
 #include "base.h"
 #include "state.h"
 
+/*
+ * Of the form. It rises with every kind of record, kind of changed value and knob of one that is added, for
+ * whoever does not know it would take it for damage and give up what stands behind it, and with every change of
+ * what something means. Not with a key that is added: 0 and left out are what they were before there was the key.
+ * Older forms are read; tests/unit/test_state_form.c has what each may hold.
+ */
 #define STATE_VERSION 1U
+
+/* The first word of each kind of record that is read; NULL from their number on. */
+const char *state_record_name(size_t i);
 
 typedef enum StateFieldType { STATE_BOOL, STATE_UNSIGNED, STATE_U64 } StateFieldType;
 

@@ -368,13 +368,19 @@ static int read_end(Reader *reader) {
         return 0;
 }
 
+/* One more needs another STATE_VERSION. */
+static const struct { const char *name; int (*read)(Reader *); } records[] = {
+        { "boot", read_boot },           { "own", read_owned }, { "guest", read_guest },
+        { "threshold", read_threshold }, { "guest-threshold", read_guest_threshold },
+        { "stopped", read_stopped },     { "host", read_host }, { "pool", read_pool },
+        { "end", read_end },
+};
+
+const char *state_record_name(size_t i) {
+        return i < ELEMENTSOF(records) ? records[i].name : NULL;
+}
+
 static int read_record(Reader *reader) {
-        static const struct { const char *name; int (*read)(Reader *); } records[] = {
-                { "boot", read_boot },           { "own", read_owned }, { "guest", read_guest },
-                { "threshold", read_threshold }, { "guest-threshold", read_guest_threshold },
-                { "stopped", read_stopped },     { "host", read_host }, { "pool", read_pool },
-                { "end", read_end },
-        };
         const char *name;
 
         if (reader->ended)

@@ -523,63 +523,6 @@ START_TEST(ten_thousand_guests_are_kept) {
 }
 END_TEST
 
-/* ---- the manual ---- */
-
-static char *read_manual(void) {
-        char *text = calloc(1, 65536);
-        FILE *f = fopen("man/kvmtuned-state.5", "re");
-
-        ck_assert_ptr_nonnull(f);
-        ck_assert_uint_gt(fread(text, 1, 65535, f), 0);
-        (void)fclose(f);
-        return text;
-}
-
-/* On a line that begins with ".It Ic", with nothing but a blank, a comma or the end of the line around it. */
-static bool is_listed(const char *manual, const char *word) {
-        for (const char *line = manual; line; line = strchr(line, '\n')) {
-                const char *end;
-
-                line += line != manual;
-                end = strchr(line, '\n');
-                if (!startswith(line, ".It Ic "))
-                        continue;
-                for (const char *p = strstr(line, word); p && p < end; p = strstr(p + 1, word))
-                        if (p[-1] == ' ' && strchr(" \n", p[strlen(word)]))
-                                return true;
-        }
-        return false;
-}
-
-START_TEST(every_key_is_in_the_manual) {
-        const StateFields *const tables[] = { &state_guest_fields, &state_threshold_fields, &state_host_fields };
-        static const char *const others[] = { "boot", "own", "guest", "threshold", "guest-threshold", "stopped", "host",
-                                              "pool", "end", "cells", "left" };
-        _cleanup_free_ char *manual = read_manual();
-
-        for (size_t t = 0; t < ELEMENTSOF(tables); t++)
-                for (size_t i = 0; i < tables[t]->n; i++)
-                        ck_assert_msg(is_listed(manual, tables[t]->fields[i].key), "%s", tables[t]->fields[i].key);
-        for (size_t i = 0; i < STATE_SETS; i++)
-                ck_assert_msg(is_listed(manual, state_sets[i].key), "%s", state_sets[i].key);
-        for (size_t i = 0; i < ELEMENTSOF(others); i++)
-                ck_assert_msg(is_listed(manual, others[i]), "%s", others[i]);
-}
-END_TEST
-
-START_TEST(the_example_in_the_manual_is_read) {
-        _cleanup_free_ char *manual = read_manual(), *error = NULL, *text = NULL;
-        _cleanup_(state_freep) State *s = NULL;
-        char *begin = strstr(manual, "\nkvmtuned-state 1\n"), *end = strstr(manual, "\n.Ed\n");
-
-        ck_assert(begin && end);
-        end[1] = 0;
-        ck_assert_int_eq(state_parse(begin + 1, &s, &error), 0);
-        ck_assert_int_eq(state_format(s, &text), 0);
-        ck_assert_str_eq(text, begin + 1);
-}
-END_TEST
-
 static void add_tests(TCase *c) {
         tcase_add_test(c, a_knob_changed_twice_keeps_its_original_and_the_last_two_values);
         tcase_add_test(c, trying_again_keeps_the_value_that_is_in_place);
@@ -602,8 +545,6 @@ static void add_tests(TCase *c) {
         tcase_add_test(c, a_link_in_the_temporary_files_place_is_not_followed);
         tcase_add_test(c, folders_that_are_missing_are_named_by_errno);
         tcase_add_test(c, ten_thousand_guests_are_kept);
-        tcase_add_test(c, every_key_is_in_the_manual);
-        tcase_add_test(c, the_example_in_the_manual_is_read);
 }
 
 int main(void) {
