@@ -17,7 +17,7 @@
 static bool may_be_undone(const Manager *m, const Action *a) {
         const GuestMemo *memo = effects_is_call(a->kind) ? state_find_guest(m->state, a->uuid) : NULL;
 
-        return effects_is_giving_back(m) && a->kind != ACTION_SET_BALLOON && memo && memo->calls_left &&
+        return effects_is_giving_back(m) && memo && memo->calls_left &&
                policy_calls_open(memo, m->snapshot->now_usec);
 }
 

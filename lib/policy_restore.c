@@ -223,11 +223,11 @@ static bool awaits_vcpus(const GuestMemo *memo, const Owned *owned) {
         return parse_unsigned(owned->original, &original) >= 0 && memo->vcpus_target > original;
 }
 
-/* Of balloons there are notes of what they were asked for. */
+/* What libvirt was asked for, and has not answered, may yet come to be. */
 static bool is_open(const Snapshot *snapshot, const State *state, const Owned *owned) {
         const GuestMemo *memo = state_find_guest(state, owned->uuid);
 
-        if (!memo || owned->kind == ACTION_SET_BALLOON || !policy_calls_open(memo, snapshot->now_usec))
+        if (!memo || !policy_calls_open(memo, snapshot->now_usec))
                 return false;
         return owned->kind != ACTION_SET_VCPUS || awaits_vcpus(memo, owned);
 }

@@ -282,6 +282,26 @@ START_TEST(a_balloon_that_has_not_moved_yet_is_called_back) {
 }
 END_TEST
 
+/* Asked to be what it was, and so it is; but libvirt may make another request afterwards that came before. */
+static const struct { const char *name; uint64_t open_before_usec; size_t actions; } asked_rows[] = {
+        { "libvirt may still make it", 10 * USEC_PER_SEC, 1 },
+        { "nothing can come of it any more", 10 * USEC_PER_MINUTE, 0 },
+};
+
+START_TEST(a_balloon_that_libvirt_may_yet_send_away_is_asked_for_again) {
+        GuestMemo *memo;
+
+        world.snapshot->now_usec = USEC_PER_HOUR;
+        own(ACTION_SET_BALLOON, guest->uuid, 0, "2147483648", "2147483648", "1073741824");
+        ck_assert_int_eq(state_guest(world.state, guest->uuid, &memo), 0);
+        memo->balloon_set_usec = 1;
+        memo->balloon_target_bytes = memo->balloon_seen_bytes = 2 * GIB;
+        memo->calls_open_usec = world.snapshot->now_usec - asked_rows[_i].open_before_usec;
+        restore();
+        ck_assert_msg(world.plan->n_actions == asked_rows[_i].actions, "%s", asked_rows[_i].name);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("policy_restore");
         TCase *t = tcase_create("restore");
@@ -303,6 +323,8 @@ int main(void) {
         tcase_add_loop_test(t, a_balloon_that_left_its_place_is_not_given_back, 0, ELEMENTSOF(balloon_rows));
         tcase_add_test(t, a_balloon_that_is_where_it_came_from_is_called_back);
         tcase_add_test(t, a_balloon_that_has_not_moved_yet_is_called_back);
+        tcase_add_loop_test(t, a_balloon_that_libvirt_may_yet_send_away_is_asked_for_again, 0,
+                            ELEMENTSOF(asked_rows));
         suite_add_tcase(s, t);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);
