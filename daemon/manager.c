@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "../lib/config_value.h"
 #include "../lib/rules.h"
 #include "../lib/sysfs.h"
 #include "bus.h"
@@ -279,8 +280,13 @@ static int observe_topology(Manager *m) {
 
 static int start_workers(Manager *m) {
         const char *uri = m->options.uri ? m->options.uri : m->config->base.values[KEY_DAEMON_URI].text;
+        const char *problem = m->options.uri ? config_uri_problem(uri) : NULL;
         int r;
 
+        if (problem) {
+                log_message(LOG_ERR, "--uri: \"%s\" %s", uri, problem);
+                return -ENOTRECOVERABLE;
+        }
         r = virt_new(uri, &m->virt);
         if (r < 0)
                 return log_error_errno(r, "Failed to start the libvirt threads");

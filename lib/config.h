@@ -151,6 +151,7 @@ typedef struct KeyInfo {
         uint64_t percent_maximum;       /* TYPE_AMOUNT: in permyriad; 0: 100 % */
         bool allow_keep;                /* a quantity: "keep" is allowed */
         bool absolute_path;             /* TYPE_STRING: begins with a slash, or is empty */
+        bool uri;                       /* TYPE_STRING: see config_uri_problem() */
         uint64_t multiple;              /* the number must be a multiple of this; 0: any */
 } KeyInfo;
 

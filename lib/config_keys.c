@@ -38,7 +38,7 @@ static const char *const vcpus_mode_names[] = { "off", "auto", "fixed", NULL };
 
 const KeyInfo config_keys[_KEY_MAX] = {
         [KEY_DAEMON_URI] = { KEY("daemon", "uri", TYPE_STRING, SCOPE_DAEMON, "qemu:///system"),
-                             .minimum = 1, .maximum = 1023 },
+                             .minimum = 1, .maximum = 1023, .uri = true },
         [KEY_DAEMON_INTERVAL] = { KEY("daemon", "interval", TYPE_DURATION, SCOPE_DAEMON, "10 s"),
                                   .minimum = USEC_PER_SEC, .maximum = USEC_PER_HOUR },
         [KEY_DAEMON_DRY_RUN] = { KEY("daemon", "dry_run", TYPE_BOOL, SCOPE_DAEMON, "false") },

@@ -183,7 +183,9 @@ int config_value_allowed(Key key, char **ret) {
                 return allowed_range(info, ret);
         case TYPE_STRING:
                 r = strprintf_to(&text, "%s of %llu to %llu characters",
-                                 info->absolute_path ? "a path that begins with a slash," : "a string",
+                                 info->absolute_path ? "a path that begins with a slash,"
+                                 : info->uri         ? "a local libvirt URI (\"qemu:///system\")"
+                                                     : "a string",
                                  (unsigned long long)info->minimum, (unsigned long long)info->maximum);
                 break;
         case TYPE_CPUSET:
@@ -255,7 +257,9 @@ static int parse_string(const KeyInfo *info, const char *text, SettingValue *v) 
         v->text = text;
         if (info->absolute_path && n > 0 && text[0] != '/')
                 return -EINVAL;
-        return n < info->minimum || n > info->maximum ? -ERANGE : 0;
+        if (n < info->minimum || n > info->maximum)
+                return -ERANGE;
+        return info->uri && config_uri_problem(text) ? -EINVAL : 0;
 }
 
 static int parse_number(const KeyInfo *info, const char *text, uint64_t *ret) {
@@ -314,6 +318,8 @@ static const char *describe_problem(const KeyInfo *info, const char *text, int e
 
         if (error == -ERANGE)
                 return "is out of range";
+        if (info->uri)
+                return config_uri_problem(text);
         if (text[strspn(text, " \t")] == '-' && info->type != TYPE_ENUM && info->type != TYPE_CPUSET)
                 return "is negative";
         if (wants_unit && is_bare_number(text))

@@ -18,5 +18,8 @@ int config_value_parse(Key key, const char *text, SettingValue *ret, char **ret_
 /* What @key takes, with its article: "a time from 1 s to 1 h". -ENOMEM. */
 int config_value_allowed(Key key, char **ret);
 
+/* What is wrong with a libvirt URI, to stand behind it: "is no URI". NULL: nothing; see the head of config_uri.c. */
+const char *config_uri_problem(const char *text);
+
 /* The text config_value_parse() reads back to @v. -ENOMEM. */
 int config_value_format(Key key, const SettingValue *v, char **ret);

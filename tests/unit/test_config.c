@@ -179,7 +179,9 @@ START_TEST(formatted_value_is_read_back) {
         Key key = (Key)_i;
 
         if (info->type == TYPE_STRING || info->type == TYPE_CPUSET) {
-                assert_round_trip(key, (SettingValue){ .text = key == KEY_DAEMON_METRICS_FILE ? "/run/a b,c" : "0-2,7" });
+                assert_round_trip(key, (SettingValue){ .text = key == KEY_DAEMON_METRICS_FILE ? "/run/a b,c"
+                                                             : key == KEY_DAEMON_URI        ? "test:///a,b"
+                                                                                            : "0-2,7" });
                 return;
         }
         if (info->type == TYPE_BOOL || info->type == TYPE_ENUM) {
