@@ -173,6 +173,19 @@ static int print_settings(const Settings *s, bool guest, bool all) {
         return 0;
 }
 
+/* -ENOMEM. */
+static int print_clashes(const PolicySettings *settings) {
+        _cleanup_(plan_freep) Plan *plan = NULL;
+        int r;
+
+        r = plan_new(&plan);
+        if (r >= 0)
+                r = policy_say_clashes(settings, plan);
+        for (size_t i = 0; r >= 0 && i < plan->n_notes; i++)
+                (void)printf("%snote: %s\n", i == 0 ? "\n" : "", plan->notes[i]);
+        return r;
+}
+
 static int print_all(const Config *config, const Snapshot *snapshot, const State *state,
                      const PolicySettings *settings, bool all) {
         static const char *const days[] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
@@ -182,6 +195,9 @@ static int print_all(const Config *config, const Snapshot *snapshot, const State
         (void)printf("At %s %04d-%02d-%02d %02d:%02d:%02d\n\n", days[t->weekday], t->year, t->month, t->day, t->hour,
                      t->minute, t->second);
         print_rules(config, snapshot, state, settings->active);
+        r = print_clashes(settings);
+        if (r < 0)
+                return r;
         (void)puts("\nhost");
         r = print_settings(&settings->host, false, all);
         if (r >= 0 && snapshot->n_guests == 0) {

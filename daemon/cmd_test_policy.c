@@ -102,11 +102,27 @@ static int check_step(const Run *run, const RuleStep *step, const PolicySettings
         return wrong;
 }
 
+/* What limits clash, once in a test. -ENOMEM. */
+static int print_clashes(const Run *run, const RuleStep *step, const PolicySettings *settings, Plan *said) {
+        const LocalTime *t = &step->snapshot->local_time;
+        size_t from = said->n_notes;
+        int r;
+
+        r = policy_say_clashes(settings, said);
+        for (size_t i = from; i < said->n_notes; i++)
+                (void)printf("# %s: at %04d-%02d-%02d %02d:%02d:%02d %s\n", run->path, t->year, t->month, t->day,
+                             t->hour, t->minute, t->second, said->notes[i]);
+        return r;
+}
+
 static int run_test(const Run *run, const RuleTest *test) {
         _cleanup_(state_freep) State *state = NULL;
+        _cleanup_(plan_freep) Plan *said = NULL;
         int wrong = 0, r;
 
         r = state_new(&state);
+        if (r >= 0)
+                r = plan_new(&said);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < test->n_steps; i++) {
@@ -114,6 +130,8 @@ static int run_test(const Run *run, const RuleTest *test) {
 
                 r = policy_settings(&(PolicyInput){ .config = run->config, .snapshot = test->steps[i].snapshot },
                                     state, &settings);
+                if (r >= 0)
+                        r = print_clashes(run, &test->steps[i], &settings, said);
                 if (r >= 0)
                         r = check_step(run, &test->steps[i], &settings);
                 if (r < 0)

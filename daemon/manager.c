@@ -402,6 +402,7 @@ Manager *manager_free(Manager *m) {
         free(m->slots);
         free(m->wanted);
         free(m->rules_active);
+        manager_forget_notes(m);
         free(m->dry_plan);
         free(m->metrics_path);
         free(m->cancel_reason);

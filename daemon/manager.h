@@ -117,6 +117,8 @@ typedef struct Manager {
         char (*wanted)[UUID_TEXT_SIZE]; /* statistics for the next decision */
         size_t n_wanted;
         bool *rules_active;             /* as logged last; config->n_rules */
+        char **notes_said;              /* of plans, since the policy was loaded */
+        size_t n_notes_said, notes_said_capacity;
         GuestSlot host_slot;            /* the same book-keeping for the host's own knobs */
         MetricsCounters counters;
         char *metrics_path;             /* of the file written last */
@@ -165,6 +167,8 @@ bool manager_dry_run(const Manager *m);
 /* manager_cycle.c */
 /* Starts a cycle: asks for statistics first when some are wanted. @why is for the debug log. */
 void manager_start_cycle(Manager *m, const char *why);
+/* Another policy: what was said of the one before is news again. */
+void manager_forget_notes(Manager *m);
 /* Observes, decides for @only_uuid or all (NULL), acts. */
 void manager_cycle(Manager *m, const char *only_uuid);
 /* Rereads host and guests into the snapshot. */

@@ -28,6 +28,8 @@
 #define MANAGERS_CYCLES 6U
 /* By then everything ran once. */
 #define FOOTPRINT_CYCLE 3U
+/* Of one policy. */
+#define NOTES_SAID_MAX 100U
 
 static void read_local_time(LocalTime *ret) {
         time_t now = time(NULL);
@@ -197,6 +199,33 @@ static void log_rules(Manager *m, const Plan *plan) {
         }
 }
 
+void manager_forget_notes(Manager *m) {
+        for (size_t i = 0; i < m->n_notes_said; i++)
+                free(m->notes_said[i]);
+        free(m->notes_said);
+        m->notes_said = NULL;
+        m->n_notes_said = m->notes_said_capacity = 0;
+}
+
+static bool is_said(const Manager *m, const char *note) {
+        for (size_t i = 0; i < m->n_notes_said; i++)
+                if (streq(m->notes_said[i], note))
+                        return true;
+        return false;
+}
+
+/* Once, however often rules come and go. */
+static void log_notes(Manager *m, const Plan *plan) {
+        for (size_t i = 0; i < plan->n_notes; i++) {
+                if (is_said(m, plan->notes[i]) || m->n_notes_said == NOTES_SAID_MAX ||
+                    GROW_ARRAY(m->notes_said, m->notes_said_capacity, m->n_notes_said) < 0 ||
+                    strdup_to(&m->notes_said[m->n_notes_said], plan->notes[i]) < 0)
+                        continue;
+                m->n_notes_said++;
+                log_struct(LOG_WARNING, MESSAGE_LIMITS_CLASH, NULL, 0, "%s", plan->notes[i]);
+        }
+}
+
 /* The list outlives its plan. Without memory for it the next decision does without. */
 static void keep_wanted(Manager *m, const Plan *plan) {
         size_t size = plan->n_wanted_stats * sizeof(*plan->wanted_stats);
@@ -276,6 +305,7 @@ static void run_cycle(Manager *m, const char *only_uuid) {
                 return;
         }
         log_rules(m, plan);
+        log_notes(m, plan);
         m->look_at_all = m->look_at_all || plan->concerns_others;
         if (!only_uuid)
                 keep_wanted(m, plan);

@@ -71,6 +71,7 @@ static void swap_config(Manager *m, Config *config) {
         if (!m->options.uri && !streq_ptr(old_uri, config->base.values[KEY_DAEMON_URI].text))
                 log_message(LOG_WARNING, "daemon.uri has changed: restart the service to connect to the new one");
         carry_rules(m, config);
+        manager_forget_notes(m);
         config_free(m->config);
         m->config = config;
         forget_verdicts(m);

@@ -140,23 +140,34 @@ static bool rule_applies(const Config *c, ActiveRules rules, size_t i, const Gue
         return rule_is_active(rules, i) && (!rule->has_guests || guest_selector_matches(&rule->guests, g));
 }
 
-void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret) {
+const SettingLayer *config_layer(const Config *c, ActiveRules rules, const Guest *g, size_t i) {
+        size_t rule = i - c->n_guests;
+
+        if (i < c->n_guests)
+                return g && guest_selector_matches(&c->guests[i].match, g) ? &c->guests[i].set : NULL;
+        if (g ? !rule_applies(c, rules, rule, g) : !rule_is_active(rules, rule) || c->rules[rule].has_guests)
+                return NULL;
+        return &c->rules[rule].set;
+}
+
+static void resolve(const Config *c, ActiveRules rules, const Guest *g, Settings *ret) {
         *ret = c->base;
-        for (size_t i = 0; i < c->n_rules; i++)
-                if (rule_is_active(rules, i) && !c->rules[i].has_guests)
-                        settings_apply(ret, &c->rules[i].set);
-        config_apply_runtime(c, "", ret);
+        for (size_t i = g ? 0 : c->n_guests; i < c->n_guests + c->n_rules; i++) {
+                const SettingLayer *layer = config_layer(c, rules, g, i);
+
+                if (layer)
+                        settings_apply(ret, layer);
+        }
+        config_apply_runtime(c, g ? g->uuid : "", ret);
+        config_settle_limits(c, rules, g, ret);
+}
+
+void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret) {
+        resolve(c, rules, NULL, ret);
 }
 
 void config_resolve_guest(const Config *c, ActiveRules rules, const Guest *g, Settings *ret) {
-        *ret = c->base;
-        for (size_t i = 0; i < c->n_guests; i++)
-                if (guest_selector_matches(&c->guests[i].match, g))
-                        settings_apply(ret, &c->guests[i].set);
-        for (size_t i = 0; i < c->n_rules; i++)
-                if (rule_applies(c, rules, i, g))
-                        settings_apply(ret, &c->rules[i].set);
-        config_apply_runtime(c, g->uuid, ret);
+        resolve(c, rules, g, ret);
 }
 
 void config_layers_of_guest(const Config *c, ActiveRules rules, const Guest *g, bool *ret) {
@@ -226,8 +237,7 @@ bool setting_is_default(const Settings *s, Key key) {
         return !v->file && !v->runtime && !v->yielded_to;
 }
 
-int setting_source(const Settings *s, Key key, char **ret) {
-        const SettingValue *v = &s->values[key];
+int setting_value_source(const SettingValue *v, char **ret) {
         char *text = NULL;
         int r;
 
@@ -245,6 +255,10 @@ int setting_source(const Settings *s, Key key, char **ret) {
                 return r;
         *ret = text;
         return 0;
+}
+
+int setting_source(const Settings *s, Key key, char **ret) {
+        return setting_value_source(&s->values[key], ret);
 }
 
 int setting_format(const Settings *s, Key key, char **ret) {

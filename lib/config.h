@@ -174,9 +174,19 @@ typedef struct SettingValue {
         const char *yielded_to;         /* in place of what the policy says, while this runs; NULL: no */
 } SettingValue;
 
+/* Limits in pairs: the first is to be below the second. */
+#define LIMIT_PAIRS 3U
+extern const Key config_limit_pairs[LIMIT_PAIRS][2];
+
+/* Two values that together are not in order; NULL: they are. */
+typedef struct LimitClash {
+        const SettingValue *low, *high; /* as they were given; of the Config */
+} LimitClash;
+
 /* Effective values, of the host or of one guest. Borrows from the Config. */
 typedef struct Settings {
         SettingValue values[_KEY_MAX];
+        LimitClash clashes[LIMIT_PAIRS];        /* what holds in their place is in values */
 } Settings;
 
 /* What a guests entry or a rule sets. */
@@ -373,6 +383,18 @@ void config_apply_runtime(const Config *c, const char *uuid, Settings *s);
 void config_resolve_host(const Config *c, ActiveRules rules, Settings *ret);
 /* A guest's settings: base, guests entries that match, active rules that select it. */
 void config_resolve_guest(const Config *c, ActiveRules rules, const Guest *g, Settings *ret);
+/* What the i-th of guests entries and rules together sets for @g (NULL: the host); NULL: it does not apply. */
+const SettingLayer *config_layer(const Config *c, ActiveRules rules, const Guest *g, size_t i);
+
+bool config_limits_in_order(const Settings *s, size_t pair);
+/*
+ * Of limits that are not in order the one that was given later holds, and in place of the other the value of the top
+ * level, which both were checked against; where that does not do, both of the top level. Notes it in s->clashes.
+ */
+void config_settle_limits(const Config *c, ActiveRules rules, const Guest *g, Settings *s);
+/* A sentence on s->clashes[pair]: 1, or 0 where there is none, or -ENOMEM. */
+int config_clash_format(const Settings *s, size_t pair, char **ret);
+
 /*
  * Which of them that are: for each guests entry, then each rule, in @ret (room for all). Guests with the same ones have
  * the same settings, but for what was set for one of them while the daemon runs (config_has_runtime()).
@@ -395,5 +417,6 @@ bool setting_is_default(const Settings *s, Key key);
 /* "rule "night" (kvmtuned.conf:12)", "kvmtuned.conf:3", "runtime by uid 0",
  * "yielded to numad" or "default": for reasons. -ENOMEM. */
 int setting_source(const Settings *s, Key key, char **ret);
+int setting_value_source(const SettingValue *v, char **ret);
 /* The value as it would stand in the file, without quotes. -ENOMEM. */
 int setting_format(const Settings *s, Key key, char **ret);

@@ -237,12 +237,11 @@ static int check_order(Loader *l, const SettingLayer *layer, Key start, Key stop
 }
 
 static int check_layer(Loader *l, const SettingLayer *layer) {
-        int r;
+        int r = 0;
 
-        r = check_order(l, layer, KEY_KSM_START, KEY_KSM_STOP);
-        if (r >= 0)
-                r = check_order(l, layer, KEY_BALLOON_START, KEY_BALLOON_STOP);
-        return r < 0 ? r : check_order(l, layer, KEY_VCPUS_STOP, KEY_VCPUS_START);
+        for (size_t i = 0; r >= 0 && i < LIMIT_PAIRS; i++)
+                r = check_order(l, layer, config_limit_pairs[i][0], config_limit_pairs[i][1]);
+        return r;
 }
 
 int check_limits(Loader *l) {

@@ -62,17 +62,12 @@ static int check_scope(Key key, const Guest *g, char **ret_problem) {
 
 /* What the loader asks of files, too (check_limits): what is given must be above what is taken. */
 static int check_order(const Settings *s, Key set, char **ret_problem) {
-        static const Key pairs[][2] = {
-                { KEY_KSM_START, KEY_KSM_STOP },
-                { KEY_BALLOON_START, KEY_BALLOON_STOP },
-                { KEY_VCPUS_STOP, KEY_VCPUS_START },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(pairs); i++) {
-                const KeyInfo *low = &config_keys[pairs[i][0]], *high = &config_keys[pairs[i][1]];
+        for (size_t i = 0; i < LIMIT_PAIRS; i++) {
+                const Key *pair = config_limit_pairs[i];
+                const KeyInfo *low = &config_keys[pair[0]], *high = &config_keys[pair[1]];
                 int r;
 
-                if ((set != pairs[i][0] && set != pairs[i][1]) || setting(s, pairs[i][1]) > setting(s, pairs[i][0]))
+                if ((set != pair[0] && set != pair[1]) || config_limits_in_order(s, i))
                         continue;
                 r = strprintf_to(ret_problem, "%s.%s would not be above %s.%s", high->group, high->name, low->group,
                                  low->name);

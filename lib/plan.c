@@ -164,6 +164,7 @@ Plan *plan_free(Plan *p) {
         free(p->wanted_stats);
         free(p->placements);
         free(p->active_rules);
+        free(p->notes);
         text_pool_done(&p->texts);
         free(p);
         return NULL;
@@ -354,6 +355,21 @@ int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v) {
         if (r < 0)
                 return r;
         p->verdicts[p->n_verdicts++] = copy;
+        return 0;
+}
+
+int plan_add_note(Plan *p, const char *note) {
+        int r;
+
+        for (size_t i = 0; i < p->n_notes; i++)
+                if (streq(p->notes[i], note))
+                        return 0;
+        r = GROW_ARRAY_UNSET(p->notes, p->notes_capacity, p->n_notes);
+        if (r >= 0)
+                r = text_pool_add(&p->texts, note, &p->notes[p->n_notes]);
+        if (r < 0)
+                return r;
+        p->n_notes++;
         return 0;
 }
 

@@ -245,6 +245,8 @@ typedef struct Plan {
         size_t wanted_names_capacity;
         Verdict *verdicts;
         size_t n_verdicts, verdicts_capacity;
+        char **notes;                   /* sentences on the policy, each once */
+        size_t n_notes, notes_capacity;
         char *cancel_move;              /* the memory move under way is to be given up: why; NULL: it goes on */
         TextPool texts;                 /* all others */
 } Plan;
@@ -278,6 +280,9 @@ int plan_reserve_skips(Plan *p, size_t n);
 int plan_want_stats(Plan *p, const Guest *guest);
 /* Takes over nothing: @v's text is copied, its guest filled in from @guest. */
 int plan_add_verdict(Plan *p, const Guest *guest, const Verdict *v);
+
+/* Copies @note, unless it is there already. */
+int plan_add_note(Plan *p, const char *note);
 
 /*
  * Appends an explanation without candidates and returns it in *ret, valid until the next one. The strings are copied.

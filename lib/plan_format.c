@@ -61,6 +61,17 @@ static void put_json_wanted(FILE *f, const Plan *p, size_t i) {
         (void)fputc('}', f);
 }
 
+static void put_json_notes(FILE *f, const Plan *p) {
+        if (p->n_notes == 0)
+                return;
+        (void)fputs(",\n  \"notes\": [", f);
+        for (size_t i = 0; i < p->n_notes; i++) {
+                plan_put_json_separator(f, i, p->n_notes);
+                plan_put_json(f, p->notes[i]);
+        }
+        plan_put_json_separator(f, p->n_notes, p->n_notes);
+}
+
 static void put_plan_json(FILE *f, const Plan *p) {
         (void)fputs("{\n  \"actions\": [", f);
         for (size_t i = 0; i < p->n_actions; i++) {
@@ -83,6 +94,7 @@ static void put_plan_json(FILE *f, const Plan *p) {
         if (p->n_verdicts > 0)
                 plan_put_json_separator(f, p->n_verdicts, p->n_verdicts);
         plan_put_placements_json(f, p);
+        put_json_notes(f, p);
         (void)fputs(",\n  \"statistics_wanted\": [", f);
         for (size_t i = 0; i < p->n_wanted_stats; i++) {
                 plan_put_json_separator(f, i, p->n_wanted_stats);
@@ -262,6 +274,16 @@ static int put_verdicts(FILE *f, const Plan *p) {
         return 0;
 }
 
+static void put_notes(FILE *f, const Plan *p) {
+        if (p->n_notes > 0)
+                (void)fprintf(f, "Notes (%zu):\n", p->n_notes);
+        for (size_t i = 0; i < p->n_notes; i++) {
+                (void)fputs("  ", f);
+                plan_put_text(f, p->notes[i]);
+                (void)fputc('\n', f);
+        }
+}
+
 static int put_plan_text(FILE *f, const Plan *p) {
         int r;
 
@@ -289,6 +311,7 @@ static int put_plan_text(FILE *f, const Plan *p) {
         }
         if (p->n_wanted_stats > 0)
                 (void)fputc('\n', f);
+        put_notes(f, p);
         return 0;
 }
 

@@ -123,7 +123,9 @@ int policy_decide(const PolicyInput *in, State *state, Plan **ret) {
                 .moving_uuid = in->moving_uuid,
                 .explain = in->explain,
         };
-        r = policy_say_yielded(&c);
+        r = policy_say_clashes(&settings, plan);
+        if (r >= 0)
+                r = policy_say_yielded(&c);
         if (r >= 0)
                 r = run_controllers(&c);
         if (r >= 0)

@@ -69,6 +69,8 @@ void policy_yield(const PolicyInput *in, Settings *s);
  */
 int policy_settings(const PolicyInput *in, State *state, PolicySettings *ret);
 void policy_settings_done(PolicySettings *s);
+/* A note in @plan on each pair of limits that two layers broke together: what holds instead. -ENOMEM. */
+int policy_say_clashes(const PolicySettings *s, Plan *plan);
 
 /* A memo for each guest, in @state; *ret is parallel to @snapshot's guests, valid until one more is made. -ENOMEM. */
 int policy_remember_guests(const Snapshot *snapshot, State *state, GuestMemo ***ret);

@@ -144,6 +144,32 @@ int policy_settings(const PolicyInput *in, State *state, PolicySettings *ret) {
         return 0;
 }
 
+/* Limits of the host in its settings, those of guests in theirs. */
+static int say_clashes(const Settings *s, KeyScope scope, Plan *plan) {
+        for (size_t i = 0; i < LIMIT_PAIRS; i++) {
+                _cleanup_free_ char *text = NULL;
+                int r;
+
+                if (config_keys[config_limit_pairs[i][0]].scope != scope)
+                        continue;
+                r = config_clash_format(s, i, &text);
+                if (r > 0)
+                        r = plan_add_note(plan, text);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int policy_say_clashes(const PolicySettings *s, Plan *plan) {
+        int r;
+
+        r = say_clashes(&s->host, SCOPE_HOST, plan);
+        for (size_t i = 0; r >= 0 && i < s->n_kinds; i++)
+                r = say_clashes(&s->kinds[i]->settings, SCOPE_GUEST, plan);
+        return r;
+}
+
 static bool rules_want_stats(const Config *config, const Guest *g) {
         for (size_t i = 0; i < config->n_rules; i++)
                 if (config->rules[i].of_guest && rules_need_stats(config->rules[i].when) &&
