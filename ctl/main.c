@@ -118,7 +118,7 @@ static int set_option(Ctl *o, int c, const char *value) {
                 return 0;
         case 'H':
                 o->host = value;
-                return 0;
+                return value[0] ? 0 : -EINVAL;
         case 's':
                 o->snapshot = value;
                 return 0;
@@ -198,7 +198,8 @@ int main(int argc, char **argv) {
                 }
                 if (set_option(&o, c, optarg) < 0)
                         return c == 'n' ? (int)wrong("\"%s\" is not a number of lines", optarg)
-                             : c == 'g' ? (int)wrong("--guest is empty") : CTL_USAGE;
+                             : c == 'g' ? (int)wrong("--guest is empty")
+                             : c == 'H' ? (int)wrong("--host is empty") : CTL_USAGE;
         }
         if (!o.snapshot && (o.config || o.state))
                 return (int)wrong("--config and --state go with --snapshot");

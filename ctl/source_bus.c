@@ -59,9 +59,12 @@ static CtlStatus complain(int r, const sd_bus_error *error) {
                                 text = errors[i].text;
                 }
         if (sd_bus_error_has_name(error, BUS_NAME ".Error.BadPolicy")) {
+                _cleanup_free_ char *lines = NULL;
+
+                (void)plan_clean_lines(text, &lines);
                 (void)fprintf(stderr,
                               "kvmtunectl: the policy was not loaded, the settings in force stay as they are\n%s",
-                              text);
+                              lines ?: "");
                 return CTL_FAILED;
         }
         (void)fputs("kvmtunectl: ", stderr);
@@ -88,8 +91,26 @@ static CtlStatus call(Ctl *c, sd_bus_message *m, int r, sd_bus_message **ret) {
         return status;
 }
 
+/* The other end may be another machine, which must not drive this terminal. JSON is escaped as it is printed. */
+static int clean_value(Value *v) {
+        _cleanup_free_ char *text = NULL;
+        int r = 0;
+
+        if (v->text) {
+                r = plan_clean_text(v->text, &text);
+                if (r < 0)
+                        return r;
+                free(v->text);
+                v->text = TAKE_PTR(text);
+        }
+        for (size_t i = 0; r >= 0 && i < v->n; i++)
+                r = clean_value(v->items[i]);
+        return r;
+}
+
 CtlStatus source_bus_value(Ctl *c, const char *method, const char *guest, Value **ret) {
         sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(value_freep) Value *v = NULL;
         CtlStatus status;
         int r;
 
@@ -101,9 +122,14 @@ CtlStatus source_bus_value(Ctl *c, const char *method, const char *guest, Value 
         status = call(c, m, r, &reply);
         if (status != CTL_OK)
                 return status;
-        r = bus_value_read(reply, ret);
+        r = bus_value_read(reply, &v);
         sd_bus_message_unref(reply);
-        return r < 0 ? complain(r, NULL) : CTL_OK;
+        if (r >= 0 && !c->json)
+                r = clean_value(v);
+        if (r < 0)
+                return complain(r, NULL);
+        *ret = TAKE_PTR(v);
+        return CTL_OK;
 }
 
 CtlStatus source_bus_text(Ctl *c, const char *method, char **ret) {
@@ -120,7 +146,7 @@ CtlStatus source_bus_text(Ctl *c, const char *method, char **ret) {
                 return status;
         r = sd_bus_message_read(reply, "s", &text);
         if (r >= 0)
-                r = strdup_to(ret, text);
+                r = plan_clean_lines(text, ret);
         sd_bus_message_unref(reply);
         return r < 0 ? complain(r, NULL) : CTL_OK;
 }

@@ -9,6 +9,8 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
+#include "../lib/plan_text.h"
+
 #define LOG_FIELDS_MAX 16U
 
 static int max_level = LOG_INFO;
@@ -70,7 +72,11 @@ static void send_journal(int level, const char *message_id, const LogField *fiel
                 free(iov[i].iov_base);
 }
 
-static void emit(int level, const char *message_id, const LogField *fields, size_t n_fields, const char *message) {
+/* A guest's name must neither drive the terminal that reads this nor make the journal hide the entry as binary. */
+static void emit(int level, const char *message_id, const LogField *fields, size_t n_fields, const char *text) {
+        _cleanup_free_ char *clean = NULL;
+        const char *message = plan_clean_text(text, &clean) < 0 ? text : clean;
+
         if (listen_to && message_id)
                 listen_to(listener_userdata, level, message_id, fields, n_fields, message);
         if (to_journal)

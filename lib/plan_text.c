@@ -61,6 +61,13 @@ static void put_text_ascii(FILE *f, unsigned char c) {
                 (void)fputc(c, f);
 }
 
+static void put_lines_ascii(FILE *f, unsigned char c) {
+        if (c == '\n' || c == '\t')
+                (void)fputc(c, f);
+        else
+                put_text_ascii(f, c);
+}
+
 static void put_clean(FILE *f, const char *s, void (*put_ascii)(FILE *, unsigned char)) {
         const unsigned char *p = (const unsigned char *)s;
 
@@ -124,6 +131,10 @@ static int cleaned(const char *s, void (*put_ascii)(FILE *, unsigned char), char
 
 int plan_clean_text(const char *s, char **ret) {
         return cleaned(s, put_text_ascii, ret);
+}
+
+int plan_clean_lines(const char *s, char **ret) {
+        return cleaned(s, put_lines_ascii, ret);
 }
 
 int plan_valid_text(const char *s, char **ret) {

@@ -16,6 +16,8 @@
 void plan_put_text(FILE *f, const char *s);
 /* The same, newly allocated. -ENOMEM. */
 int plan_clean_text(const char *s, char **ret);
+/* The same of several lines: newlines and tabs stay. -ENOMEM. */
+int plan_clean_lines(const char *s, char **ret);
 /* @s as UTF-8, its ASCII as it is: for a program that reads it. -ENOMEM. */
 int plan_valid_text(const char *s, char **ret);
 /* Characters of a clean text, for alignment. */
