@@ -212,15 +212,24 @@ t_ok "SIGTERM ends the daemon" t_daemon_stop
     for ((i = 0; i < 30; i++)); do
         echo "<domain type='test'><name>g$i</name><title>$title</title><memory>262144</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain>"
     done
-    echo '</node>'
+    # U+009B begins what a terminal does instead of showing it.
+    echo '<domain type="test"><name>evil&#x9b;31m</name><memory>262144</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain></node>'
 } >"$HOST_DIR/big.xml"
 t_daemon_start --uri "test:///$HOST_DIR/big.xml" <<<''
-all_listed() { call root GetStatus && grep -q '"guests" t 30' "$HOST_DIR/out"; }
+all_listed() { call root GetStatus && grep -q '"guests" t 31' "$HOST_DIR/out"; }
 t_until "many guests" 20 all_listed
 t_ok "a list that is too large for the bus is refused with that word" fails_with 'too large for the bus' root ListGuests
 t_ok "... a snapshot, too" fails_with 'too large for the bus' root GetSnapshot
 t_ok "... and by kvmtunectl, with status 1" ctl_is 1 guests
 t_ok "what is not is answered" call root GetPlan b false
+evil=$'evil\xc2\x9b31m'
+harmless() { ! LC_ALL=C grep -q $'\x9b' "$1" && grep -q 'evil.*31m' "$1"; }
+t_ok "a guest whose name would drive a terminal can be named" ctl_is 0 -g "$evil" set balloon.mode auto
+t_ok "... and explained, not as it is" ctl_is 0 explain "$evil"
+t_ok "... to nobody's terminal" harmless "$HOST_DIR/out"
+t_ok "... nor in an error" ctl_is 5 explain "$evil "
+t_ok "... to nobody's terminal, either" harmless "$HOST_DIR/err"
+t_ok "... nor in the log" harmless "$HOST_DIR/kvmtuned.log"
 t_ok "... by the daemon that was asked before" t_is 0 t_log_count 'bus is gone'
 t_daemon_stop
 t_ok "then kvmtunectl says that it does not run: status 3" ctl_is 3 status

@@ -53,5 +53,17 @@ t_ok "taking a setting back" ctl --guest g2 unset cpu.policy
 t_until "... gives the guest its own back" 10 free g2
 t_ok "reload forgets the others" ctl reload
 t_until "... and gives back, too" 10 free g1
+
+busctl --system --json=short monitor --match "type='signal',interface='org.freedesktop.DBus.Properties'" >"$HOST_DIR/signals" 2>/dev/null &
+listening=$!
+connected() { jq -se --argjson v "$1" 'any(.[]; .payload.data[1].Connected.data? == $v)' "$HOST_DIR/signals" >/dev/null; }
+listens() { ctl pause && ctl resume && [ -s "$HOST_DIR/signals" ]; }
+host_until 10 listens
+host_libvirtd_kill
+t_until "that libvirtd is gone is signalled, as Connected" 10 connected false
+host_libvirtd_start
+t_until "... and that it is back" 20 connected true
+kill "$listening"
+wait "$listening" 2>/dev/null
 t_ok "SIGTERM ends it with status 0" t_daemon_stop
 t_done

@@ -84,4 +84,31 @@ t_daemon_stop TERM
 t_stays "on_stop = keep leaves it tuned" 1 t_is "$rest" host_vcpu_cpus g1 1
 t_kvmtuned --restore
 t_until "--restore puts it back" 5 t_is "$T_ALL" host_vcpu_cpus g1 1
+
+# What was asked of libvirtd it does when it can, whatever became of who asked. It waits for whoever holds the guest.
+host_guest_start held fake=1 vcpus=1 || exit 1
+held=$(virsh domuuid held | head -n 1)
+is_asked_for() { grep -q "^own pin-vcpu $held 0 " "$HOST_DIR/state/state"; }
+hold() {
+    kill -STOP "$(host_guest_pid held)"
+    timeout 30 virsh -q dommemstat held >/dev/null 2>&1 &
+    sleep 0.5
+}
+kill_while_it_waits() {
+    hold
+    t_daemon_start <<<"$policy"
+    t_until "a pin is asked for" 10 is_asked_for
+    sleep 0.5
+    t_daemon_stop KILL
+    t_ok "SIGKILL while libvirtd waits for the guest: it is not pinned yet" t_is "$T_ALL" host_vcpu_cpus held 0
+}
+kill_while_it_waits
+kill -CONT "$(host_guest_pid held)"
+t_until "libvirtd pins it afterwards" 10 t_is "$rest" host_vcpu_cpus held 0
+t_ok "... --restore ends with status 0" t_kvmtuned --restore
+t_until "... and has put it back" 5 t_is "$T_ALL" host_vcpu_cpus held 0
+kill_while_it_waits
+(sleep 1; kill -CONT "$(host_guest_pid held)") &
+t_ok "--restore while libvirtd waits ends with status 0" t_kvmtuned --restore
+t_stays "... and nothing of it comes to be any more" 2 t_is "$T_ALL" host_vcpu_cpus held 0
 t_done
