@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
 
-
 static const char *const action_kind_table[_ACTION_KIND_MAX] = {
         [ACTION_PIN_VCPU] = "pin-vcpu",
         [ACTION_PIN_EMULATOR] = "pin-emulator",
@@ -204,22 +203,6 @@ static int action_fill(Plan *p, Action *a, const Guest *guest, const char *old_v
         return r;
 }
 
-int plan_add_action_because(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
-                            const char *new_value, const char *source, const char *reason) {
-        Action a = { .kind = kind, .index = index };
-        int r;
-
-        r = GROW_ARRAY_UNSET(p->actions, p->actions_capacity, p->n_actions);
-        if (r >= 0)
-                r = action_fill(p, &a, guest, old_value, new_value, source);
-        if (r >= 0)
-                r = put_text(p, reason, p->n_actions > 0 ? p->actions[p->n_actions - 1].reason : NULL, &a.reason);
-        if (r < 0)
-                return r;
-        p->actions[p->n_actions++] = a;
-        return 0;
-}
-
 int plan_add_action_saying(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
                            const char *new_value, const char *source, const char *reason) {
         Action a = { .kind = kind, .index = index, .reason = (char *)reason };
@@ -234,85 +217,63 @@ int plan_add_action_saying(Plan *p, ActionKind kind, const Guest *guest, unsigne
         return 0;
 }
 
+int plan_add_action_because(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
+                            const char *new_value, const char *source, const char *reason) {
+        char *kept = NULL;
+        int r;
+
+        r = put_text(p, reason, p->n_actions > 0 ? p->actions[p->n_actions - 1].reason : NULL, &kept);
+        if (r < 0)
+                return r;
+        return plan_add_action_saying(p, kind, guest, index, old_value, new_value, source, kept);
+}
+
 int plan_add_action(Plan *p, ActionKind kind, const Guest *guest, unsigned index, const char *old_value,
                     const char *new_value, const char *source, const char *reason, ...) {
-        Action a = { .kind = kind, .index = index };
+        char *text = NULL;
         va_list ap;
         int r;
 
-        r = GROW_ARRAY_UNSET(p->actions, p->actions_capacity, p->n_actions);
-        if (r >= 0)
-                r = action_fill(p, &a, guest, old_value, new_value, source);
-        if (r < 0)
-                return r;
         va_start(ap, reason);
-        r = text_pool_vprintf(&p->texts, &a.reason, reason, ap);
+        r = text_pool_vprintf(&p->texts, &text, reason, ap);
         va_end(ap);
         if (r < 0)
                 return r;
-        p->actions[p->n_actions++] = a;
-        return 0;
+        return plan_add_action_saying(p, kind, guest, index, old_value, new_value, source, text);
+}
+
+/* Room for @more of @size bytes each behind the @n of *@items. 1: that is new memory. */
+static int reserve(void **items, size_t *capacity, size_t n, size_t more, size_t size) {
+        void *larger;
+
+        if (more <= *capacity - n)
+                return 0;
+        larger = reallocarray(*items, n + more, size);
+        if (!larger)
+                return -ENOMEM;
+        *items = larger;
+        *capacity = n + more;
+        return 1;
 }
 
 int plan_reserve_actions(Plan *p, size_t n) {
-        Action *actions;
+        void *items = p->actions;
+        int r;
 
-        if (n <= p->actions_capacity - p->n_actions)
-                return 0;
-        actions = reallocarray(p->actions, p->n_actions + n, sizeof(*actions));
-        if (!actions)
-                return -ENOMEM;
-        p->actions = actions;
-        p->actions_capacity = p->n_actions + n;
-        memory_expect(actions + p->n_actions, n * sizeof(*actions));
-        return 0;
+        r = reserve(&items, &p->actions_capacity, p->n_actions, n, sizeof(*p->actions));
+        p->actions = items;
+        if (r > 0)
+                memory_expect(p->actions + p->n_actions, n * sizeof(*p->actions));
+        return MIN(r, 0);
 }
 
 int plan_reserve_skips(Plan *p, size_t n) {
-        Skip *skips;
-
-        if (n <= p->skips_capacity - p->n_skips)
-                return 0;
-        skips = reallocarray(p->skips, p->n_skips + n, sizeof(*skips));
-        if (!skips)
-                return -ENOMEM;
-        p->skips = skips;
-        p->skips_capacity = p->n_skips + n;
-        return 0;
-}
-
-int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...) {
-        Skip s = { .kind = kind, .why = why };
-        va_list ap;
+        void *items = p->skips;
         int r;
 
-        r = GROW_ARRAY_UNSET(p->skips, p->skips_capacity, p->n_skips);
-        if (r >= 0)
-                r = put_guest(p, guest, s.uuid, &s.guest);
-        if (r < 0)
-                return r;
-        va_start(ap, detail);
-        r = text_pool_vprintf(&p->texts, &s.detail, detail, ap);
-        va_end(ap);
-        if (r < 0)
-                return r;
-        p->skips[p->n_skips++] = s;
-        return 0;
-}
-
-int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail) {
-        Skip s = { .kind = kind, .why = why };
-        int r;
-
-        r = GROW_ARRAY(p->skips, p->skips_capacity, p->n_skips);
-        if (r >= 0)
-                r = put_guest(p, guest, s.uuid, &s.guest);
-        if (r >= 0)
-                r = text_pool_add(&p->texts, detail, &s.detail);
-        if (r < 0)
-                return r;
-        p->skips[p->n_skips++] = s;
-        return 0;
+        r = reserve(&items, &p->skips_capacity, p->n_skips, n, sizeof(*p->skips));
+        p->skips = items;
+        return MIN(r, 0);
 }
 
 int plan_add_skip_saying(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail) {
@@ -326,6 +287,25 @@ int plan_add_skip_saying(Plan *p, ActionKind kind, const Guest *guest, SkipReaso
                 return r;
         p->skips[p->n_skips++] = s;
         return 0;
+}
+
+int plan_add_skip_because(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail) {
+        char *kept = NULL;
+        int r;
+
+        r = text_pool_add(&p->texts, detail, &kept);
+        return r < 0 ? r : plan_add_skip_saying(p, kind, guest, why, kept);
+}
+
+int plan_add_skip(Plan *p, ActionKind kind, const Guest *guest, SkipReason why, const char *detail, ...) {
+        char *text = NULL;
+        va_list ap;
+        int r;
+
+        va_start(ap, detail);
+        r = text_pool_vprintf(&p->texts, &text, detail, ap);
+        va_end(ap);
+        return r < 0 ? r : plan_add_skip_saying(p, kind, guest, why, text);
 }
 
 int plan_want_stats(Plan *p, const Guest *guest) {
