@@ -27,7 +27,7 @@ mems() { sed -n 's/^Mems_allowed_list:\t//p' "/proc/$(host_guest_pid "$1")/statu
 nodes() { cat /sys/devices/system/node/has_memory; }
 committed() { # vCPUs that count on this host now, by the engine
     "$KVMTUNED" advise --no-reserve --explain --vcpus 1 --memory 1MiB 2>&1 >/dev/null |
-        sed -n 's/.* \([0-9.]*\) of [0-9]* CPUs committed.*/\1/p'
+        sed -n 's/.* fit, \([0-9.]*\) of [0-9]* CPUs committed.*/\1/p'
 }
 reservations() { grep -c '^given=' /run/kvmtuned/reservations; }
 
