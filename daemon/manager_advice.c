@@ -21,7 +21,9 @@ void manager_read_advice(Manager *m, Guest *g) {
         _cleanup_free_ char *path = NULL, *xml = NULL;
         size_t size;
 
-        if ((!g->vcpu_placement_auto && !g->numatune_placement_auto) || strchr(g->name, '/'))
+        /* Mode restrictive: a nodeset of ours, or one that was given back, has taken its place. */
+        if ((!g->vcpu_placement_auto && !g->numatune_placement_auto && g->numatune_mode != NUMATUNE_RESTRICTIVE) ||
+            strchr(g->name, '/'))
                 return;
         if (strprintf_to(&path, "run/libvirt/qemu/%s.xml", g->name) < 0 ||
             sysfs_read(m->root_fd, path, &xml, &size) < 0 || guest_from_status_xml(xml, size, &status) < 0)

@@ -37,6 +37,21 @@ static bool fetch_persistent(VirtSession *s, virDomainPtr domain, const char *uu
         return persistent > 0;
 }
 
+/*
+ * libvirt calls a nodeset that was changed static until the guest is started anew; the definition still says whose
+ * choice it was. Only where that is asked for: see policy_bound.c.
+ */
+static bool fetch_defined_auto(virDomainPtr domain, const Guest *g) {
+        _cleanup_(guest_freep) Guest *defined = NULL;
+        _cleanup_free_ char *xml = NULL;
+
+        if (!g->persistent || !g->vcpu_placement_auto || g->numatune_placement_auto ||
+            g->numatune_mode != NUMATUNE_RESTRICTIVE)
+                return false;
+        xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+        return xml && guest_from_xml(xml, strlen(xml), &defined) >= 0 && defined->numatune_placement_auto;
+}
+
 static bool fetch_migrating(VirtSession *s, virDomainPtr domain, const VirtRequest *request, int state, int reason) {
         const char *uuid = request->uuids[0];
         bool migrating, remembered = virt_domains_migrating(s->domains, uuid);
@@ -108,6 +123,7 @@ static int fetch(VirtSession *s, virDomainPtr domain, const VirtRequest *request
         guest->state = state_of(state);
         guest->migrating = fetch_migrating(s, domain, request, state, reason);
         guest->persistent = fetch_persistent(s, domain, request->uuids[0]);
+        guest->numatune_defined_auto = fetch_defined_auto(domain, guest);
         return message_guest(request, &guest, ret);
 }
 

@@ -9,7 +9,8 @@
  *                           modes give way, and the choice was not the user's. It is still not when kvmtuned put
  *                           another in its place, after which libvirt calls the placement static, nor when that
  *                           was given back: libvirt has no call to make it auto again. Where it placed the vCPUs,
- *                           too, the user may have named the same nodes: then they bind;
+ *                           too, the user may have named the same nodes: then they bind, unless the guest's
+ *                           definition still leaves them to libvirt;
  *   the cgroup              a limit of the administrator: the search stays within it.
  *
  * Of the nodes those with CPUs bind the vCPUs, all of them the memory. Where
@@ -39,7 +40,7 @@ static bool by_cells(const Guest *g, IdSet *ret) {
 static bool is_libvirts_choice(const Guest *g) {
         if (g->numatune_placement_auto)
                 return g->numatune_mode != NUMATUNE_STRICT;
-        return g->numatune_mode == NUMATUNE_RESTRICTIVE && !g->vcpu_placement_auto &&
+        return g->numatune_mode == NUMATUNE_RESTRICTIVE && (!g->vcpu_placement_auto || g->numatune_defined_auto) &&
                idset_equal(&g->advised_nodes, &g->numatune_nodes);
 }
 

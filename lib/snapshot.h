@@ -248,6 +248,7 @@ typedef struct Guest {
         NumatuneMode numatune_mode;
         IdSet numatune_nodes;
         bool numatune_placement_auto;
+        bool numatune_defined_auto;     /* it is not so any more, but its definition for the next start says so */
         IdSet advised_nodes;            /* what an adviser told libvirt when it started; empty: not known */
         GuestCell *cells;
         size_t n_cells;

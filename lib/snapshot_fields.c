@@ -198,6 +198,7 @@ static const SnapField numatune_fields[] = {
         FIELD("mode", SNAP_NUMATUNE, Guest, numatune_mode, .fallback = NUMATUNE_NONE),
         FIELD("nodes", SNAP_SET, Guest, numatune_nodes),
         FIELD("placement_auto", SNAP_BOOL, Guest, numatune_placement_auto),
+        FIELD("defined_auto", SNAP_BOOL, Guest, numatune_defined_auto),
 };
 TABLE(snap_numatune, numatune_fields);
 

@@ -39,7 +39,7 @@ void fake_connect_unref(virConnectPtr c);
 virDomainPtr fake_domain_new(virConnectPtr c, const WorldGuest *g);
 
 /* preload_xml.c */
-char *fake_xml(const WorldGuest *g);
+char *fake_xml(const WorldGuest *g, bool definition);
 /* "0-3,5" and back. */
 void fake_format_mask(uint64_t mask, char *ret, size_t size);
 uint64_t fake_parse_mask(const char *text);

@@ -65,7 +65,8 @@ static void add_set(Text *t, const char *before, uint64_t mask, const char *afte
 }
 
 static void add_vcpus(Text *t, const WorldGuest *g) {
-        add(t, "<vcpu placement='static' current='%u'>%u</vcpu><vcpus>", g->online, g->vcpus);
+        add(t, "<vcpu placement='%s' current='%u'>%u</vcpu><vcpus>", g->defined_auto ? "auto" : "static", g->online,
+            g->vcpus);
         for (unsigned i = 0; i < g->vcpus; i++)
                 add(t, "<vcpu id='%u' enabled='%s' hotpluggable='%s'/>", i, i < g->online ? "yes" : "no",
                     i > 0 ? "yes" : "no");
@@ -91,7 +92,7 @@ static void add_cputune(Text *t, const WorldGuest *g) {
         add(t, "</cputune>");
 }
 
-static void add_memory(Text *t, const WorldGuest *g) {
+static void add_memory(Text *t, const WorldGuest *g, bool definition) {
         static const char *const limits[WORLD_LIMITS] = { "hard_limit", "swap_hard_limit", "soft_limit" };
 
         add(t, "<memory unit='KiB'>%llu</memory><currentMemory unit='KiB'>%llu</currentMemory><memtune>",
@@ -100,13 +101,13 @@ static void add_memory(Text *t, const WorldGuest *g) {
                 if (g->limits_kib[i] != 0)
                         add(t, "<%s unit='KiB'>%llu</%s>", limits[i], (unsigned long long)g->limits_kib[i], limits[i]);
         add(t, "</memtune>");
-        if (g->nodeset_auto)
+        if (g->nodeset_auto || (definition && g->defined_auto))
                 add(t, "<numatune><memory mode='restrictive' placement='auto'/></numatune>");
         else if (g->nodeset != 0)
                 add_set(t, "<numatune><memory mode='restrictive' nodeset='", g->nodeset, "'/></numatune>");
 }
 
-char *fake_xml(const WorldGuest *g) {
+char *fake_xml(const WorldGuest *g, bool definition) {
         Text t = { .p = malloc(XML_MAX) };
 
         if (!t.p)
@@ -118,7 +119,7 @@ char *fake_xml(const WorldGuest *g) {
         add(&t, "<domain type='kvm' id='%d'>%s<name>%s</name><uuid>%s</uuid>", g->id, g->xml, g->name, g->uuid);
         if (g->bad_xml)
                 return t.p;
-        add_memory(&t, g);
+        add_memory(&t, g, definition);
         add_vcpus(&t, g);
         add_cputune(&t, g);
         add(&t, "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><devices>%s<memballoon model='virtio'>",

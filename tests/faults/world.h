@@ -94,6 +94,7 @@ typedef struct WorldGuest {
         uint64_t vcpu_pins[WORLD_VCPUS_MAX], emulator_pin, iothread_pins[WORLD_VCPUS_MAX];
         uint64_t nodeset;               /* numatune, mode restrictive: where its cgroup lets its pages be; 0: anywhere */
         bool nodeset_auto;              /* placement='auto': libvirt does not print it */
+        bool defined_auto;              /* its definition leaves its nodes and its vCPUs to libvirt */
         unsigned pages, stuck_pages;    /* the first so many cannot be moved */
         uint8_t page_nodes[WORLD_PAGES_MAX];    /* where each of them is */
         unsigned stats_period;

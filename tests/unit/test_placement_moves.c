@@ -136,7 +136,7 @@ static const struct {
         const char *name;
         const char *original, *ours, *previous; /* NULL: none of it is ours */
         const char *advised;
-        bool vcpus_auto;
+        bool vcpus_auto, defined_auto;
         unsigned places;
 } nodeset_rows[] = {
         { "the user's: it stays", .places = 0 },
@@ -147,7 +147,11 @@ static const struct {
         { "what libvirt was advised, given back", .advised = "0", .places = 1 },
         { "the same, where libvirt may have been advised for the vCPUs alone", .advised = "0", .vcpus_auto = true,
           .places = 0 },
+        { "the same, where its definition leaves them to libvirt", .advised = "0", .vcpus_auto = true,
+          .defined_auto = true, .places = 1 },
         { "another one than libvirt was advised", .advised = "0-1", .places = 0 },
+        { "the same, whatever its definition says", .advised = "0-1", .vcpus_auto = true, .defined_auto = true,
+          .places = 0 },
 };
 
 START_TEST(a_nodeset_that_kvmtuned_set_does_not_bind) {
@@ -161,6 +165,7 @@ START_TEST(a_nodeset_that_kvmtuned_set_does_not_bind) {
         g->numatune_mode = NUMATUNE_RESTRICTIVE;
         g->numatune_nodes = set_of("0");
         g->vcpu_placement_auto = nodeset_rows[_i].vcpus_auto;
+        g->numatune_defined_auto = nodeset_rows[_i].defined_auto;
         if (nodeset_rows[_i].advised)
                 g->advised_nodes = set_of(nodeset_rows[_i].advised);
         memcpy(owned.uuid, g->uuid, sizeof(owned.uuid));

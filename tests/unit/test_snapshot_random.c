@@ -86,6 +86,7 @@ static void random_memory(uint64_t *state, const Topology *t, Guest *g) {
         if (pick(state, 2))
                 g->numatune_nodes = idset_of(t->nodes[0].id);
         g->numatune_placement_auto = pick(state, 2);
+        g->numatune_defined_auto = pick(state, 2);
         if (pick(state, 2))
                 g->advised_nodes = idset_of(t->nodes[t->n_nodes - 1].id);
         g->n_cells = pick(state, 3);
