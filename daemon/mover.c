@@ -15,6 +15,11 @@
  * unless the thread has a memory policy: the mover's is MPOL_LOCAL, which is what
  * it would have anyway.
  *
+ * Memory that the guest shares with the processes of its devices (vhost-user,
+ * virtiofsd) is mapped by them, too, and the kernel moves it only with
+ * MPOL_MF_MOVE_ALL (move_pages(2): EACCES otherwise). Nothing else is moved so:
+ * pages that KSM has merged, or of an ivshmem device, are other guests' as well.
+ *
  * The target of a slice is the node with most free memory; a reserve stays.
  * Nodes without CPUs (memory beyond a CXL link, say) come after the others: when
  * those have no room, or seem to have some and the kernel finds none.
@@ -269,14 +274,14 @@ static unsigned long keep_misplaced(Mover *m, const MoverRange *range, unsigned 
 }
 
 static int move_misplaced(Mover *m, const MoverRange *range, unsigned long n) {
+        int flags = range->shared ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE, r;
         uint64_t moved, failed = 0;
-        int r;
 
         for (unsigned long i = 0; i < n; i++) {
                 m->nodes[i] = m->target;
                 m->status[i] = -EAGAIN;
         }
-        if (numa_move_pages(m->pid, n, m->pages, m->nodes, m->status, MPOL_MF_MOVE) < 0 && errno != ENOMEM &&
+        if (numa_move_pages(m->pid, n, m->pages, m->nodes, m->status, flags) < 0 && errno != ENOMEM &&
             errno != EBUSY && errno != ENOENT)
                 return -errno;
         r = ask_where(m, n);

@@ -9,7 +9,9 @@
  *
  * Ranges come from /proc/PID/numa_maps: anonymous, shared and huge page
  * mappings with pages on a node that is not a target; program files and
- * mappings bound by the owner's strict policy elsewhere are left alone.
+ * mappings bound by the owner's strict policy elsewhere are left alone. Of a
+ * file that is the guest's own memory, pages are moved that the processes of
+ * its devices map, too (CAP_SYS_NICE).
  */
 
 #include "../lib/base.h"

@@ -50,7 +50,7 @@ static int parse_mapping(const char *line, Mapping *ret) {
 
 typedef struct NumaMapping {
         uint64_t from, page_bytes, n_pages;
-        bool file, huge, misplaced, bound;
+        bool file, own_file, huge, misplaced, bound;
         IdSet allowed;                  /* when bound */
 } NumaMapping;
 
@@ -62,6 +62,14 @@ static int parse_policy(const char *word, NumaMapping *n) {
         if (!n->bound)
                 return 0;
         return idset_parse(list + 1, &n->allowed) < 0 ? -EBADMSG : 0;
+}
+
+/*
+ * A file that nobody but the guest has: a memfd, or what libvirt made for it below memory_backing_dir or hugetlbfs.
+ * Not one that several guests map (ivshmem).
+ */
+static bool is_own_file(const char *path) {
+        return startswith(path, "/memfd:") || startswith(path, "/anon_hugepage") || strstr(path, "/libvirt/qemu/");
 }
 
 /* "N3=512": pages on node 3. */
@@ -81,9 +89,10 @@ static void parse_word(const char *word, const IdSet *targets, NumaMapping *n) {
         uint64_t kib;
         const char *v;
 
-        if (startswith(word, "file="))
+        if ((v = startswith(word, "file="))) {
                 n->file = true;
-        else if (streq(word, "huge"))
+                n->own_file = is_own_file(v);
+        } else if (streq(word, "huge"))
                 n->huge = true;
         else if (*word == 'N')
                 parse_count(word, targets, n);
@@ -127,7 +136,8 @@ static int add_range(const Mapping *m, const NumaMapping *n, const IdSet *target
         r = GROW_ARRAY(*ranges, *capacity, *count);
         if (r < 0)
                 return r;
-        (*ranges)[(*count)++] = (MoverRange){ m->from, m->to, n->page_bytes, n->n_pages, n->huge, allowed };
+        (*ranges)[(*count)++] = (MoverRange){ m->from, m->to, n->page_bytes, n->n_pages, n->huge,
+                                              m->shared && n->own_file, allowed };
         return 0;
 }
 

@@ -14,6 +14,7 @@ typedef struct MoverRange {
         uint64_t page_bytes;
         uint64_t n_pages;               /* present, on any node */
         bool huge;                      /* hugetlbfs: comes from the node's pool, not from its free memory */
+        bool shared;                    /* the guest's own, which the processes of its devices may map, too */
         IdSet targets;                  /* those of the wanted nodes that the mapping's own policy allows */
 } MoverRange;
 

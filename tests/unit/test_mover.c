@@ -5,11 +5,12 @@
  */
 #include "../../daemon/mover.h"
 #include "../../daemon/mover_ranges.h"
-#include "../../lib/sysfs.h"
+#include "tree.h"
 
 #include <check.h>
 #include <fcntl.h>
 #include <numa.h>
+#include <numaif.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,9 +36,36 @@ static bool was_read(const void *page) {
         return false;
 }
 
-int numa_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags) {
-        int r = (int)syscall(SYS_move_pages, pid, count, pages, nodes, status, flags);
+/* The host of a process that is none: what is below SHARED others map, too; all its pages begin on node 1. */
+#define SHARED ((uintptr_t)1 << 44)
+static bool imagined;
+static uintptr_t moved_pages[64];
+static size_t n_moved;
 
+static bool was_moved(const void *page) {
+        for (size_t i = 0; i < n_moved; i++)
+                if (moved_pages[i] == (uintptr_t)page)
+                        return true;
+        return false;
+}
+
+static int move_imagined(unsigned long count, void **pages, const int *nodes, int *status, int flags) {
+        for (unsigned long i = 0; i < count; i++) {
+                bool alone = (uintptr_t)pages[i] >= SHARED || flags == MPOL_MF_MOVE_ALL;
+
+                if (nodes && alone && n_moved < ELEMENTSOF(moved_pages))
+                        moved_pages[n_moved++] = (uintptr_t)pages[i];
+                status[i] = nodes && !alone ? -EACCES : was_moved(pages[i]) ? 0 : 1;
+        }
+        return 0;
+}
+
+int numa_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags) {
+        int r;
+
+        if (imagined)
+                return move_imagined(count, pages, nodes, status, flags);
+        r = (int)syscall(SYS_move_pages, pid, count, pages, nodes, status, flags);
         n_asked += count;
         for (unsigned long i = 0; unseen && i < count; i++)
                 if (refused || !was_read(pages[i]))
@@ -61,7 +89,9 @@ static const char maps[] = "55d0c0000000-55d0c0400000 r-xp 00000000 08:01 1 /usr
                            "55d0c2000000-55d0c2200000 rw-p 00000000 00:00 0 [heap]\n"
                            "7f0000000000-7f0040000000 rw-p 00000000 00:00 0 \n"
                            "7f1000000000-7f1040000000 rw-s 00000000 00:01 9 /memfd:ram (deleted)\n"
+                           "7f1800000000-7f1800100000 rw-s 00000000 00:19 8 /dev/shm/ivshmem\n"
                            "7f2000000000-7f2040000000 rw-p 00000000 00:0f 7 /dev/hugepages/libvirt/qemu/1\n"
+                           "7f2800000000-7f2840000000 rw-s 00000000 00:0f 7 /dev/hugepages/libvirt/qemu/2\n"
                            "7f3000000000-7f3000100000 rw-p 00000000 00:00 0 \n"
                            "7f4000000000-7f4000100000 rw-p 00000000 00:00 0 \n"
                            "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n"
@@ -73,7 +103,10 @@ static const char numa_maps[] =
         "55d0c2000000 default heap anon=512 dirty=512 N0=500 N1=12 kernelpagesize_kB=4\n"
         "7f0000000000 bind:0-1 anon=262144 dirty=262144 N0=262144 kernelpagesize_kB=4\n"
         "7f1000000000 prefer:0 file=/memfd:ram\\040(deleted) dirty=10 N0=10 kernelpagesize_kB=4\n"
+        "7f1800000000 default file=/dev/shm/ivshmem dirty=4 mapmax=2 N0=4 kernelpagesize_kB=4\n"
         "7f2000000000 default file=/dev/hugepages/libvirt/qemu/1 huge anon=512 dirty=512 N0=512 "
+        "kernelpagesize_kB=2048\n"
+        "7f2800000000 default file=/dev/hugepages/libvirt/qemu/2 huge dirty=1 mapmax=2 N0=1 "
         "kernelpagesize_kB=2048\n"
         "7f3000000000 default anon=256 dirty=256 N1=256 kernelpagesize_kB=4\n"
         "7f4000000000 bind:0 anon=256 dirty=256 N0=256 kernelpagesize_kB=4\n"
@@ -85,11 +118,12 @@ static const char numa_maps[] =
 START_TEST(test_guest_memory_elsewhere_is_moved_and_nothing_else) {
         static const struct {
                 uint64_t from, page_bytes;
-                bool huge;
+                bool huge, shared;
         } want[] = {
-                { 0x55d0c2000000, 4 * KIB, false }, { 0x7f0000000000, 4 * KIB, false },
-                { 0x7f1000000000, 4 * KIB, false }, { 0x7f2000000000, 2 * MIB, true },
-                { 0x7ffc00000000, 4 * KIB, false },
+                { 0x55d0c2000000, 4 * KIB, false, false }, { 0x7f0000000000, 4 * KIB, false, false },
+                { 0x7f1000000000, 4 * KIB, false, true }, { 0x7f1800000000, 4 * KIB, false, false },
+                { 0x7f2000000000, 2 * MIB, true, false }, { 0x7f2800000000, 2 * MIB, true, true },
+                { 0x7ffc00000000, 4 * KIB, false, false },
         };
         _cleanup_free_ MoverRange *ranges = NULL;
         IdSet targets = idset_of(1);
@@ -101,6 +135,7 @@ START_TEST(test_guest_memory_elsewhere_is_moved_and_nothing_else) {
                 ck_assert_uint_eq(ranges[i].from, want[i].from);
                 ck_assert_uint_eq(ranges[i].page_bytes, want[i].page_bytes);
                 ck_assert_int_eq(ranges[i].huge, want[i].huge);
+                ck_assert_int_eq(ranges[i].shared, want[i].shared);
                 ck_assert(idset_equal(&ranges[i].targets, &targets));
         }
         ck_assert_uint_eq(ranges[1].to, 0x7f0040000000);
@@ -302,6 +337,32 @@ START_TEST(test_cancel_and_free_end_a_move) {
 }
 END_TEST
 
+/* Guest memory that virtiofsd maps, too, moves; what is other guests' as well stays, and is not said to have moved. */
+START_TEST(test_memory_shared_with_its_devices_is_moved) {
+        _cleanup_tree_ Tree t = tree_new();
+        _cleanup_(mover_freep) Mover *m = NULL;
+        IdSet target = idset_of(0);
+        MoverReport report;
+
+        tree_write(&t, "proc/100/stat", "100 (qemu) S");
+        tree_write(&t, "proc/100/maps", "010000000000-010000004000 rw-s 00000000 00:01 9 /memfd:ram (deleted)\n"
+                                        "020000000000-020000003000 rw-s 00000000 00:19 8 /dev/shm/ivshmem\n"
+                                        "7f0000000000-7f0000002000 rw-p 00000000 00:00 0 \n");
+        tree_write(&t, "proc/100/numa_maps", "010000000000 default file=/memfd:ram\\040(deleted) mapmax=2 N1=4\n"
+                                             "020000000000 default file=/dev/shm/ivshmem mapmax=2 N1=3\n"
+                                             "7f0000000000 default anon=2 dirty=2 N1=2\n");
+        imagined = true;
+        n_moved = 0;
+        ck_assert_int_eq(mover_new(t.fd, &m), 0);
+        ck_assert_int_eq(mover_start(m, UUID, 100, &target, &no_nodes, 0), 0);
+        report = wait_report(m);
+        imagined = false;
+        ck_assert_int_eq(report.result, 0);
+        ck_assert_uint_eq(report.moved_bytes, (4 + 2) * 4 * KIB);
+        ck_assert_uint_eq(report.failed_bytes, 3 * 4 * KIB);
+}
+END_TEST
+
 START_TEST(test_start_says_what_is_wrong) {
         _cleanup_close_ int fd = sysfs_open_root("/");
         _cleanup_(mover_freep) Mover *m = NULL;
@@ -352,6 +413,7 @@ int main(void) {
         tcase_add_loop_test(life, test_pages_that_are_not_seen_are_read_and_looked_for_again, 0, 2);
         tcase_add_test(life, test_full_target_ends_the_move);
         tcase_add_test(life, test_cancel_and_free_end_a_move);
+        tcase_add_test(life, test_memory_shared_with_its_devices_is_moved);
         tcase_add_test(life, test_start_says_what_is_wrong);
         suite_add_tcase(s, life);
         sr = srunner_create(s);
