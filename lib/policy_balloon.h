@@ -31,7 +31,7 @@ typedef struct BalloonGuest {
         BalloonMode mode;
 
         bool owned;
-        uint64_t original, ours;
+        uint64_t original, previous, ours;      /* previous: what was asked for before ours */
         bool last_grew;                 /* our last change gave memory */
 
         uint64_t current, minimum, maximum;     /* minimum <= maximum */

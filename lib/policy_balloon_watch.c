@@ -127,9 +127,13 @@ static bool comes_back(const BalloonGuest *b) {
                 b->current < b->memo->balloon_seen_bytes && !balloon_is_at(b->current, b->maximum);
 }
 
-/* It has said so since it left our size. */
+/*
+ * It has said so since it left our size. Then it comes from its maximum to what QEMU has: that, or, when our last
+ * request was lost, what was asked for before. (A guest that is at its maximum anyway seems to have obeyed.)
+ */
 static bool has_rebooted(const BalloonGuest *b) {
-        return balloon_is_at(b->current, b->maximum) && balloon_counters_went_back(b);
+        return u64_add(b->current, BALLOON_TOLERANCE_BYTES) >= MIN(b->previous, b->maximum) &&
+                balloon_counters_went_back(b);
 }
 
 /* Returns true when somebody else holds the balloon now. */
@@ -210,7 +214,6 @@ static void watch_others(const PolicyContext *c, BalloonGuest *b) {
 
 int balloon_guest_watch(PolicyContext *c, BalloonGuest *b) {
         const Owned *owned = state_find_owned(c->state, ACTION_SET_BALLOON, b->guest->uuid, 0);
-        uint64_t before = 0;
         char current[24];
 
         /* Times of another boot. */
@@ -227,8 +230,8 @@ int balloon_guest_watch(PolicyContext *c, BalloonGuest *b) {
                 return 0;
 
         b->owned = true;
-        if (parse_u64(owned->previous ? owned->previous : owned->original, &before) == 0)
-                b->last_grew = b->ours > before;
+        if (parse_u64(owned->previous ? owned->previous : owned->original, &b->previous) == 0)
+                b->last_grew = b->ours > b->previous;
         (void)snprintf(current, sizeof(current), "%" PRIu64, b->current);
         if (!policy_still_ours(c->snapshot, owned, current) && !policy_balloon_on_its_way(b->memo, b->current))
                 return taken_over(c, b);

@@ -351,6 +351,41 @@ START_TEST(a_guest_at_its_maximum_again_has_rebooted_or_is_a_users) {
 }
 END_TEST
 
+/*
+ * Shrunk to 6 GiB, then asked back to 8 GiB by a call that was lost: QEMU has 6 GiB. It reboots, is at 8 GiB for that
+ * reason alone, and goes to 6 GiB again. That is nobody else's doing when it counts anew.
+ */
+START_TEST(a_guest_that_reboots_goes_to_what_qemu_was_told_last) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        const uint64_t sizes[] = { 8 * GIB, 7 * GIB, 6 * GIB, 6 * GIB, 6 * GIB };
+        bool rebooted = _i % 2 == 0, arrived = _i < 2;
+        const GuestMemo *m;
+
+        g->stats.major_faults = 5000;
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set_percent(&world, KEY_BALLOON_STEP, 25);
+        run();
+        ck_assert_uint_eq(asked(g), 6 * GIB);
+        act(10 * USEC_PER_SEC);
+        g->current_bytes = arrived ? 6 * GIB : 6 * GIB + GIB / 2;
+        short_of_memory(g);
+        run();
+        ck_assert_uint_eq(asked(g), 8 * GIB);
+        world_own_all(&world);
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                g->current_bytes = g->stats.available_bytes = sizes[i];
+                g->stats.usable_bytes = g->stats.unused_bytes = 5 * GIB;
+                if (i > 0)
+                        g->stats.major_faults = rebooted ? 300 : 5001;
+                run();
+        }
+        m = state_find_guest(world.state, g->uuid);
+        ck_assert_int_eq(m->balloon_taken, !rebooted);
+        ck_assert_uint_eq(m->balloon_target_bytes, rebooted ? 8 * GIB : 0);
+}
+END_TEST
+
 /* The one for 2 GiB was carried out, the next was lost and the third has failed: it is still on its way to 2 GiB. */
 START_TEST(after_requests_that_are_lost_the_one_before_holds) {
         Guest *g = world_add_guest(&world, "g", 4 * GIB, 4 * GIB);
@@ -492,6 +527,7 @@ int main(void) {
         tcase_add_test(t, what_does_not_grow_is_not_asked_for_more);
         tcase_add_test(t, off_takes_nothing_after_distress_of_one_that_does_not_move);
         tcase_add_loop_test(t, a_guest_at_its_maximum_again_has_rebooted_or_is_a_users, 0, ELEMENTSOF(maximum_rows));
+        tcase_add_loop_test(t, a_guest_that_reboots_goes_to_what_qemu_was_told_last, 0, 4);
         tcase_add_test(t, after_requests_that_are_lost_the_one_before_holds);
         tcase_add_test(t, shares_of_guests_without_bounds_are_what_there_is);
         tcase_add_loop_test(t, what_is_taken_goes_by_what_the_host_gains, 0, ELEMENTSOF(gain_rows));
