@@ -7,7 +7,8 @@
  *              once, up to its maximum; one that had less than its floor
  *              (policy_balloon_learn.c) gets that instead of a step. Together
  *              no more than the host has beyond its reserved memory: when short
- *              each gets 3 MiB, then shares in proportion.
+ *              each gets 3 MiB, then shares in proportion. On its way down it
+ *              stays where it is, if there is nothing.
  *   target     growth at once and whole, as far as the host has it beyond its
  *              reserved memory; shrinking by at most a step, and only by what
  *              the guest has usable beyond its reserve.
@@ -164,6 +165,16 @@ static uint64_t help_for(const BalloonGuest *b) {
         return may_be_helped(b) ? u64_sub(size, granted_already(b)) : 0;
 }
 
+/* QEMU has the request, also of one that is set aside: as soon as it has memory free it loses that. */
+static void stay(BalloonDecision *d, BalloonGuest *b) {
+        if (!may_be_helped(b) || b->memo->balloon_target_bytes == 0 ||
+            u64_add(b->memo->balloon_target_bytes, BALLOON_TOLERANCE_BYTES) >= b->current)
+                return;
+        balloon_promise(&d->host, b, b->asked, b->current);
+        b->purpose = BALLOON_DISTRESS;
+        b->new_bytes = b->current;
+}
+
 /* A share too small to show helps nobody: first for each as much as shows, then of what is left in proportion. */
 static void share_help(BalloonDecision *d, uint64_t amount) {
         clear_shares(d);
@@ -191,6 +202,8 @@ void balloon_decide_distress(BalloonDecision *d) {
                 d->host.unhelped = u64_add(d->host.unhelped, u64_sub(b->cap, b->take));
                 if (b->take > 0)
                         resize(d, b, larger_by(b, b->take), BALLOON_DISTRESS);
+                if (b->purpose == BALLOON_NOTHING)
+                        stay(d, b);
         }
         ask_again(d);
 }

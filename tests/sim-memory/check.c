@@ -11,7 +11,8 @@
  *     else's;
  *   - no guest is shrunk that says it is in distress, or has been since before its last report (for a minute, where
  *     its driver does not know MemAvailable), none whose statistics are stale;
- *   - who is in distress gets memory in this decision, before anybody else does, when the host has any;
+ *   - who is in distress gets memory in this decision, before anybody else does, when the host has any; when not, it
+ *     is at least not left to go on down;
  *   - what is promised is there: what guests may still take, once all are where they were sent, is at most what the
  *     host has available beyond its reserve. When memory is given to who is neither in distress nor to have a fixed
  *     target, that includes what the guests under control were left with and have never touched;
@@ -240,6 +241,13 @@ static bool has_to_be_helped(const MemSim *s, const MemGuest *g) {
                 mem_now(s) >= g->reboot_until_usec && !was_changed_too_often(s, g);
 }
 
+/* It was asked for less, as far as kvmtuned knows, before it told of its distress. */
+static bool goes_down(const MemSim *s, const MemGuest *g) {
+        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
+
+        return m && m->balloon_target_bytes > 0 && MAX(m->balloon_target_bytes, g->target) + SLACK_BYTES < g->balloon;
+}
+
 static void check_help(MemSim *s, const Plan *plan) {
         uint64_t room = known_room(s);
         size_t first_gift = SIZE_MAX, n = 0;
@@ -263,6 +271,8 @@ static void check_help(MemSim *s, const Plan *plan) {
                 if (!helped && room > n * HELP_BYTES)
                         return mem_violation(s, "%s said that it is in distress, the host has %llu MiB, it gets none",
                                              g->name, (unsigned long long)(room / MIB));
+                if (!a && goes_down(s, g))
+                        return mem_violation(s, "%s said that it is in distress and goes on down", g->name);
                 if (helped && (size_t)(a - plan->actions) > first_gift)
                         return mem_violation(s, "%s is in distress and others get memory first", g->name);
         }
