@@ -40,6 +40,7 @@ typedef struct BalloonGuest {
         uint64_t goal;                  /* mode target */
         uint64_t usable;                /* as reported, at most current; UNKNOWN_U64 */
         uint64_t taken, given;          /* by its balloon since that report: at most, at least */
+        bool had_less;                  /* it may have, at the report before: its counters tell of that time, too */
         uint64_t resident;              /* of usable, what the host has for it; all of it when that is not known */
         uint64_t reserve;               /* usable memory that stays */
         uint64_t least;                 /* of it, what stays when the host would swap otherwise */

@@ -147,13 +147,21 @@ static bool grew_beyond(uint64_t now, uint64_t before, uint64_t limit) {
         return now != UNKNOWN_U64 && before != UNKNOWN_U64 && u64_sub(now, before) > limit;
 }
 
+/*
+ * It was tried with less, that brought distress, and it is back where it was before. What counters tell of the time
+ * until then is known.
+ */
+static bool tells_of_a_try(const BalloonGuest *b) {
+        return b->had_less && b->memo->balloon_floor_times > 1 && balloon_is_at(b->current, balloon_floor(b));
+}
+
 static bool is_in_distress(const PolicyContext *c, const BalloonGuest *b) {
         const BalloonStats *s = &b->guest->stats;
         uint64_t interval = c->snapshot->interval_usec;
 
         if (b->usable != UNKNOWN_U64 && u64_add(b->usable, b->given) < distress_bytes(b->current))
                 return true;
-        if (interval == 0)
+        if (interval == 0 || tells_of_a_try(b))
                 return false;
         return grew_beyond(s->swap_in_bytes, b->memo->swap_in_bytes, DISTRESS_SWAP_IN_BYTES) ||
                 grew_beyond(s->major_faults, b->memo->major_faults,
@@ -232,6 +240,22 @@ static void remember_counters(BalloonGuest *b) {
                 b->memo->major_faults = s->major_faults;
 }
 
+/* Counters are compared with the report before, so what matters is how little it may have had then. */
+static void update_least(BalloonGuest *b, uint64_t now, uint64_t reported) {
+        GuestMemo *m = b->memo;
+        bool first = m->balloon_looked_usec[0] == 0 || m->balloon_looked_usec[0] > now;
+        uint64_t last = u64_add(m->balloon_looked_usec[0], USEC_PER_SEC);
+        uint64_t least = first ? b->current : MIN(m->balloon_looked_bytes[0], b->current);
+
+        if (!first && reported < u64_add(m->balloon_reported_usec, USEC_PER_SEC))
+                return;
+        b->had_less = !first && u64_add(m->balloon_least_bytes, BALLOON_TOLERANCE_BYTES) < b->current;
+        if (reported < last && m->balloon_looked_usec[1] > 0)
+                least = MIN(m->balloon_looked_bytes[1], least);
+        m->balloon_least_bytes = least;
+        m->balloon_reported_usec = reported;
+}
+
 /*
  * What its balloon has taken or given since its last report. When it reported between two looks is not known, and the
  * time it says is cut to a second: of the sizes that it may have had then, balloon_said_bytes is the largest. So what
@@ -243,6 +267,7 @@ static void update_report(const PolicyContext *c, BalloonGuest *b) {
         bool before_last = u64_add(reported, USEC_PER_SEC) <= m->balloon_looked_usec[0];
         uint64_t last = MAX(m->balloon_looked_bytes[0], before_last ? 0 : b->current);
 
+        update_least(b, now, reported);
         if (m->balloon_looked_usec[0] == 0 || m->balloon_looked_usec[0] > now)
                 m->balloon_said_bytes = m->balloon_looked_bytes[0] = b->current;
         else if (reported > m->balloon_looked_usec[0])

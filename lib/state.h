@@ -117,6 +117,8 @@ typedef struct GuestMemo {
         uint64_t balloon_looked_usec[2]; /* the last look and the one before, current memory then; never written */
         uint64_t balloon_looked_bytes[2];
         uint64_t balloon_said_bytes;    /* most memory it may have had when it reported last; never written */
+        uint64_t balloon_least_bytes;   /* and least, at the last report, which was then; never written */
+        uint64_t balloon_reported_usec;
         uint64_t balloon_progress_usec; /* last time it moved towards the target */
         uint64_t balloon_stuck_until_usec;
         unsigned balloon_stuck;         /* times in a row */

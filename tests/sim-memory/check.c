@@ -220,10 +220,23 @@ static void check_promises(MemSim *s, const Plan *plan) {
                                      (unsigned long long)(room / MIB));
 }
 
+/*
+ * Back from a try with less, which brought distress (lib/policy_balloon_learn.c): what it swapped and faulted until
+ * it was back is why it is. So that counts from the first report on that has nothing of that time.
+ */
+static bool tells_of_a_try(const MemSim *s, const MemGuest *g) {
+        const GuestMemo *m = state_find_guest(s->engine.state, g->uuid);
+
+        return m && g->read_grown && m->balloon_floor_times > 1 &&
+                MAX(m->balloon_floor_bytes, g->balloon) - MIN(m->balloon_floor_bytes, g->balloon) <= MIB;
+}
+
 /* What it was given since it said so counts. */
-static bool is_known_to_be_short(const MemGuest *g) {
-        return g->read_busy || (g->read_short && g->read_usable + u64_sub(g->balloon, g->read_balloon) <
-                                mem_distress_bytes(g->balloon));
+static bool is_known_to_be_short(const MemSim *s, const MemGuest *g) {
+        bool busy = g->read_busy && !tells_of_a_try(s, g);
+        uint64_t given = u64_sub(g->balloon, g->read_balloon);
+
+        return busy || (g->read_short && g->read_usable + given < mem_distress_bytes(g->balloon));
 }
 
 /* So often that the log would have no bound: see lib/policy_balloon_guest.c. */
@@ -235,7 +248,7 @@ static bool was_changed_too_often(const MemSim *s, const MemGuest *g) {
 
 /* It has told of its distress, can be helped, and nothing is under way to it. */
 static bool has_to_be_helped(const MemSim *s, const MemGuest *g) {
-        return g->running && is_managed(s, g) && mem_report_is_honest(g) && is_known_to_be_short(g) &&
+        return g->running && is_managed(s, g) && mem_report_is_honest(g) && is_known_to_be_short(s, g) &&
                 can_be_changed(g) && !g->touched_by_user && mem_device_works(s, g) &&
                 g->balloon + SLACK_BYTES < g->maximum && g->target <= g->balloon && !is_on_its_way(s, g) &&
                 mem_now(s) >= g->reboot_until_usec && !was_changed_too_often(s, g);

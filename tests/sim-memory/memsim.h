@@ -107,10 +107,13 @@ typedef struct MemGuest {
         uint64_t said_usec, next_report_usec;   /* said_usec 0: never */
         uint64_t said_usable, read_usable;      /* by its words; read: as far as the engine knows */
         uint64_t said_balloon, read_balloon;    /* its size then */
+        uint64_t looked_balloon;        /* its size when the engine looked last */
+        uint64_t said_least, read_least;        /* its size at the report, or at the look before: the smaller one */
         bool said_short;                /* so little is usable that it is in distress */
         uint64_t said_swap_in, said_faults;     /* in truth */
         uint64_t read_usec;             /* of the report that the engine has read; 0: none was */
         bool read_short;                /* as said_short, of that one */
+        bool read_grown;                /* it has more than at the report before, or the look before that */
         bool read_busy;                 /* it was just read, and swap-in or faults since the one before show distress */
         uint64_t read_swap_in, read_faults;
         unsigned reads;                 /* different ones, since its last boot and kvmtuned's */

@@ -70,6 +70,8 @@ static void read_report(const MemSim *s, MemGuest *g) {
         g->read_usable = g->said_usable;
         g->read_balloon = g->said_balloon;
         g->read_busy = is_busy(s, g);
+        g->read_grown = g->reads > 0 && g->read_least < g->balloon;
+        g->read_least = g->said_least;
         g->read_swap_in = g->said_swap_in;
         g->read_faults = g->said_faults;
         g->read_usec = g->said_usec;
@@ -87,6 +89,7 @@ static void observe_guest(MemSim *s, MemGuest *g) {
         g->read_busy = false;
         if (is_wanted(&s->engine, g->uuid))
                 read_report(s, g);
+        g->looked_balloon = g->balloon;
         /* libvirt tells the time of a report in whole seconds. */
         seen->stats.age_usec = g->read_usec == 0 ? UNKNOWN_U64 :
                                                    (mem_now(s) - g->read_usec) / USEC_PER_SEC * USEC_PER_SEC;

@@ -111,6 +111,7 @@ void mem_report_step(MemSim *s, MemGuest *g) {
         g->said = words(s, g);
         g->said_usable = reads_usable(&g->said);
         g->said_balloon = g->balloon;
+        g->said_least = MIN(g->balloon, g->looked_balloon);
         g->said_short = g->said_usable < mem_distress_bytes(g->balloon);
         g->said_swap_in = g->swap_in;
         g->said_faults = g->major_faults;

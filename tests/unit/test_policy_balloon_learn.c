@@ -90,6 +90,52 @@ START_TEST(after_a_try_a_guest_in_distress_gets_what_it_had) {
 }
 END_TEST
 
+/* Its counters have moved by so much since the report before. */
+static void fault(Guest *g) {
+        g->stats.major_faults += 5000;
+        run();
+}
+
+/* The first two reports after it may have had less at the one before: reports come between looks. */
+START_TEST(what_brought_a_try_to_an_end_is_told_once) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        uint64_t before;
+        GuestMemo *m;
+
+        world_set_host(&world, 64 * GIB, 12 * GIB);
+        world.state->reclaiming = true;
+        (void)squeeze(g, 6 * GIB, 40);
+        m = state_find_guest(world.state, g->uuid);
+        before = m->balloon_floor_bytes;
+        (void)squeeze(g, 0, 62);
+        for (unsigned i = 0; i < 3; i++) {
+                fault(g);
+                ck_assert_msg((asked(g) == 0) == (i > 0), "%u: asked for %" PRIu64, i, asked(g));
+                ck_assert_uint_eq(m->balloon_floor_bytes, before);
+                act(10 * USEC_PER_SEC);
+        }
+        fault(g);
+        ck_assert_uint_gt(asked(g), before);
+        ck_assert_uint_gt(m->balloon_floor_bytes, before);
+}
+END_TEST
+
+/* That it does with what it has now nobody knows. */
+START_TEST(a_guest_that_faults_while_it_grows_is_given_more) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+
+        world_set_host(&world, 64 * GIB, 12 * GIB);
+        world.state->reclaiming = true;
+        (void)squeeze(g, 0, 20);
+        ck_assert_uint_lt(g->current_bytes, 6 * GIB);
+        for (unsigned i = 0; i < 3; i++) {
+                fault(g);
+                ck_assert_uint_gt(asked(g), g->current_bytes);
+                act(10 * USEC_PER_SEC);
+        }
+}
+END_TEST
+
 START_TEST(distress_that_is_not_our_doing_sets_no_floor) {
         Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
 
@@ -441,6 +487,8 @@ int main(void) {
         tcase_add_test(t, a_guest_is_not_shrunk_again_and_again_to_where_it_was_in_distress);
         tcase_add_test(t, each_try_with_less_is_smaller_than_the_one_that_failed);
         tcase_add_test(t, after_a_try_a_guest_in_distress_gets_what_it_had);
+        tcase_add_test(t, what_brought_a_try_to_an_end_is_told_once);
+        tcase_add_test(t, a_guest_that_faults_while_it_grows_is_given_more);
         tcase_add_test(t, distress_that_is_not_our_doing_sets_no_floor);
         tcase_add_test(t, a_minimum_is_learned);
         tcase_add_loop_test(t, nothing_is_learned_from_what_is_implausible, 0, 2);
