@@ -97,14 +97,15 @@ no_errors() { # no_errors [MESSAGE_ID that may be there]
         ! entries -p err | grep -v "${1:-no such id}" | grep -q .
 }
 # What explain and the journal may differ in is what was measured since. Some reasons are not in the journal at
-# its level, and that a guest which boots has no driver yet is not either.
+# its level, and that a guest which boots has no driver yet is not either. Of what was done explain knows what this
+# process has done.
 same_reason='
         def same: gsub("[0-9][0-9.,]*( [KMGT]iB)?"; "#");
         def quiet: IN("cooldown", "no-gain", "at-minimum", "at-maximum", "host-busy", "stale-stats", "unknown", "not-running",
                       "unreachable", "no-driver");
-        ([$journal[] | select(.KVMTUNED_ACTION)] | last) as $last
+        ([$journal[] | select(.KVMTUNED_ACTION and ._SYSTEMD_INVOCATION_ID == $invocation)] | last) as $last
         | ([.log[] | select(.action)] | last) as $told
-        | ($last == null or $last.MESSAGE == $told.message)
+        | $last.MESSAGE == $told.message
           and all(.not_done[] | select(.why | quiet | not); . as $s
                   | [$journal[] | select(.KVMTUNED_ACTION == $s.kind and .KVMTUNED_SKIP)] | last
                   | .KVMTUNED_SKIP == $s.why and (.KVMTUNED_REASON | same) == ($s.detail | same))'
@@ -112,7 +113,8 @@ same_reason='
 explained() {
         kvmtunectl explain "$1" --json >"$LAB_OUT/explain-$1.json" || return
         entries KVMTUNED_GUEST="$1" >"$LAB_OUT/journal-$1.json"
-        jq -e --slurpfile journal "$LAB_OUT/journal-$1.json" "$same_reason" "$LAB_OUT/explain-$1.json" >/dev/null
+        jq -e --arg invocation "$(systemctl show -P InvocationID kvmtuned)" --slurpfile journal "$LAB_OUT/journal-$1.json" \
+                "$same_reason" "$LAB_OUT/explain-$1.json" >/dev/null
 }
 all_explained() {
         local g guests
