@@ -113,19 +113,21 @@ journal_moved() {
                 { mib = $1; if ($2 == "KiB") mib /= 1024; if ($2 == "GiB") mib *= 1024; s += mib }
                 END { printf "%d\n", s }'
 }
-# "SANDBOX LIBVIRT" in hundredths of a second of the VM: what a shell has used when systemd has built the sandbox of
-# the unit, which it does in the new process, and what one question to libvirt uses from there.
-floor() {
-        sed -e '/^\(Exec\|Restart\|Watchdog\|StateDir\|RuntimeDir\|Conflicts\|After\|Wants\)/d' -e 's/^Type=.*/Type=oneshot/' \
-                "$(systemctl show -P FragmentPath kvmtuned)" >/run/systemd/system/floor.service
-        cat >>/run/systemd/system/floor.service <<'X'
+# Systemd builds the sandbox of a unit in the new process, and in its time. That is noted before the daemon becomes it.
+note_sandbox() {
+        local unit
+        unit=$(systemctl show -P FragmentPath kvmtuned)
+        mkdir -p /run/systemd/system/kvmtuned.service.d
+        cat >/run/systemd/system/kvmtuned.service.d/sandbox.conf <<X
 [Service]
-StandardOutput=truncate:/run/floor
-ExecStart=/bin/sh -c 'read -r a </proc/self/stat; virsh -q list >/dev/null; read -r b </proc/self/stat; echo "$$a"; echo "$$b"'
+ExecStart=
+ExecStart=/bin/sh -c 'read -r a </proc/self/stat; echo "\$\$a" >/run/kvmtuned/sandbox; exec $(sed -n 's/^ExecStart=//p' "$unit")'
 X
         systemctl daemon-reload
-        systemctl start floor
-        awk '{ own[NR] = $14 + $15; child = $16 + $17 } END { print own[1], child + own[2] - own[1] }' /run/floor
+}
+forget_sandbox() {
+        rm -r /run/systemd/system/kvmtuned.service.d
+        systemctl daemon-reload
 }
 start_tuner() {
         case $tuner in
@@ -148,6 +150,7 @@ numa: { policy = "auto"; };
 X
 [ -z "${KERNEL:-}" ] || echo "kernel: { numa_balancing = \"$KERNEL\"; };" >>$config
 lab_check 'the policy is valid' kvmtuned --check-config
+note_sandbox
 
 # --- the scene --------------------------------------------------------------------
 for i in "${!guests[@]}"; do
@@ -180,6 +183,11 @@ note "$last_remote per mille remote after $((SECONDS - began)) s"
 lab_watch_stop
 lab_check 'then it comes to rest' lab_until 240 rested
 measure tuned # and time for second thoughts, which it should not have
+stop_clock=$(lab_clock)
+if [ "$tuner" = kvmtuned ]; then
+        read -r own copying < <(daemon_cpu)
+        threads=$(daemon_threads)
+fi
 lab_probe -i 5 >"$LAB_OUT/after.json"
 lab_mem
 lab_vcpus 1
@@ -196,13 +204,11 @@ lab_starved "$clock"
 
 # What the process did before it was the daemon, systemd did. And a CPU second of a busy VM is mostly waiting for the
 # machine: what it got for each is what counts.
-read -r own copying < <(daemon_cpu)
-threads=$(daemon_threads)
-read -r sandbox asked < <(floor)
+sandbox=$(awk '{ print $14 + $15 }' /run/kvmtuned/sandbox)
 own=$((own - sandbox))
-real=$(echo "$clock $(lab_clock)" | awk -v own="$own" '{ printf "%d\n", own * ($4 - $2) / ($3 - $1) / 8 }')
-note "CPU of the daemon: $real/100 s of the machine ($own/100 s of the VM's 8 CPUs), of the kernel's copying of pages in its name: $copying/100 s"
-note "in 1/100 s of the VM: $((ready - sandbox)) of it before it was ready; before that systemd's sandbox $sandbox; one question to libvirt by virsh $asked"
+real=$(echo "$clock $stop_clock" | awk -v own="$own" '{ printf "%d\n", own * ($4 - $2) / ($3 - $1) / 8 }')
+note "CPU of the daemon until then: $real/100 s of the machine ($own/100 s of the VM's 8 CPUs), of the kernel's copying of pages in its name: $copying/100 s"
+note "in 1/100 s of the VM: $((ready - sandbox)) of it before it was ready; before that systemd's sandbox $sandbox"
 note "its threads, user+system in 1/100 s of the VM, with the sandbox: $threads"
 lab_check 'it is still local' all_local
 for g in "${guests[@]}"; do lab_check "$g is on one node" is_on_one_node "$g"; done
@@ -216,6 +222,7 @@ lab_check 'the guests together do not get less done than untuned' test "$all" -g
 lab_check 'and none of them does' test "$least" -ge "$(least_of 900 "$control_least")"
 lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
 systemctl stop kvmtuned
+forget_sandbox
 lab_check 'a stop gives the CPUs back' unpinned "${guests[@]}"
 lab_check 'no errors in the journal' no_errors
 keep_journal
