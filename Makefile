@@ -172,10 +172,13 @@ export KVMTUNED ?= $(abspath $(BIN))
 export KVMTUNECTL ?= $(abspath $(CTL))
 export BUILD
 
+# Of these each waits for its own daemon, computes little, and looks at nothing of which there is one.
+QUIET_TESTS := $(patsubst %,tests/integration/%.t,polkit dedicated pins control bus reload cli)
 LAB_TESTS := $(sort $(wildcard tests/lab/*.t))
 FUZZ_TEST :=
 CHECKS = tests/static/clang.t $(COMPUTING_TESTS) $(ASAN_TESTS) $(TSAN_TESTS) $(UNIT_TESTS) $(SIM_BINS) $(GOLDEN_TESTS) tests/fuzz/replay.t \
-	-- $(FUZZ_TEST:%=@%) $(FAULT_TESTS) $(filter-out tests/static/clang.t $(COMPUTING_TESTS),$(STATIC_TESTS)) $(INTEGRATION_TESTS)
+	-- $(FUZZ_TEST:%=@%) $(FAULT_TESTS) $(filter-out tests/static/clang.t $(COMPUTING_TESTS),$(STATIC_TESTS)) \
+	$(filter-out $(QUIET_TESTS),$(INTEGRATION_TESTS)) ++ $(QUIET_TESTS)
 
 .PHONY: check
 check: deps ## install what is missing, build with -Werror, run every test (as root, for the real guests)
