@@ -7,7 +7,7 @@
 #   KERNEL=WORD      kernel.numa_balancing in the policy ("": not named)
 #   TUNER=kvmtuned   or numad, kernel, none: the same scene for comparison, without checks
 # Time limit: 1500 s
-# Takes: 500 s
+# Takes: 1100 s
 # shellcheck source=/dev/null
 . /lab/lib/lab-lib.sh
 # shellcheck source=lab-kvmtuned.sh

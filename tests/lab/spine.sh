@@ -4,7 +4,7 @@
 # guests. Installs kvmtuned as an administrator would, and looks at what the
 # kernel, QEMU and the journal hold.
 # Time limit: 1200 s
-# Takes: 400 s
+# Takes: 240 s
 # shellcheck source=/dev/null
 . /lab/lib/lab-lib.sh
 # shellcheck source=lab-kvmtuned.sh
