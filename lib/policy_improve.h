@@ -33,7 +33,8 @@ PlacementNode *improve_begin(const Placement *p);
  * Exchanges nodes among the @n guests in @fresh, which were placed in this
  * order in this decision, while the cost falls: one guest at a time, then two
  * at a time, as far as a budget of trials goes that is linear in @n. All of
- * them together never get more nodes than the search gave them. Only guests whose nodes were
+ * them together get no more nodes than the search gave them, unless memory has no room
+ * otherwise, or that costs 5 % more than to have more of them. Only guests whose nodes were
  * chosen freely take part. Accounts anew, and writes the reason of those that
  * changed. @before is from improve_begin(). -ENOMEM.
  */
