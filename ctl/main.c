@@ -20,32 +20,33 @@ static const struct {
         int least, most;                /* arguments; -1: any number */
         Verb run;
         unsigned takes, lines;
+        const char *needs;
 } verbs[] = {
-        { "status", 0, 0, show_status, TAKES_LINES | TAKES_JSON, LINES_FEW },
-        { "guests", 0, 0, show_guests, TAKES_ALL | TAKES_JSON, 0 },
-        { "explain", 1, 1, show_explanation, TAKES_ALL | TAKES_JSON, 0 },
-        { "plan", 0, 0, show_plan, TAKES_JSON, 0 },
-        { "rules", 0, 0, show_rules, TAKES_JSON, 0 },
-        { "settings", 0, 1, show_settings, TAKES_GUEST | TAKES_ALL | TAKES_JSON, 0 },
-        { "log", 0, 1, show_log, TAKES_GUEST | TAKES_LINES | TAKES_JSON, LINES_MANY },
-        { "snapshot", 0, 0, show_snapshot, 0, 0 },
-        { "topology", 0, 0, show_topology, TAKES_ALL | TAKES_JSON | TAKES_SVG, 0 },
-        { "doctor", 0, 0, show_doctor, TAKES_ALL | TAKES_JSON, 0 },
-        { "monitor", 0, 0, monitor, TAKES_ALL | TAKES_LINES | TAKES_JSON, LINES_FEW },
-        { "set", 2, -1, change_set, TAKES_GUEST | TAKES_JSON, 0 },
-        { "unset", 1, 1, change_unset, TAKES_GUEST | TAKES_JSON, 0 },
-        { "pause", 0, 0, change_pause, TAKES_JSON, 0 },
-        { "resume", 0, 0, change_resume, TAKES_JSON, 0 },
-        { "reload", 0, 0, change_reload, TAKES_JSON, 0 },
-        { "restore", 0, 0, change_restore, TAKES_JSON, 0 },
+        { "status", 0, 0, show_status, TAKES_LINES | TAKES_JSON, LINES_FEW, NULL },
+        { "guests", 0, 0, show_guests, TAKES_ALL | TAKES_JSON, 0, NULL },
+        { "explain", 1, 1, show_explanation, TAKES_ALL | TAKES_JSON, 0, "GUEST" },
+        { "plan", 0, 0, show_plan, TAKES_JSON, 0, NULL },
+        { "rules", 0, 0, show_rules, TAKES_JSON, 0, NULL },
+        { "settings", 0, 1, show_settings, TAKES_GUEST | TAKES_ALL | TAKES_JSON, 0, NULL },
+        { "log", 0, 1, show_log, TAKES_GUEST | TAKES_LINES | TAKES_JSON, LINES_MANY, NULL },
+        { "snapshot", 0, 0, show_snapshot, 0, 0, NULL },
+        { "topology", 0, 0, show_topology, TAKES_ALL | TAKES_JSON | TAKES_SVG, 0, NULL },
+        { "doctor", 0, 0, show_doctor, TAKES_ALL | TAKES_JSON, 0, NULL },
+        { "monitor", 0, 0, monitor, TAKES_ALL | TAKES_LINES | TAKES_JSON, LINES_FEW, NULL },
+        { "set", 2, -1, change_set, TAKES_GUEST | TAKES_JSON, 0, "KEY VALUE" },
+        { "unset", 1, 1, change_unset, TAKES_GUEST | TAKES_JSON, 0, "KEY" },
+        { "pause", 0, 0, change_pause, TAKES_JSON, 0, NULL },
+        { "resume", 0, 0, change_resume, TAKES_JSON, 0, NULL },
+        { "reload", 0, 0, change_reload, TAKES_JSON, 0, NULL },
+        { "restore", 0, 0, change_restore, TAKES_JSON, 0, NULL },
 };
 
 static const char help[] =
         "kvmtunectl [OPTIONS] VERB [ARGUMENTS]\n"
         "\n"
-        "  status              what the daemon does and how the host is; the verb without a verb\n"
+        "  status              what the daemon does, how the host is; also without a verb\n"
         "  guests              a line for each guest\n"
-        "  explain GUEST       where it is, what was done, what was not and why, what comes next\n"
+        "  explain GUEST       where it is, what was done, what was not, why, what next\n"
         "  plan                what would be done now, and why\n"
         "  rules               which rules hold\n"
         "  settings [GUEST]    settings in force, and where each comes from\n"
@@ -55,14 +56,15 @@ static const char help[] =
         "  monitor             status, guests, log and plan, refreshed\n"
         "  snapshot            the host as the daemon sees it, kvmtuned-snapshot(5)\n"
         "\n"
-        "  set KEY VALUE       a setting that wins over the policy file until it is loaded again\n"
+        "  set KEY VALUE       wins over the policy file until that is loaded again\n"
         "  unset KEY           takes that back\n"
         "  pause, resume       change nothing more; go on\n"
         "  reload              load the policy file again\n"
         "  restore             put back everything that was changed, and pause\n"
         "\n"
         "  -g, --guest GUEST   set, unset, settings, log: of this guest alone\n"
-        "  -a, --all           settings, explain: also what is as built in; topology, doctor: every guest;\n"
+        "  -a, --all           settings, explain: also what is as built in;\n"
+        "                      topology, doctor: every guest;\n"
         "                      guests, monitor: every column\n"
         "      --svg           topology: an SVG picture\n"
         "  -n, --lines N       so many lines of the log\n"
@@ -167,7 +169,7 @@ static CtlStatus run_verb(Ctl *o, size_t verb, char **arguments, int n) {
         if (option)
                 return wrong("%s does not go with %s", option, verbs[verb].name);
         if (n < verbs[verb].least)
-                return wrong("%s needs more arguments", verbs[verb].name);
+                return wrong("%s needs %s", verbs[verb].name, verbs[verb].needs);
         if (verbs[verb].most >= 0 && n > verbs[verb].most)
                 return wrong("unexpected argument \"%s\"", arguments[verbs[verb].most]);
         if (o->lines == 0)

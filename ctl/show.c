@@ -109,6 +109,11 @@ static void show_cycle(FILE *f, const Value *v) {
         (void)fputc('\n', f);
 }
 
+/* "1 node", "2 nodes" */
+static void put_count(FILE *f, uint64_t n, const char *what) {
+        (void)fprintf(f, "%" PRIu64 " %s%s", n, what, n == 1 ? "" : "s");
+}
+
 static void show_host(FILE *f, const Value *h) {
         char a[SHOW_MAX], b[SHOW_MAX];
         static const char *const ksm[] = { "off", "on", "unmerging" };
@@ -117,8 +122,13 @@ static void show_host(FILE *f, const Value *h) {
         (void)fprintf(f, "    Guests: %" PRIu64 " running", value_number(h, "guests_running"));
         if (value_number(h, "guests") > value_number(h, "guests_running"))
                 (void)fprintf(f, " of %" PRIu64, value_number(h, "guests"));
-        (void)fprintf(f, ", %" PRIu64 " vCPUs on %" PRIu64 " CPUs in %" PRIu64 " nodes\n", value_number(h, "vcpus"),
-                      value_number(h, "cpus"), value_number(h, "nodes"));
+        (void)fputs(", ", f);
+        put_count(f, value_number(h, "vcpus"), "vCPU");
+        (void)fputs(" on ", f);
+        put_count(f, value_number(h, "cpus"), "CPU");
+        (void)fputs(" in ", f);
+        put_count(f, value_number(h, "nodes"), "node");
+        (void)fputc('\n', f);
         (void)fprintf(f, "       CPU: %s busy\n", show_percent(h, "cpu_busy_permyriad", a));
         (void)fprintf(f, "    Memory: %s available", show_bytes(h, "memory_available_bytes", a));
         (void)fprintf(f, " of %s", show_bytes(h, "memory_total_bytes", b));
@@ -139,15 +149,21 @@ void show_status_text(FILE *f, const Ctl *c, const Value *v) {
         show_text(f, value_string(v, "uri"));
         (void)fputs("\n    Policy: ", f);
         show_text(f, value_string(v, "policy_file"));
-        (void)fprintf(f, ", %" PRIu64 " rules", value_number(v, "rules"));
-        if (value_number(v, "runtime_settings") > 0)
-                (void)fprintf(f, ", %" PRIu64 " settings made since", value_number(v, "runtime_settings"));
+        (void)fputs(", ", f);
+        put_count(f, value_number(v, "rules"), "rule");
+        if (value_number(v, "runtime_settings") > 0) {
+                (void)fputs(", ", f);
+                put_count(f, value_number(v, "runtime_settings"), "setting");
+                (void)fputs(" made since", f);
+        }
         (void)fputc('\n', f);
         show_cycle(f, v);
         show_host(f, value_get(v, "host", VALUE_MAP));
-        if (value_number(v, "actions_pending") > 0)
-                (void)fprintf(f, "  Under way: %" PRIu64 " actions%s\n", value_number(v, "actions_pending"),
-                              value_bool(v, "memory_moving") ? ", memory is being moved" : "");
+        if (value_number(v, "actions_pending") > 0) {
+                (void)fputs("  Under way: ", f);
+                put_count(f, value_number(v, "actions_pending"), "action");
+                (void)fputs(value_bool(v, "memory_moving") ? ", memory is being moved\n" : "\n", f);
+        }
 }
 
 CtlStatus show_status(Ctl *c, char **arguments, int n) {

@@ -22,7 +22,8 @@ bool config_limits_in_order(const Settings *s, size_t pair) {
 }
 
 /* Where @key comes from, and how late that stands; 0: the top level. */
-static const SettingValue *find_source(const Config *c, ActiveRules rules, const Guest *g, Key key, size_t *ret_rank) {
+static const SettingValue *find_source(const Config *c, ActiveRules rules, const Guest *g, Key key,
+                                       size_t *ret_rank) {
         size_t n = c->n_guests + c->n_rules;
 
         for (size_t i = c->n_runtime; i > 0; i--) {
@@ -95,7 +96,8 @@ int config_clash_format(const Settings *s, size_t pair, char **ret) {
         if (r >= 0)
                 r = setting_format(s, high, &high_value);
         if (r >= 0)
-                r = strprintf_to(&text, "%s is not above %s; %s and %s hold", high_text, low_text, high_value, low_value);
+                r = strprintf_to(&text, "%s is not above %s; %s and %s hold", high_text, low_text, high_value,
+                                 low_value);
         if (r < 0)
                 return r;
         *ret = text;

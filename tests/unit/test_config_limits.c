@@ -82,7 +82,8 @@ END_TEST
 START_TEST(a_guest_has_its_own) {
         _cleanup_(config_freep) Config *c = load(
                 "guests = ( { match = { name = \"a\"; }; vcpus = { stop = \"60 %\"; }; } );\n"
-                "rules = ( { name = \"r\"; when = { schedule = \"Mon\"; }; set = { vcpus = { start = \"50 %\"; }; }; } );\n");
+                "rules = ( { name = \"r\"; when = { schedule = \"Mon\"; };\n"
+                "            set = { vcpus = { start = \"50 %\"; }; }; } );\n");
         _cleanup_(guest_freep) Guest *a = NULL, *b = NULL;
         bool active = true;
         Settings s;

@@ -11,7 +11,7 @@
 
 /* ---- versions ---- */
 
-/* What may stand in each version: records, kinds of changed values, how many knobs some have. None is ever changed. */
+/* What may stand in each version: records, kinds of changed values, how many knobs some have. None ever changes. */
 static const char *const forms[] = {
         [1] = "boot own guest threshold guest-threshold stopped host pool end"
               " / pin-vcpu pin-emulator pin-iothread set-nodeset set-balloon set-stats-period set-vcpus set-ksm"
@@ -42,7 +42,7 @@ START_TEST(what_may_stand_in_it_changes_with_the_version_only) {
 
         ck_assert_uint_eq(STATE_VERSION + 1, ELEMENTSOF(forms));
         ck_assert_msg(streq(form, forms[STATE_VERSION]),
-                      "the form is not that of version %u any more: a new one needs a new STATE_VERSION, and a new row\n"
+                      "the form is not that of version %u any more: a new STATE_VERSION is needed, and a new row\n"
                       "was %s\nis  %s", STATE_VERSION, forms[STATE_VERSION], form);
 }
 END_TEST
