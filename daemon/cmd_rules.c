@@ -6,6 +6,7 @@
 
 #include "../lib/local_time.h"
 #include "../lib/parse.h"
+#include "../lib/plan_text.h"
 #include "../lib/policy.h"
 #include "../lib/rules.h"
 #include "../lib/snapshot_file.h"
@@ -161,7 +162,7 @@ static int print_settings(const Settings *s, bool guest, bool all) {
         int r;
 
         for (int key = 0; key < _KEY_MAX; key++) {
-                if ((config_keys[key].scope == SCOPE_GUEST) != guest || (!all && !s->values[key].file))
+                if ((config_keys[key].scope == SCOPE_GUEST) != guest || (!all && setting_is_default(s, (Key)key)))
                         continue;
                 r = print_setting(s, (Key)key);
                 if (r < 0)
@@ -205,7 +206,9 @@ static int print_all(const Config *config, const Snapshot *snapshot, const State
                 r = print_settings(&settings->host, true, all);
         }
         for (size_t i = 0; r >= 0 && i < snapshot->n_guests; i++) {
-                (void)printf("\nguest %s\n", snapshot->guests[i]->name);
+                (void)fputs("\nguest ", stdout);
+                plan_put_text(stdout, snapshot->guests[i]->name);
+                (void)putchar('\n');
                 r = print_settings(settings->guests[i], true, all);
         }
         return r;

@@ -234,7 +234,7 @@ uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64
 bool setting_is_default(const Settings *s, Key key) {
         const SettingValue *v = &s->values[key];
 
-        return !v->file && !v->runtime && !v->yielded_to;
+        return !v->file && !v->runtime && !v->yielded_to && !config_displaced(s, key);
 }
 
 int setting_value_source(const SettingValue *v, char **ret) {
@@ -258,7 +258,18 @@ int setting_value_source(const SettingValue *v, char **ret) {
 }
 
 int setting_source(const Settings *s, Key key, char **ret) {
-        return setting_value_source(&s->values[key], ret);
+        const SettingValue *displaced = config_displaced(s, key);
+        _cleanup_free_ char *source = NULL, *value = NULL, *from = NULL;
+        int r;
+
+        if (!displaced)
+                return setting_value_source(&s->values[key], ret);
+        r = setting_value_source(&s->values[key], &source);
+        if (r >= 0)
+                r = config_value_format(key, displaced, &value);
+        if (r >= 0)
+                r = setting_value_source(displaced, &from);
+        return r < 0 ? r : strprintf_to(ret, "%s, in place of %s, %s", source, value, from);
 }
 
 int setting_format(const Settings *s, Key key, char **ret) {

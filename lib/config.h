@@ -392,6 +392,8 @@ bool config_limits_in_order(const Settings *s, size_t pair);
  * level, which both were checked against; where that does not do, both of the top level. Notes it in s->clashes.
  */
 void config_settle_limits(const Config *c, ActiveRules rules, const Guest *g, Settings *s);
+/* What @key was given and is not, for that reason; NULL: it is what it was given. */
+const SettingValue *config_displaced(const Settings *s, Key key);
 /* A sentence on s->clashes[pair]: 1, or 0 where there is none, or -ENOMEM. */
 int config_clash_format(const Settings *s, size_t pair, char **ret);
 
@@ -415,7 +417,7 @@ uint64_t setting_amount(const Settings *s, Key key, uint64_t whole_bytes, uint64
 /* In no file, no rule, and not set while the daemon runs. */
 bool setting_is_default(const Settings *s, Key key);
 /* "rule "night" (kvmtuned.conf:12)", "kvmtuned.conf:3", "runtime by uid 0",
- * "yielded to numad" or "default": for reasons. -ENOMEM. */
+ * "yielded to numad" or "default": for reasons. With ", in place of ..." where config_displaced(). -ENOMEM. */
 int setting_source(const Settings *s, Key key, char **ret);
 int setting_value_source(const SettingValue *v, char **ret);
 /* The value as it would stand in the file, without quotes. -ENOMEM. */

@@ -66,6 +66,19 @@ void config_settle_limits(const Config *c, ActiveRules rules, const Guest *g, Se
                         settle(c, rules, g, i, s);
 }
 
+const SettingValue *config_displaced(const Settings *s, Key key) {
+        for (size_t i = 0; i < LIMIT_PAIRS; i++) {
+                const LimitClash *clash = &s->clashes[i];
+                const SettingValue *given = key == config_limit_pairs[i][0]   ? clash->low
+                                            : key == config_limit_pairs[i][1] ? clash->high
+                                                                              : NULL;
+
+                if (given && given->number != s->values[key].number)
+                        return given;
+        }
+        return NULL;
+}
+
 /* `ksm.stop (25 % of rule "night" (kvmtuned.conf:12))` */
 static int describe(Key key, const SettingValue *v, char **ret) {
         _cleanup_free_ char *value = NULL, *source = NULL;

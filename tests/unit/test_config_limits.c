@@ -23,6 +23,7 @@ static void assert_host(const Config *c, const bool *active, const char *start, 
         ck_assert_int_eq(config_clash_format(&s, 0, &text), clash != NULL);
         if (clash)
                 ck_assert_str_eq(text, clash);
+        ck_assert(!clash == (!config_displaced(&s, KEY_KSM_START) && !config_displaced(&s, KEY_KSM_STOP)));
         for (size_t i = 0; i < LIMIT_PAIRS; i++)
                 ck_assert(config_limits_in_order(&s, i));
 }
@@ -75,6 +76,25 @@ START_TEST(where_the_top_level_does_not_help_both_are_its_own) {
         ck_assert_int_eq(config_unset_runtime(c, KEY_KSM_STOP, ""), 0);
         assert_host(c, NULL, "20 %", "40 %",
                     "ksm.stop (40 %, t.conf:1) is not above ksm.start (50 %, runtime by uid 7); 40 % and 20 % hold");
+}
+END_TEST
+
+START_TEST(the_source_says_what_does_not_hold) {
+        _cleanup_(config_freep) Config *c = load(
+                "rules = ( { name = \"a\"; when = { schedule = \"Mon\"; };\n"
+                "            set = { ksm = { stop = \"21 %\"; }; }; },\n"
+                "          { name = \"b\"; when = { schedule = \"Mon\"; };\n"
+                "            set = { ksm = { start = \"25 %\"; }; }; } );\n");
+        const bool active[] = { true, true };
+        Settings s;
+
+        config_resolve_host(c, (ActiveRules){ .active = active }, &s);
+        assert_source(&s, KEY_KSM_STOP, "default, in place of 21 %, rule \"a\" (t.conf:2)");
+        ck_assert(!setting_is_default(&s, KEY_KSM_STOP));
+        assert_source(&s, KEY_KSM_START, "rule \"b\" (t.conf:4)");
+        config_resolve_host(c, (ActiveRules){ 0 }, &s);
+        assert_source(&s, KEY_KSM_STOP, "default");
+        ck_assert(setting_is_default(&s, KEY_KSM_STOP));
 }
 END_TEST
 
@@ -162,6 +182,7 @@ int main(void) {
         tcase_add_loop_test(c, of_limits_that_clash_the_later_one_holds, 0, (int)ELEMENTSOF(rule_rows));
         tcase_add_test(c, what_is_set_at_run_time_is_later_than_a_rule);
         tcase_add_test(c, where_the_top_level_does_not_help_both_are_its_own);
+        tcase_add_test(c, the_source_says_what_does_not_hold);
         tcase_add_test(c, a_guest_has_its_own);
         tcase_add_loop_test(c, a_uri_is_of_this_host, 0, (int)ELEMENTSOF(uri_rows));
         runner = srunner_create(s);
