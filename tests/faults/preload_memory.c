@@ -120,8 +120,15 @@ void *realloc(void *p, size_t size) {
 void *reallocarray(void *p, size_t n, size_t size) {
         return fails(CALLER) ? NULL : NEXT(reallocarray)(p, n, size);
 }
+/* By what is to be copied one copy can be told from all others. */
+static bool copy_fails(const char *s) {
+        char object[WORLD_NAME_MAX];
+
+        (void)snprintf(object, sizeof(object), "strdup %s", s);
+        return world_point("call", object, false) != 0;
+}
 char *strdup(const char *s) {
-        return fails(CALLER) ? NULL : NEXT(strdup)(s);
+        return fails(CALLER) || (is_daemon(CALLER) && copy_fails(s)) ? NULL : NEXT(strdup)(s);
 }
 char *strndup(const char *s, size_t n) {
         return fails(CALLER) ? NULL : NEXT(strndup)(s, n);

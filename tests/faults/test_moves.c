@@ -118,6 +118,14 @@ static void pause_it(TestHost *h, WorldGuest *g) {
         g->paused = true;
         host_event(h, WORLD_LIFECYCLE, g->uuid, VIR_DOMAIN_EVENT_SUSPENDED, 0);
 }
+/* The first time it cannot be noted why; the move goes on until that can be. */
+static void pause_without_memory(TestHost *h, WorldGuest *g) {
+        const WorldRule *rule = host_fail(h, "call strdup the guest is paused; its memory*", ENOMEM, 0, 1);
+
+        pause_it(h, g);
+        HOST_UNTIL(h, rule->hits > 0);
+        pause_it(h, g);
+}
 static void run_out_of_memory(TestHost *h, WorldGuest *g) {
         (void)g;
         host_write(h, "proc/meminfo", "MemTotal: 16777216 kB\nMemFree: 10240 kB\nMemAvailable: 20480 kB\n"
@@ -146,6 +154,7 @@ static const struct {
         void (*happen)(TestHost *h, WorldGuest *g);
 } given_up_rows[] = {
         { "the guest is paused", "the guest is paused", pause_it },
+        { "the guest is paused, and memory runs out", "the guest is paused", pause_without_memory },
         { "the host runs out of memory", "the host has only", run_out_of_memory },
         { "the host comes under pressure", "the host is under memory pressure", come_under_pressure },
         { "the guest goes", "gone", go },
