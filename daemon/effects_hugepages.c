@@ -29,12 +29,15 @@ int effects_set_pool(Manager *m, const Action *a, bool recorded) {
         return 0;
 }
 
-/* The kernel has given some of what it was asked for: that much is on record as ours. */
+/*
+ * The kernel has given some of what it was asked for: that much is on record as ours. Without memory to note that, the
+ * next look takes for ours what is there, as after a restart.
+ */
 static void own_what_came(Manager *m, unsigned index, uint64_t pages) {
         Owned *o = state_find_owned(m->state, ACTION_SET_HUGEPAGES, "", index);
 
-        if (!o || strprintf_to(&o->ours, "%" PRIu64, pages) < 0)
-                return;
+        if (o && strprintf_to(&o->ours, "%" PRIu64, pages) < 0)
+                m->state->hugepages_adopted = true;
         m->state_dirty = true;
 }
 
