@@ -99,7 +99,11 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         uint64_t patience = b->mode == BALLOON_PROPORTIONAL ? STUCK_AFTER_PROPORTIONAL_USEC : STUCK_AFTER_USEC;
 
         if (has_arrived(left, before, u64_sub(now, m->balloon_set_usec))) {
+                uint64_t unseen = before > BALLOON_SHOWN_BYTES ? 0 : m->balloon_before_bytes;
+
                 forget_request(m);
+                /* Nobody saw it move: should this request be lost, or late, QEMU has the one before. */
+                m->balloon_before_bytes = unseen;
                 m->balloon_seen_bytes = b->current;
                 m->balloon_progress_usec = now;
                 return;
@@ -136,6 +140,15 @@ static bool has_rebooted(const BalloonGuest *b) {
                 balloon_counters_went_back(b);
 }
 
+/* It was asked to stay where it was, and goes on to where it was sent before that. */
+static bool goes_on(const BalloonGuest *b) {
+        uint64_t before = b->memo->balloon_before_bytes;
+        uint64_t low = MIN(before, b->ours), high = MAX(before, b->ours);
+
+        return before != 0 && u64_add(b->current, BALLOON_TOLERANCE_BYTES) >= low &&
+                b->current <= u64_add(high, BALLOON_TOLERANCE_BYTES);
+}
+
 /* Returns true when somebody else holds the balloon now. */
 static bool watch_resting(const PolicyContext *c, BalloonGuest *b) {
         GuestMemo *m = b->memo;
@@ -149,7 +162,7 @@ static bool watch_resting(const PolicyContext *c, BalloonGuest *b) {
                 m->balloon_progress_usec = now;
                 return false;
         }
-        if (comes_back(b) || has_rebooted(b)) {
+        if (comes_back(b) || has_rebooted(b) || goes_on(b)) {
                 m->balloon_target_bytes = b->ours;
                 watch_moving(c, b);
                 return false;
@@ -183,7 +196,7 @@ static void adopt_request(const PolicyContext *c, BalloonGuest *b) {
 static void let_go(PolicyContext *c, BalloonGuest *b) {
         uint64_t since = u64_sub(c->snapshot->now_usec, b->memo->balloon_set_usec);
 
-        if (b->memo->balloon_target_bytes != 0 || b->ours != b->original ||
+        if (b->memo->balloon_target_bytes != 0 || b->memo->balloon_before_bytes != 0 || b->ours != b->original ||
             !balloon_is_at(b->current, b->original) || since < LET_GO_USEC || b->mode == BALLOON_TARGET)
                 return;
         b->owned = false;

@@ -246,8 +246,8 @@ static bool is_sent_elsewhere(const Snapshot *snapshot, const State *state, cons
                 return true;
         if (!memo || parse_u64(owned->original, &original) < 0 || parse_u64(owned->ours, &sent) < 0)
                 return false;
-        if (memo->balloon_target_bytes != 0)
-                sent = memo->balloon_target_bytes;
+        if (memo->balloon_target_bytes != 0 || memo->balloon_before_bytes != 0)
+                sent = memo->balloon_target_bytes != 0 ? memo->balloon_target_bytes : memo->balloon_before_bytes;
         return MAX(sent, original) - MIN(sent, original) >= BALLOON_TOLERANCE_BYTES;
 }
 

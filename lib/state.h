@@ -111,7 +111,7 @@ typedef struct GuestMemo {
         uint64_t balloon_first_usec;    /* first look at the balloon; never written */
         uint64_t balloon_set_usec;      /* last time we changed the balloon */
         uint64_t balloon_target_bytes;  /* what we asked for; 0: nothing */
-        uint64_t balloon_before_bytes;  /* and before that, which may be what QEMU has; 0: nothing */
+        uint64_t balloon_before_bytes;  /* and before that, which may be what QEMU has, also later; 0: nothing */
         uint64_t balloon_seen_bytes;    /* current memory at the last look, for the rate of progress */
         uint64_t balloon_moved_usec;    /* last time it was seen to move, while it was not ours */
         uint64_t balloon_looked_usec[2]; /* the last look and the one before, current memory then; never written */

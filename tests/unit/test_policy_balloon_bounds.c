@@ -84,6 +84,31 @@ START_TEST(a_guest_in_distress_that_does_not_move_is_not_to_go_down) {
 }
 END_TEST
 
+/* It was asked to stay by a call that was lost, or is late. */
+START_TEST(a_guest_that_does_not_stay_is_still_ours) {
+        Guest *g = world_add_guest(&world, "g", 4 * GIB, 4 * GIB);
+
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set_percent(&world, KEY_BALLOON_STEP, 50);
+        run();
+        world_own_all(&world);
+        world.snapshot->now_usec += 2 * USEC_PER_SEC;
+        g->current_bytes = 3 * GIB;
+        world_set_host(&world, 64 * GIB, RESERVED);
+        short_of_memory(g);
+        for (unsigned i = 0; i < 6; i++) {
+                run();
+                ck_assert_uint_eq(asked(g), i == 0 ? 3 * GIB : 0);
+                world_own_all(&world);
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                if (i > 1)
+                        g->current_bytes = 2 * GIB + GIB / 2;
+        }
+        ck_assert(!state_find_guest(world.state, g->uuid)->balloon_taken);
+        ck_assert_uint_eq(state_find_guest(world.state, g->uuid)->balloon_target_bytes, 3 * GIB);
+}
+END_TEST
+
 /* A floor by which a balloon cannot tell is no reason to give nothing. */
 static const struct {
         const char *name;
@@ -544,6 +569,7 @@ int main(void) {
         tcase_add_loop_test(t, a_small_guest_in_distress_gets_a_share_that_shows, 0, ELEMENTSOF(help_rows));
         tcase_add_loop_test(t, help_never_makes_a_guest_smaller, 0, 4);
         tcase_add_test(t, a_guest_in_distress_that_does_not_move_is_not_to_go_down);
+        tcase_add_test(t, a_guest_that_does_not_stay_is_still_ours);
         tcase_add_loop_test(t, distress_below_the_floor_gives_what_is_known_to_do, 0, ELEMENTSOF(floor_rows));
         tcase_add_loop_test(t, what_was_given_before_a_report_is_in_it, 0, ELEMENTSOF(report_rows));
         tcase_add_loop_test(t, guests_give_up_their_own_reserve_only_for_the_hosts, 0, ELEMENTSOF(reserve_rows));

@@ -282,6 +282,23 @@ START_TEST(a_balloon_that_has_not_moved_yet_is_called_back) {
 }
 END_TEST
 
+/* It was asked to stay what it is before it had moved: which request QEMU has nobody saw. */
+START_TEST(a_balloon_that_was_to_stay_is_called_back) {
+        GuestMemo *memo;
+
+        own(ACTION_SET_BALLOON, guest->uuid, 0, "2147483648", "2147483648", "1073741824");
+        ck_assert_int_eq(state_guest(world.state, guest->uuid, &memo), 0);
+        memo->balloon_set_usec = 1;
+        memo->balloon_seen_bytes = 2 * GIB;
+        restore();
+        ck_assert_uint_eq(world.plan->n_actions, 0);
+        memo->balloon_before_bytes = GIB;
+        restore();
+        ck_assert_uint_eq(world.plan->n_actions, 1);
+        ck_assert_str_eq(world.plan->actions[0].new_value, "2147483648");
+}
+END_TEST
+
 /* Asked to be what it was, and so it is; but libvirt may make another request afterwards that came before. */
 static const struct { const char *name; uint64_t open_before_usec; size_t actions; } asked_rows[] = {
         { "libvirt may still make it", 10 * USEC_PER_SEC, 1 },
@@ -323,6 +340,7 @@ int main(void) {
         tcase_add_loop_test(t, a_balloon_that_left_its_place_is_not_given_back, 0, ELEMENTSOF(balloon_rows));
         tcase_add_test(t, a_balloon_that_is_where_it_came_from_is_called_back);
         tcase_add_test(t, a_balloon_that_has_not_moved_yet_is_called_back);
+        tcase_add_test(t, a_balloon_that_was_to_stay_is_called_back);
         tcase_add_loop_test(t, a_balloon_that_libvirt_may_yet_send_away_is_asked_for_again, 0,
                             ELEMENTSOF(asked_rows));
         suite_add_tcase(s, t);
