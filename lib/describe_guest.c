@@ -24,7 +24,8 @@ static size_t *count_held(const Description *d) {
         size_t *held = calloc(s->n_guests + 1, sizeof(*held));
 
         for (size_t i = 0; held && s->n_guests > 0 && i < d->state->n_owned; i++) {
-                Guest **g = bsearch(d->state->owned[i].uuid, s->guests, s->n_guests, sizeof(*s->guests), compare_uuid);
+                Guest **g = bsearch(d->state->owned[i].uuid, s->guests, s->n_guests, sizeof(*s->guests),
+                                    compare_uuid);
 
                 if (g)
                         held[g - s->guests]++;

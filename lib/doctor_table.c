@@ -19,10 +19,11 @@ const CheckInfo doctor_checks[] = {
              .why = "QEMU runs as another user: guests that are to use KVM do not start.",
              .todo = "chgrp kvm /dev/kvm && chmod 660 /dev/kvm now; then find the udev rule that says otherwise, and "
                      "see that libvirt's user is in that group."),
-        HOST("switches-read-only", DOCTOR_WARNING, check_read_only, .what = "Switches of the kernel are read-only here",
+        HOST("switches-read-only", DOCTOR_WARNING, check_read_only,
+             .what = "Switches of the kernel are read-only here",
              .why = "What the policy asks of them is not done.",
-             .todo = "See that ReadWritePaths= of kvmtuned.service has /sys/kernel/mm and /sys/devices/system/node; in "
-                     "a container, run kvmtuned on the host instead."),
+             .todo = "See that ReadWritePaths= of kvmtuned.service has /sys/kernel/mm and /sys/devices/system/node; "
+                     "in a container, run kvmtuned on the host instead."),
         HOST("nested-off", DOCTOR_NOTICE, check_nested_off, .what = "Nested virtualization is off",
              .why = "Hypervisors, WSL 2 and some sandboxes do not work inside of guests.",
              .todo = "If that is wanted: options kvm_intel nested=1 (or kvm_amd) in /etc/modprobe.d, and reload the "

@@ -9,8 +9,8 @@
 /*
  * QEMU's arguments say whose process it is. libvirt's pid file leads there; a guest without one (a session's, or one
  * of a host whose /run is another's) is looked for among all processes. That is dear where there are thousands: one
- * search serves every guest that is looked for at the same instant, what it found is tried first later on, and a guest
- * that it did not find is looked for ever less often.
+ * search serves every guest that is looked for at the same instant, what it found is tried first later on, and a
+ * guest that it did not find is looked for ever less often.
  */
 
 #define SEARCH_AGAIN_USEC (10 * USEC_PER_SEC)

@@ -78,9 +78,10 @@ int policy_remember_guests(const Snapshot *snapshot, State *state, GuestMemo ***
 }
 
 static int run_controllers(PolicyContext *c) {
-        static int (*const controllers[])(PolicyContext *) = { policy_placement, policy_vcpus, policy_ksm,
-                                                            policy_kernel, policy_thp, policy_hugepages, policy_memtune,
-                                                            policy_balloon };
+        static int (*const controllers[])(PolicyContext *) = {
+                policy_placement, policy_vcpus, policy_ksm, policy_kernel, policy_thp, policy_hugepages,
+                policy_memtune, policy_balloon,
+        };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(controllers); i++) {

@@ -99,7 +99,8 @@ bool cells_still_valid(const Placement *p, const PlacementGuest *g) {
 
                 while (at < p->n_nodes && p->nodes[at].id != m->cell_nodes[i])
                         at++;
-                if (at == p->n_nodes || p->nodes[at].n_usable == 0 || !idset_contains(memo_nodes(m), m->cell_nodes[i]))
+                if (at == p->n_nodes || p->nodes[at].n_usable == 0 ||
+                    !idset_contains(memo_nodes(m), m->cell_nodes[i]))
                         return false;
                 if (alone && online_vcpus(guest, &guest->cells[i]) > p->nodes[at].n_usable)
                         return false;

@@ -185,7 +185,8 @@ static unsigned free_within_limit(const Placement *p, const PlacementGuest *g, c
 }
 
 /* What @g could get of @n, and how many CPUs would leave the pool then. */
-static unsigned could_get(const Placement *p, const PlacementGuest *g, const PlacementNode *n, unsigned *ret_leaving) {
+static unsigned could_get(const Placement *p, const PlacementGuest *g, const PlacementNode *n,
+                          unsigned *ret_leaving) {
         if (g->cpus_limited)
                 return free_within_limit(p, g, n, ret_leaving);
         *ret_leaving = free_cpus(g, n);

@@ -241,8 +241,8 @@ static int say_what_is_missing(Placement *p, const PlacementGuest *g, unsigned n
 
         if (n_own > 0)
                 return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, g->guest, SKIP_NO_CAPACITY,
-                                     "it needs %u %s of its own, and has %u of them; no more are free where it may be",
-                                     g->n_wanted, what[threads], n_own);
+                                     "it needs %u %s of its own, and has %u of them; no more are free where it "
+                                     "may be", g->n_wanted, what[threads], n_own);
         for (size_t i = 0; threads == THREADS_REQUIRE && !smt && i < p->n_cores; i++)
                 smt = p->cores[i].n_cpus > 1;
         if (threads == THREADS_REQUIRE && !smt)
@@ -381,6 +381,6 @@ int placement_report_intruders(Placement *p) {
         if (r < 0)
                 return r;
         return plan_add_skip(p->context->plan, ACTION_PIN_VCPU, NULL, SKIP_NOT_EXCLUSIVE,
-                             "CPUs %s are dedicated, and threads that kvmtuned does not pin may run there all the same: "
-                             "%s%s", cpus, names, more ?: "");
+                             "CPUs %s are dedicated, and threads that kvmtuned does not pin may run there all the "
+                             "same: %s%s", cpus, names, more ?: "");
 }

@@ -41,7 +41,8 @@ static bool blocked_move(const Guest *g, SkipReason *ret_why, const char **ret_d
                 { strict && !idset_is_empty(&g->numatune_nodes), SKIP_USER_NUMATUNE,
                   "numatune binds its memory strictly" },
                 { g->numatune_mode == NUMATUNE_RESTRICTIVE && idset_is_empty(guest_nodeset(g)), SKIP_USER_NUMATUNE,
-                  "numatune restricts its memory to where libvirt was advised (placement='auto'), which is not known" },
+                  "numatune restricts its memory to where libvirt was advised (placement='auto'), which is not "
+                  "known" },
         };
 
         return first_obstacle(obstacles, ELEMENTSOF(obstacles), ret_why, ret_detail);

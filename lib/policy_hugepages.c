@@ -253,8 +253,8 @@ static void want_fixed(const Pools *p, Pool *pool) {
         pool->key = KEY_HUGEPAGES_TARGET;
         pool->want = MAX(pages / p->n_nodes + (place < pages % p->n_nodes), pool->used);
         (void)snprintf(pool->why, sizeof(pool->why),
-                       "hugepages.target is %" PRIu64 " pages on %" PRIu64 " nodes, %" PRIu64 " here are in use", pages,
-                       p->n_nodes, pool->used);
+                       "hugepages.target is %" PRIu64 " pages on %" PRIu64 " nodes, %" PRIu64 " here are in use",
+                       pages, p->n_nodes, pool->used);
 }
 
 /* Whether the policy has a say in this pool. */

@@ -251,7 +251,8 @@ static int check_pair(Memtune *m) {
         if (hard->target <= swap->target || (hard->target == hard->now && swap->target == swap->now))
                 return 0;
         if (swap->target != swap->now) {
-                r = put_off(m, MEMTUNE_KNOB_SWAP_HARD_LIMIT, SKIP_UNSAFE, "swap_hard_limit has to be at least hard_limit");
+                r = put_off(m, MEMTUNE_KNOB_SWAP_HARD_LIMIT, SKIP_UNSAFE,
+                            "swap_hard_limit has to be at least hard_limit");
                 if (r < 0 || hard->target <= swap->target || hard->target == hard->now)
                         return r;
         }

@@ -44,13 +44,14 @@ static int describe(Placement *p, const Move *m) {
                 return describe_load(p, m, value);
         case MOVE_SHORTAGE:
                 return placement_say(p, m->guest,
-                                     "node %u is %s short of its share of the host's reserve: moving %s to node %s %s",
-                                     m->from->id, format_bytes_short(m->from->short_bytes, bytes),
+                                     "node %u is %s short of its share of the host's reserve: moving %s to node "
+                                     "%s %s", m->from->id, format_bytes_short(m->from->short_bytes, bytes),
                                      m->guest->guest->name, to, value);
         default:
                 return placement_say(p, m->guest,
                                      "%" PRIu64 " %% of its memory are remote: moving its vCPUs to node %s %s",
-                                     placement_remote_permyriad(m->guest, memo_nodes(m->guest->memo)) / 100, to, value);
+                                     placement_remote_permyriad(m->guest, memo_nodes(m->guest->memo)) / 100, to,
+                                     value);
         }
 }
 

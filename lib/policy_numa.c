@@ -131,8 +131,8 @@ static int skip(Placement *p, const PlacementGuest *g, const MoveValue *v, SkipR
                                      "%s remote; what its last move did is still being measured", bytes);
         if (why == SKIP_NO_GAIN)
                 return plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, why,
-                                     "%s remote; at %" PRIu64 " %% of one CPU in use, moving it does not pay within an "
-                                     "hour", bytes, move_demand(g) / 100);
+                                     "%s remote; at %" PRIu64 " %% of one CPU in use, moving it does not pay within "
+                                     "an hour", bytes, move_demand(g) / 100);
         return plan_add_skip(plan, ACTION_MOVE_MEMORY, g->guest, why,
                              "%s remote; its nodes have no room for that", bytes);
 }
@@ -242,7 +242,8 @@ static int send_memory(Placement *p, PlacementGuest *g, const MoveValue *v) {
         return plan_add_action(p->context->plan, ACTION_MOVE_MEMORY, g->guest, 0, from, to, source,
                                "%s of %s are not on node %s, where %s%s%s",
                                format_bytes_short(v->bytes, bytes), format_bytes_short(g->resident_bytes, of), to,
-                               idset_equal(&target, memo_nodes(g->memo)) ? "its vCPUs are placed" : "its memory belongs",
+                               idset_equal(&target, memo_nodes(g->memo)) ? "its vCPUs are placed"
+                                                                         : "its memory belongs",
                                value ? "; " : "", value ?: "");
 }
 

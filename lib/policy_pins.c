@@ -386,7 +386,8 @@ int placement_give_back(Placement *p, PlacementGuest *g) {
         int r;
 
         if (g->memo->user_pinned)
-                reason = "other pins of this guest were set by somebody else: the pin from before kvmtuned changed it";
+                reason = "other pins of this guest were set by somebody else: the pin from before kvmtuned changed "
+                         "it";
         else if (g->cpus_limited && !idset_intersects(&g->guest->cgroup_cpus, &p->usable))
                 reason = "its cgroup leaves it no CPU it could share: the pin from before kvmtuned changed it";
         else if (placement_policy(g) != CPU_NONE)

@@ -99,7 +99,8 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
         if (kind == ACTION_SET_THP)
                 return format_thp(&snapshot->host.thp, index, ret);
         if (kind == ACTION_SET_KERNEL)
-                return index == KERNEL_KNOB_NUMA_BALANCING ? format_number(snapshot->host.numa_balancing, ret) : -ENODATA;
+                return index == KERNEL_KNOB_NUMA_BALANCING ? format_number(snapshot->host.numa_balancing, ret)
+                                                           : -ENODATA;
 
         g = snapshot_find_guest(snapshot, uuid);
         if (!g)

@@ -89,8 +89,9 @@ static int drive(PolicyContext *c, ThpKnob knob, Key key, KnobSkips *skips) {
                 return wants ? policy_knob_skip(&k, SKIP_UNAVAILABLE, "the kernel has no transparent_hugepage/%s",
                                                 thp_knob_to_string(knob)) : 0;
         if (wants && !kernel_has(thp, knob, wanted))
-                return policy_knob_skip(&k, SKIP_UNAVAILABLE, "the kernel offers no \"%s\" in transparent_hugepage/%s",
-                                        wanted, thp_knob_to_string(knob));
+                return policy_knob_skip(&k, SKIP_UNAVAILABLE,
+                                        "the kernel offers no \"%s\" in transparent_hugepage/%s", wanted,
+                                        thp_knob_to_string(knob));
         r = setting_format(&c->host, key, &value);
         if (r >= 0)
                 r = strprintf_to(&reason, "thp.%s is %s", config_keys[key].name, value);

@@ -85,7 +85,8 @@ void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause
                 m->move_before = from->short_bytes;
                 m->move_predicted = u64_sub(m->move_before, v->bytes);
         } else if (g->resident_bytes != UNKNOWN_U64 && cause == MOVE_REMOTE)
-                m->move_predicted = u64_muldiv(m->unmovable_bytes, PERMYRIAD_FULL, MAX(g->resident_bytes, UINT64_C(1)));
+                m->move_predicted = u64_muldiv(m->unmovable_bytes, PERMYRIAD_FULL,
+                                               MAX(g->resident_bytes, UINT64_C(1)));
         else if (!g->movable)
                 m->move_predicted = placement_remote_permyriad(g, memo_nodes(m));
 }
@@ -231,10 +232,12 @@ static int watch_host(Placement *p) {
         char **cancel = &p->context->plan->cancel_move;
         char available[FORMAT_BYTES_MAX];
 
-        if (h->psi_memory.full_permyriad != UNKNOWN_PERMYRIAD && h->psi_memory.full_permyriad >= PRESSURE_FULL_PERMYRIAD)
+        if (h->psi_memory.full_permyriad != UNKNOWN_PERMYRIAD &&
+            h->psi_memory.full_permyriad >= PRESSURE_FULL_PERMYRIAD)
                 return strprintf_to(cancel, "the host is under memory pressure (full %u %%)",
                                     h->psi_memory.full_permyriad / 100);
-        if (h->psi_memory.some_permyriad != UNKNOWN_PERMYRIAD && h->psi_memory.some_permyriad >= PRESSURE_SOME_PERMYRIAD)
+        if (h->psi_memory.some_permyriad != UNKNOWN_PERMYRIAD &&
+            h->psi_memory.some_permyriad >= PRESSURE_SOME_PERMYRIAD)
                 return strprintf_to(cancel, "the host is under memory pressure (some %u %%)",
                                     h->psi_memory.some_permyriad / 100);
         if (h->memory.total_bytes > 0 && h->memory.available_bytes < policy_host_reserve(p->context))

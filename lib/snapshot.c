@@ -137,7 +137,8 @@ void guest_set_current(Guest *g, uint64_t bytes) {
 }
 
 const IdSet *guest_nodeset(const Guest *g) {
-        return g->numatune_placement_auto && idset_is_empty(&g->numatune_nodes) ? &g->advised_nodes : &g->numatune_nodes;
+        return g->numatune_placement_auto && idset_is_empty(&g->numatune_nodes) ? &g->advised_nodes
+                                                                                : &g->numatune_nodes;
 }
 
 int snapshot_new(Snapshot **ret) {
