@@ -167,11 +167,14 @@ END_TEST
 
 #define PCI(bus) "<source><address domain='0x0' bus='" bus "' slot='0x0' function='0x0'/></source>"
 
-/* With devices and NUMA cells of its own. */
+/* With words about it, devices and NUMA cells of its own. */
 static WorldGuest *start_brief(TestHost *h, unsigned number) {
         WorldGuest *g = host_guest_add(h, "brief", number);
 
-        (void)snprintf(g->xml, sizeof(g->xml), "<cpu><numa><cell id='0' cpus='0-3' memory='2097152'/></numa></cpu>");
+        (void)snprintf(g->xml, sizeof(g->xml),
+                       "<title>brief</title><metadata>"
+                       "<k:guest xmlns:k='https://kvmtuned.org/xmlns/guest/1' class='short'/></metadata>"
+                       "<cpu><numa><cell id='0' cpus='0-3' memory='2097152'/></numa></cpu>");
         (void)snprintf(g->devices_xml, sizeof(g->devices_xml),
                        "<hostdev mode='subsystem' type='pci'>" PCI("0x1") "</hostdev>"
                        "<interface type='hostdev'>" PCI("0x2") "</interface>"
