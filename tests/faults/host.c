@@ -285,7 +285,7 @@ void host_calm(TestHost *h) {
 
         memset(w->rules, 0, sizeof(w->rules));
         w->kill_at = w->alloc_fail_times = w->n_effects = w->n_allocs = w->n_points = 0;
-        w->places_gap = w->places_max = w->n_places = w->place_at = w->allocs_before_libvirt = 0;
+        w->places_gap = w->places_only = w->n_places = w->place_at = w->allocs_before_libvirt = 0;
         w->places_main = w->places_noted = false;
         w->down = w->accepts_only = false;
         w->call_delay_usec = 0;

@@ -84,8 +84,8 @@ static bool fails_here(unsigned n) {
                 return false;
         here = place();
         (void)pthread_mutex_lock(&lock);
-        fails = n >= world->place_at + world->places_gap &&
-                world->n_places < (world->places_max ?: WORLD_PLACES_MAX) && !is_known(here);
+        fails = n >= world->place_at + world->places_gap && world->n_places < WORLD_PLACES_MAX && !is_known(here) &&
+                (world->places_only == 0 || world->places_only == here);
         if (fails) {
                 world->places[world->n_places++] = here;
                 world->place_at = n;

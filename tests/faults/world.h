@@ -127,7 +127,7 @@ typedef struct World {
          * after the other; 0: none does.
          */
         unsigned places_gap;
-        unsigned places_max;            /* no more than so many are known; 0: as many as there is room for */
+        uint32_t places_only;           /* of all places only this one; 0: each */
         bool places_main;               /* in the first thread, too */
         bool places_noted;              /* none fails: they are only known then */
         WorldRule rules[WORLD_RULES_MAX];
