@@ -121,7 +121,8 @@ static int describe(const Swap *s) {
                              "node %u at %" PRIu64 " %% of its %u CPUs, node %u at %" PRIu64 " %% of its %u: no "
                              "single move helps, %s (%" PRIu64 " %% of one CPU) and %s (%" PRIu64 " %%) changing "
                              "places brings the larger to %" PRIu64 " %%; %s", s->from->id,
-                             placement_load(s->from) / 100, s->from->n_cpus, s->to->id, placement_load(s->to) / 100, s->to->n_cpus,
+                             placement_load(s->from) / 100, s->from->n_cpus, s->to->id,
+                             placement_load(s->to) / 100, s->to->n_cpus,
                              m->guest->guest->name, m->guest->demand_permyriad / 100, m->other->guest->name,
                              m->other->demand_permyriad / 100, m->load_after / 100, value);
 }
