@@ -70,6 +70,7 @@ lab_check 'by the kernel' eval 'journalctl -b --since="$since" --no-pager -u kvm
 lab_check 'and started again' lab_until 60 systemctl -q is-active kvmtuned
 lab_check 'the record is what it was' test "$(owned $state)" = "$(owned /root/state.before)"
 lab_check 'and it tunes' reload 307
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
 note "it was started again $(restarts) times"
 systemctl stop kvmtuned
 lab_check 'a stop puts back what the killed one had changed' unpinned g1

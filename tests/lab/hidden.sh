@@ -54,6 +54,7 @@ note "with process_vm_readv: $(result); $(remote g) per mille remote"
 lab_check 'all of it' test "$(left_behind)" -lt 4
 lab_check 'nothing of it is remote' remote_below g 20
 lab_say "after: $(lab_mem)"
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
 lab_check 'no errors in the journal' no_errors
 keep_journal
 lab_void g

@@ -21,11 +21,13 @@ pressure() { kvmtuned record | awk -v g="\"$1\"" '/name = / { on = index($0, g) 
 waits() { [[ $(pressure "$1") =~ [1-9] ]]; }
 waits_less() { awk -v a="$(pressure "$1")" -v b="$(pressure "$2")" 'BEGIN { exit !(a != "" && a + 0 < b + 0) }'; }
 scope_of() { sed -n 's,^0::\(.*\.scope\).*,/sys/fs/cgroup\1,p' "/proc/$(lab_guest_pid "$1")/cgroup"; }
-given_back() { thp_is "$thp_before" && pools_are "$pools_before"; }
+given_back() { thp_is "$thp_before" && pools_are "$pools_before" && unpinned free; }
 
 install_kvmtuned
 thp_before=$(cat $thp/enabled) pools_before=$(pools)
+lab_guest_start free mem=128 vcpus=1 cmd=load=0
 cat >$config <<X
+cpu: { policy = "shared"; };
 kernel: { numa_balancing = "on"; };
 thp: { enabled = "madvise"; };
 hugepages: { mode = "fixed"; size = "2 MiB"; target = "32 MiB"; };
@@ -35,6 +37,8 @@ lab_check 'the switch is on as the policy says' lab_until 60 balancing_is 1
 lab_check 'and the journal says so' lab_until 20 has_entry MESSAGE_ID=$action_done KVMTUNED_NEW=1
 lab_check "from inside the service's sandbox: transparent huge pages" lab_until 30 thp_is 'always [madvise] never'
 lab_check 'the pools of huge pages of each node' lab_until 60 pools_are '4 4 4 4'
+lab_check 'a guest is put on a node' lab_until 60 is_on_one_node free
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
 echo 'kernel: { numa_balancing = "off"; };' >$config
 systemctl reload kvmtuned
 lab_check 'a reload turns it off' lab_until 60 balancing_is 0
@@ -47,7 +51,6 @@ lab_check 'a stop puts back what was before' balancing_is 0
 lab_check 'no errors in the journal' no_errors
 
 # The kernel lets whoever takes memory above memory.high wait.
-lab_guest_start free mem=128 vcpus=1 cmd=load=0
 lab_guest_start tight mem=192 vcpus=1 cmd="load=0 rand=100"
 echo 40M >"$(scope_of tight)/memory.high"
 lab_check 'a guest that waits for memory of the host is seen, by the pressure of its cgroup' lab_until 60 waits tight
