@@ -6,8 +6,8 @@
 #
 #   KERNEL=WORD      kernel.numa_balancing in the policy ("": not named)
 #   TUNER=kvmtuned   or numad, kernel, none: the same scene for comparison, without checks
-# Time limit: 1500 s
-# Takes: 1100 s
+# Time limit: 1800 s
+# Takes: 1300 s
 # shellcheck source=/dev/null
 . /lab/lib/lab-lib.sh
 # shellcheck source=lab-kvmtuned.sh
@@ -15,7 +15,7 @@
 
 guests=(d1 d2 s1 s2 s3 s4) # two of two vCPUs, four of one: as many vCPUs as CPUs
 step=16 grow=64            # MiB taken on each node, and in all
-window=40                  # seconds over which throughput is measured: twice untuned, once tuned
+window=40                  # seconds over which throughput is measured: four times untuned, between them three times tuned
 deadline=240               # seconds until the memory must be where it belongs
 tuner=${TUNER:-kvmtuned}
 
@@ -70,15 +70,22 @@ throughput() {
                 { r = $5 * 1000 / $3; if (NR == 1 || r < least) least = r; a += $3; b += $5 }
                 END { printf "%d %d\n", a ? b * 1000 / a : 0, least }'
 }
-# What two windows without a daemon differ by says nothing about one: the worse way round of FIRST and SECOND.
+mean() { # mean WINDOW...: the rates over all of them
+        (cd "$LAB_OUT" && cat "$@") | awk '{ n[$1]++; a[$1] += $2; b[$1] += $3 }
+                END { for (g in n) printf "%s %.1f %.1f\n", g, a[g] / n[g], b[g] / n[g] }' | sort
+}
+# What windows without the daemon differ by says nothing about it: the worse of the two that have one on either side.
 control() {
         local a b c d
-        read -r a b < <(throughput "$1" "$2")
-        read -r c d < <(throughput "$2" "$1")
+        mean untuned1 untuned3 >"$LAB_OUT/around2"
+        mean untuned2 untuned4 >"$LAB_OUT/around3"
+        read -r a b < <(throughput around2 untuned2)
+        read -r c d < <(throughput around3 untuned3)
         echo $((a < c ? a : c)) $((b < d ? b : d))
 }
-mean() { # mean FIRST SECOND: the rates over both windows
-        join "$LAB_OUT/$1" "$LAB_OUT/$2" | awk '{ printf "%s %.1f %.1f\n", $1, ($2 + $4) / 2, ($3 + $5) / 2 }'
+all_on_one_node() {
+        local g
+        for g in "${guests[@]}"; do is_on_one_node "$g" || return; done
 }
 least_of() { echo $(($1 < $2 ? $1 : $2)); }
 in_huge_pages() { # MiB of all guests
@@ -162,12 +169,9 @@ lab_check 'the guests take memory on all nodes' scatter
 lab_guest_go "${guests[@]}"
 lab_check 'and are busy' lab_until 120 busy "${guests[@]}"
 lab_check 'no guest is pinned' unpinned "${guests[@]}"
-measure first
+measure untuned1
 lab_probe -i 5 >"$LAB_OUT/before.json"
 huge_before=$(in_huge_pages)
-measure second
-mean first second >"$LAB_OUT/untuned"
-read -r control_all control_least < <(control first second)
 lab_mem
 note "untuned: $(jq '.all.remote * 1000 | floor' "$LAB_OUT/before.json") per mille of $(
         jq '.all.mib | floor' "$LAB_OUT/before.json") MiB remote"
@@ -182,7 +186,7 @@ lab_check "less than 5 % of the memory is remote within $deadline s" lab_until $
 note "$last_remote per mille remote after $((SECONDS - began)) s"
 lab_watch_stop
 lab_check 'then it comes to rest' lab_until 240 rested
-measure tuned # and time for second thoughts, which it should not have
+measure tuned1 # and time for second thoughts, which it should not have
 stop_clock=$(lab_clock)
 if [ "$tuner" = kvmtuned ]; then
         read -r own copying < <(daemon_cpu)
@@ -193,14 +197,16 @@ lab_mem
 lab_vcpus 1
 moved=$((($(migrated_kib) - migrated) / 1024))
 note "moved: $moved MiB by the kernel's counter, $(journal_moved) MiB by the journal; it had to move $(misplaced) MiB"
-read -r all least < <(throughput untuned tuned)
-note "throughput in per mille of the untuned: all $all, the guest with least $least; two untuned windows differ to $control_all and $control_least"
 note "of the guests' memory in huge pages: $huge_before MiB untuned, $(in_huge_pages) MiB tuned"
 note "CPU seconds of the service, copying included: $(tuner_seconds)"
-lab_collect
 lab_void "${guests[@]}"
 lab_starved "$clock"
-[ "$tuner" = kvmtuned ] || exit 0
+if [ "$tuner" != kvmtuned ]; then
+        read -r all least < <(throughput untuned1 tuned1)
+        note "throughput in per mille of the untuned, one window each: all $all, the guest with least $least"
+        lab_collect
+        exit 0
+fi
 
 # What the process did before it was the daemon, systemd did. And a CPU second of a busy VM is mostly waiting for the
 # machine: what it got for each is what counts.
@@ -217,13 +223,37 @@ lab_check 'no memory was moved twice' no_repeats MESSAGE_ID=$memory_moved
 lab_check 'no vCPU was pinned twice' test "$(count_entries MESSAGE_ID=$action_done KVMTUNED_ACTION=pin-vcpu)" = 8
 lab_check 'the bytes moved are at most 1.2 times what had to move' test $((moved * 10)) -le $(($(misplaced) * 12))
 lab_check "the daemon's own CPU is below 2 s" test "$real" -lt 200
+lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
+keep_journal
+
+# --- what it costs the guests -----------------------------------------------------
+clock=$(lab_clock)
+for i in 2 3 4; do
+        systemctl stop kvmtuned
+        lab_check "stop $((i - 1)) gives the CPUs back" unpinned "${guests[@]}"
+        measure untuned$i
+        [ $i -lt 4 ] || break
+        systemctl start kvmtuned
+        lab_check "start $i puts each guest on one node" lab_until 120 all_on_one_node
+        measure tuned$i
+done
+lab_check 'their memory was already there' test $((($(migrated_kib) - last_migrated) / 1024)) -le 8
+forget_sandbox
+lab_void "${guests[@]}"
+lab_starved "$clock"
+mean untuned1 untuned2 untuned3 untuned4 >"$LAB_OUT/untuned"
+mean tuned1 tuned2 tuned3 >"$LAB_OUT/tuned"
+read -r all least < <(throughput untuned tuned)
+read -r control_all control_least < <(control)
+for i in 1 2 3; do
+        mean untuned$i untuned$((i + 1)) >"$LAB_OUT/around"
+        read -r a b < <(throughput around tuned$i)
+        note "throughput of tuned window $i in per mille of those on either side of it: all $a, the guest with least $b"
+done
+note "of all: $all, the guest with least $least; an untuned window differs from those beside it to $control_all and $control_least"
 # There is no gain to be had here, so this looks for loss: more of it than the machine makes by itself.
 lab_check 'the guests together do not get less done than untuned' test "$all" -ge "$(least_of 950 "$control_all")"
 lab_check 'and none of them does' test "$least" -ge "$(least_of 900 "$control_least")"
-lab_check 'explain has for each guest the reasons of the journal' lab_until 60 all_explained
-systemctl stop kvmtuned
-forget_sandbox
-lab_check 'a stop gives the CPUs back' unpinned "${guests[@]}"
 lab_check 'no errors in the journal' no_errors
 keep_journal
 lab_done
