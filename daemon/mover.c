@@ -7,6 +7,11 @@
  * there is nothing to move (memory the guest never touched), asking alone takes
  * at most half of a CPU, and ends with the last page that is there.
  *
+ * Each call that moves pages first has every online CPU empty its lists of new
+ * pages, and waits for that (mm/migrate.c, lru_cache_disable()), whatever these
+ * CPUs do: a slice is as large as the rate allows in SLICE_USEC, up to 16 MiB.
+ * The guest waits for the pages that are being copied, not for the slice.
+ *
  * Linux 6.1 to 6.4 (commits 474098edac26, d74943a2f3cd) do not see what
  * kernel.numa_balancing has unmapped and the guest has not touched since, most of
  * the memory of an idle guest, and do not move it. One byte read of such a page by
@@ -31,6 +36,7 @@
 #include "../lib/sysfs.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <numa.h>
 #include <numaif.h>
 #include <pthread.h>
@@ -39,13 +45,14 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#define SLICE_PAGES 512U
-/* Huge pages: what the kernel copies without letting the guest fault in between stays short. */
+#define SLICE_PAGES 4096U
 #define SLICE_BYTES (16 * MIB)
-#define TARGET_REFRESH 8U
+#define SLICE_BYTES_MIN (2 * MIB)
+#define SLICE_USEC (250 * USEC_PER_MSEC)
+/* Stays free on a node, also after a slice. */
 #define NODE_RESERVE_BYTES (16 * MIB)
 /* Slices in a row of which nothing could be moved: the targets are full in a way that free memory does not show. */
-#define FUTILE_MAX 64U
+#define FUTILE_MAX 16U
 /* admin-guide/mm/pagemap.rst */
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 
@@ -74,14 +81,13 @@ struct Mover {
 
         uint64_t next_usec;             /* when the rate allows the next slice */
         int target;
-        unsigned target_age;            /* slices since it was chosen */
         unsigned futile;
         void *pages[SLICE_PAGES];
         int nodes[SLICE_PAGES];
         int status[SLICE_PAGES];
         uint64_t pagemap[SLICE_PAGES];
         struct iovec hidden[SLICE_PAGES];
-        char bytes[SLICE_PAGES];        /* of the guest's memory: to be read, not to be looked at */
+        char bytes[IOV_MAX];            /* of the guest's memory: to be read, not to be looked at */
 };
 
 static uint64_t now_usec(void) {
@@ -182,7 +188,7 @@ static int check_process(const Mover *m) {
 
 /* false: it has no room. */
 static bool look_at(const Mover *m, const MoverRange *range, int node, MoverTarget *ret) {
-        uint64_t least_bytes = range->huge ? 0 : NODE_RESERVE_BYTES;
+        uint64_t least_bytes = range->huge ? 0 : NODE_RESERVE_BYTES + SLICE_BYTES;
         bool last = idset_contains(&m->last, (unsigned)node);
         long long free_bytes = 0;
 
@@ -196,9 +202,6 @@ static int choose_target(Mover *m, const MoverRange *range) {
         MoverTarget best = { .node = -1 }, t;
         int r;
 
-        if (m->target >= 0 && m->target_age++ < TARGET_REFRESH &&
-            idset_contains(&range->targets, (unsigned)m->target))
-                return 0;
         r = check_process(m);
         if (r < 0)
                 return r;
@@ -208,7 +211,6 @@ static int choose_target(Mover *m, const MoverRange *range) {
         if (best.node < 0)
                 return -ENOMEM;
         m->target = best.node;
-        m->target_age = 0;
         return 0;
 }
 
@@ -217,7 +219,6 @@ static int give_up_target(Mover *m) {
         if (m->others_full || !idset_intersects(&m->last, &m->targets))
                 return -ENOMEM;
         m->others_full = true;
-        m->target = -1;
         m->futile = 0;
         return 0;
 }
@@ -252,11 +253,15 @@ static unsigned long find_hidden(Mover *m, const MoverRange *range, unsigned lon
 
 /* What cannot be read stays hidden, and counts as not moved. */
 static int show_hidden(Mover *m, const MoverRange *range, unsigned long n) {
-        struct iovec bytes = { m->bytes, find_hidden(m, range, n) };
+        unsigned long hidden = find_hidden(m, range, n);
+        bool shown = false;
 
-        if (bytes.iov_len == 0 || process_vm_readv(m->pid, &bytes, 1, m->hidden, bytes.iov_len, 0) <= 0)
-                return 0;
-        return ask_where(m, n);
+        for (unsigned long i = 0; i < hidden; i += IOV_MAX) {
+                struct iovec bytes = { m->bytes, MIN(hidden - i, (unsigned long)IOV_MAX) };
+
+                shown = process_vm_readv(m->pid, &bytes, 1, m->hidden + i, bytes.iov_len, 0) > 0 || shown;
+        }
+        return shown ? ask_where(m, n) : 0;
 }
 
 static bool is_elsewhere(const MoverRange *range, int status) {
@@ -320,8 +325,15 @@ static int move_slice(Mover *m, const MoverRange *range, unsigned long n, uint64
         return move_misplaced(m, range, misplaced);
 }
 
+static uint64_t slice_pages(const Mover *m, const MoverRange *range) {
+        uint64_t bytes = u64_muldiv(m->bytes_per_sec, SLICE_USEC, USEC_PER_SEC);
+
+        bytes = m->bytes_per_sec > 0 ? CLAMP(bytes, SLICE_BYTES_MIN, SLICE_BYTES) : SLICE_BYTES;
+        return CLAMP(bytes / range->page_bytes, UINT64_C(1), (uint64_t)SLICE_PAGES);
+}
+
 static int move_range(Mover *m, const MoverRange *range) {
-        uint64_t most = CLAMP(SLICE_BYTES / range->page_bytes, UINT64_C(1), (uint64_t)SLICE_PAGES);
+        uint64_t most = slice_pages(m, range);
         uint64_t address = range->from, present = 0;
 
         while (address < range->to && present < range->n_pages) {
@@ -420,7 +432,6 @@ int mover_start(Mover *m, const char *uuid, int32_t pid, const IdSet *targets, c
         m->report = (MoverReport){ .result = 0 };
         memcpy(m->report.uuid, uuid, strlen(uuid) + 1);
         m->next_usec = 0;
-        m->target = -1;
         m->futile = 0;
         m->cancelled = false;
         set_state(m, MOVER_RUNNING);

@@ -16,6 +16,8 @@
 #define PINS "cpu: { policy = \"shared\"; };"
 /* So slow that it is met under way: 4.5 s, which are a second of the test. */
 #define SLOW "numa: { move_rate = \"1 MiB/s\"; };"
+/* In slices of 2 MiB. */
+#define SLICES "numa: { move_rate = \"8 MiB/s\"; };"
 #define SLOW_SPEED 5U
 
 static void begin(TestHost *h, Knobs *ret_before, const char *policy) {
@@ -83,7 +85,7 @@ START_TEST(a_move_fails) {
         WorldGuest *g;
         unsigned on_1;
 
-        begin(&h, &before, PINS);
+        begin(&h, &before, PINS SLICES);
         g = host_guest(&h, "web");
         if (move_rows[_i].nodeset == GIVEN_BACK) {
                 g->nodeset_auto = false;

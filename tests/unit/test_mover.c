@@ -9,6 +9,8 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <numa.h>
 #include <numaif.h>
 #include <poll.h>
@@ -27,7 +29,7 @@ static const IdSet no_nodes;
 static bool unseen;
 static bool refused;                    /* to read */
 static uintptr_t read_pages[4096];
-static size_t n_read, n_asked;
+static size_t n_read, n_asked, most_read; /* pages; in one call */
 
 static bool was_read(const void *page) {
         for (size_t i = 0; i < n_read; i++)
@@ -40,7 +42,7 @@ static bool was_read(const void *page) {
 #define SHARED ((uintptr_t)1 << 44)
 static bool imagined;
 static uintptr_t moved_pages[64];
-static size_t n_moved;
+static size_t n_moved, n_moves; /* pages; calls */
 
 static bool was_moved(const void *page) {
         for (size_t i = 0; i < n_moved; i++)
@@ -56,7 +58,10 @@ static int move_imagined(unsigned long count, void **pages, const int *nodes, in
                 if (nodes && alone && n_moved < ELEMENTSOF(moved_pages))
                         moved_pages[n_moved++] = (uintptr_t)pages[i];
                 status[i] = nodes && !alone ? -EACCES : was_moved(pages[i]) ? 0 : 1;
+                if (unseen && !was_read(pages[i]))
+                        status[i] = -EFAULT;
         }
+        n_moves += nodes != NULL;
         return 0;
 }
 
@@ -77,6 +82,9 @@ ssize_t process_vm_readv(pid_t pid, const struct iovec *local, unsigned long n_l
                          unsigned long n_remote, unsigned long flags) {
         for (unsigned long i = 0; i < n_remote && n_read < ELEMENTSOF(read_pages); i++)
                 read_pages[n_read++] = (uintptr_t)remote[i].iov_base;
+        most_read = MAX(most_read, n_remote);
+        if (imagined)
+                return (ssize_t)n_remote;
         if (refused) {
                 errno = EPERM;
                 return -1;
@@ -363,6 +371,67 @@ START_TEST(test_memory_shared_with_its_devices_is_moved) {
 }
 END_TEST
 
+/* The memory of process 100: @n pages that cannot be moved, on node 1. Asked to go to node 0. */
+#define PRIVATE_ADDRESS UINT64_C(0x10000000)
+static MoverReport move_private(Tree *t, unsigned n, uint64_t bytes_per_sec) {
+        _cleanup_(mover_freep) Mover *m = NULL;
+        IdSet target = idset_of(0);
+        MoverReport report;
+        char text[128];
+
+        tree_write(t, "proc/100/stat", "100 (qemu) S");
+        (void)snprintf(text, sizeof(text), "%" PRIx64 "-%" PRIx64 " rw-p 00000000 00:00 0 \n", PRIVATE_ADDRESS,
+                       PRIVATE_ADDRESS + n * 4 * KIB);
+        tree_write(t, "proc/100/maps", text);
+        (void)snprintf(text, sizeof(text), "%" PRIx64 " default anon=%u dirty=%u N1=%u\n", PRIVATE_ADDRESS, n, n, n);
+        tree_write(t, "proc/100/numa_maps", text);
+        imagined = true;
+        n_moves = n_moved = n_read = most_read = 0;
+        ck_assert_int_eq(mover_new(t->fd, &m), 0);
+        ck_assert_int_eq(mover_start(m, UUID, 100, &target, &no_nodes, bytes_per_sec), 0);
+        report = wait_report(m);
+        imagined = false;
+        return report;
+}
+
+static const struct {
+        uint64_t rate_bytes;
+        size_t n_moves; /* for 32 MiB */
+} slice_rows[] = {
+        { 0, 2 }, { GIB, 2 }, { 32 * MIB, 4 }, { 1, 16 },
+};
+
+/* Each such call stops all CPUs for a moment: as few as the rate allows. */
+START_TEST(test_slices_are_as_large_as_the_rate_allows) {
+        _cleanup_tree_ Tree t = tree_new();
+
+        unseen = false;
+        (void)move_private(&t, 32 * MIB / (4 * KIB), slice_rows[_i].rate_bytes);
+        ck_assert_uint_eq(n_moves, slice_rows[_i].n_moves);
+}
+END_TEST
+
+/* process_vm_readv(2) takes IOV_MAX of them at once. */
+START_TEST(test_however_many_are_not_seen_all_are_read) {
+        const unsigned n = 4 * KIB;
+        _cleanup_tree_ Tree t = tree_new();
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t present = UINT64_C(1) << 63;
+
+        tree_write(&t, "proc/100/pagemap", "");
+        fd = openat(t.fd, "proc/100/pagemap", O_WRONLY | O_CLOEXEC);
+        for (unsigned i = 0; i < n; i++)
+                ck_assert_int_eq(pwrite(fd, &present, sizeof(present),
+                                        (off_t)((PRIVATE_ADDRESS / (4 * KIB) + i) * sizeof(present))), sizeof(present));
+        unseen = true;
+        (void)move_private(&t, n, 0);
+        unseen = false;
+        ck_assert_uint_eq(n_read, n);
+        ck_assert_uint_le(most_read, IOV_MAX);
+        ck_assert_uint_eq(n_moves, 1);
+}
+END_TEST
+
 START_TEST(test_start_says_what_is_wrong) {
         _cleanup_close_ int fd = sysfs_open_root("/");
         _cleanup_(mover_freep) Mover *m = NULL;
@@ -414,6 +483,8 @@ int main(void) {
         tcase_add_test(life, test_full_target_ends_the_move);
         tcase_add_test(life, test_cancel_and_free_end_a_move);
         tcase_add_test(life, test_memory_shared_with_its_devices_is_moved);
+        tcase_add_loop_test(life, test_slices_are_as_large_as_the_rate_allows, 0, (int)ELEMENTSOF(slice_rows));
+        tcase_add_test(life, test_however_many_are_not_seen_all_are_read);
         tcase_add_test(life, test_start_says_what_is_wrong);
         suite_add_tcase(s, life);
         sr = srunner_create(s);
