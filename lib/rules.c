@@ -39,6 +39,16 @@ static bool any_schedule_matches(const Condition *c, const LocalTime *t) {
         return false;
 }
 
+/* A look that is not fresh changes nothing, so there is nothing to make for it. */
+static int guest_memo(const Condition *c, const Look *look, ThresholdMemo **ret) {
+        const char *uuid = look->from.guest->uuid;
+
+        if (look->fresh)
+                return state_guest_threshold(look->state, uuid, c->threshold_index, ret);
+        *ret = state_find_guest_threshold(look->state, uuid, c->threshold_index);
+        return 0;
+}
+
 /* 1: it holds, 0: not, -ENOMEM. */
 static int evaluate_threshold(const Condition *c, const Look *look) {
         ThresholdMemo *memo = NULL;
@@ -47,7 +57,7 @@ static int evaluate_threshold(const Condition *c, const Look *look) {
         if (metric_scope(c->metric) != METRIC_OF_GUEST)
                 memo = &look->state->thresholds[c->threshold_index];
         else if (look->from.guest)
-                r = state_guest_threshold(look->state, look->from.guest->uuid, c->threshold_index, &memo);
+                r = guest_memo(c, look, &memo);
         if (r < 0 || !memo)
                 return r;
         if (memo->of != c->identity)

@@ -22,7 +22,9 @@ int rules_evaluate(const Config *c, const Snapshot *snapshot, bool fresh, State 
 
 /*
  * The rules of_guest, as they are for @guest: sets those elements of @active,
- * and leaves the others alone. Updates state->guest_thresholds.
+ * and leaves the others alone. Updates state->guest_thresholds. Where it is not
+ * @fresh a threshold that nothing is remembered of does not hold, and it cannot
+ * fail.
  */
 int rules_evaluate_guest(const Config *c, const Snapshot *snapshot, const Guest *guest, bool fresh, State *state,
                          bool *active);

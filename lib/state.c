@@ -323,12 +323,21 @@ static void forget_guest_thresholds(State *s, const char *uuid) {
         s->n_guest_thresholds -= to - from;
 }
 
-int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdMemo **ret) {
+ThresholdMemo *state_find_guest_threshold(const State *s, const char *uuid, unsigned index) {
         size_t at = guest_threshold_position(s, uuid, index);
         GuestThreshold *t = at < s->n_guest_thresholds ? &s->guest_thresholds[at] : NULL;
-        int r;
 
-        if (!t || t->index != index || !streq(t->uuid, uuid)) {
+        return t && t->index == index && streq(t->uuid, uuid) ? &t->memo : NULL;
+}
+
+int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdMemo **ret) {
+        ThresholdMemo *memo = state_find_guest_threshold(s, uuid, index);
+
+        if (!memo) {
+                size_t at = guest_threshold_position(s, uuid, index);
+                GuestThreshold *t;
+                int r;
+
                 r = GROW_ARRAY(s->guest_thresholds, s->guest_thresholds_capacity, s->n_guest_thresholds);
                 if (r < 0)
                         return r;
@@ -337,8 +346,9 @@ int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdM
                 *t = (GuestThreshold){ .index = index };
                 memcpy(t->uuid, uuid, MIN(strlen(uuid), sizeof(t->uuid) - 1));
                 s->n_guest_thresholds++;
+                memo = &t->memo;
         }
-        *ret = &t->memo;
+        *ret = memo;
         return 0;
 }
 

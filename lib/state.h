@@ -294,6 +294,8 @@ void state_remove_stopped(State *s, const char *unit);
 
 /* Grows thresholds to @n. -ENOMEM. */
 int state_set_thresholds(State *s, size_t n);
+/* NULL: nothing is remembered of it. Valid until the next one is made. */
+ThresholdMemo *state_find_guest_threshold(const State *s, const char *uuid, unsigned index);
 /* Finds or makes. Valid until the next one is made. -ENOMEM. */
 int state_guest_threshold(State *s, const char *uuid, unsigned index, ThresholdMemo **ret);
 /* Of thresholds from number @n on there is nothing to remember: another policy has fewer. */

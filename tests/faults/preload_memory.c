@@ -120,21 +120,32 @@ void *realloc(void *p, size_t size) {
 void *reallocarray(void *p, size_t n, size_t size) {
         return fails(CALLER) ? NULL : NEXT(reallocarray)(p, n, size);
 }
-/* By what is to be copied one copy can be told from all others. */
-static bool copy_fails(const char *s) {
+/* By its text one copy can be told from all others. */
+static bool text_fails(const char *function, const char *text) {
         char object[WORLD_NAME_MAX];
 
-        (void)snprintf(object, sizeof(object), "strdup %s", s);
+        (void)snprintf(object, sizeof(object), "%s %s", function, text);
         return world_point("call", object, false) != 0;
 }
 char *strdup(const char *s) {
-        return fails(CALLER) || (is_daemon(CALLER) && copy_fails(s)) ? NULL : NEXT(strdup)(s);
+        return fails(CALLER) || (is_daemon(CALLER) && text_fails("strdup", s)) ? NULL : NEXT(strdup)(s);
 }
 char *strndup(const char *s, size_t n) {
         return fails(CALLER) ? NULL : NEXT(strndup)(s, n);
 }
 int vasprintf(char **ret, const char *format, va_list ap) {
-        return fails(CALLER) ? -1 : NEXT(vasprintf)(ret, format, ap);
+        char *text;
+        int n;
+
+        n = fails(CALLER) ? -1 : NEXT(vasprintf)(&text, format, ap);
+        if (n < 0)
+                return n;
+        if (is_daemon(CALLER) && text_fails("vasprintf", text)) {
+                free(text);
+                return -1;
+        }
+        *ret = text;
+        return n;
 }
 
 /* A daemon built with --coverage writes gcov's counters when it ends, with memory taken for granted. */

@@ -282,6 +282,37 @@ START_TEST(what_cannot_be_put_back_stays_on_record) {
 }
 END_TEST
 
+/* Somebody has edited the state file: what is no value is not asked for, is said, and stays on record until it is one. */
+START_TEST(what_is_no_value_stays_on_record) {
+        _cleanup_(state_freep) State *good = NULL, *spoiled = NULL, *left = NULL;
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        char path[128];
+
+        begin_with_move(&h, &before);
+        host_run_well(&h, "--once", "acting");
+        (void)snprintf(path, sizeof(path), "%s/state/state", h.dir);
+        good = host_state(&h);
+        spoiled = host_state(&h);
+        for (size_t i = 0; i < spoiled->n_owned; i++)
+                if (spoiled->owned[i].uuid[0])
+                        memset(spoiled->owned[i].original, '?', strlen(spoiled->owned[i].original));
+        ck_assert_int_eq(state_save(spoiled, path), 0);
+        ck_assert_int_eq(host_run(&h, "--restore"), 1);
+        ck_assert_msg(host_log_has(&h, "Invalid argument"), "%s", host_log_end(&h));
+        left = host_state(&h);
+        for (size_t i = 0; i < spoiled->n_owned; i++) {
+                const Owned *o = &spoiled->owned[i];
+
+                ck_assert_msg(o->original[0] != '?' || (left && state_find_owned(left, o->kind, o->uuid, o->index)),
+                              "%s %u is not on record any more", action_kind_to_string(o->kind), o->index);
+        }
+        ck_assert_int_eq(state_save(good, path), 0);
+        host_run_well(&h, "--restore", "mended");
+        host_check_restored(&h, &before, "mended");
+}
+END_TEST
+
 /* ---- the boot ---- */
 
 static const int boot_errors[] = { EIO, EMFILE, EACCES };
@@ -462,6 +493,7 @@ int main(void) {
         tcase_add_loop_test(tc, the_disk_fills_while_it_acts, 0, 3);
         tcase_add_test(tc, a_record_that_cannot_be_removed_is_said);
         tcase_add_loop_test(tc, what_cannot_be_put_back_stays_on_record, 0, 5);
+        tcase_add_test(tc, what_is_no_value_stays_on_record);
         tcase_add_loop_test(tc, which_boot_it_is_cannot_be_read, 0, ELEMENTSOF(boot_errors));
         tcase_add_test(tc, a_guest_that_cannot_be_read_stays_on_record);
         tcase_add_loop_test(tc, memory_runs_out, 0, ELEMENTSOF(allocation_rows));

@@ -177,6 +177,23 @@ START_TEST(a_rule_on_a_guests_metric_holds_for_that_guest_alone) {
 }
 END_TEST
 
+/* So it needs no memory, and cannot fail. */
+START_TEST(a_look_that_is_not_fresh_remembers_nothing) {
+        bool active = true;
+        Guest *g;
+        World w;
+
+        world(&w, "{ metric = \"guest.vcpus\"; above = 1; }");
+        g = world_guest(&w, "g", 2, GIB);
+        ck_assert_int_eq(rules_evaluate_guest(w.config, w.snapshot, g, false, w.state, &active), 0);
+        ck_assert(!active);
+        ck_assert_uint_eq(w.state->n_guest_thresholds, 0);
+        ck_assert(at(&w, g, 100, 32));
+        ck_assert_uint_eq(w.state->n_guest_thresholds, 1);
+        world_done(&w);
+}
+END_TEST
+
 START_TEST(what_is_the_hosts_in_such_a_rule_is_the_same_for_all) {
         Guest *a, *b;
         World w;
@@ -299,6 +316,7 @@ int main(void) {
         tcase_add_test(tc, looks_in_quick_succession_make_no_rate);
         tcase_add_test(tc, a_decision_for_one_guest_takes_no_sample);
         tcase_add_test(tc, a_rule_on_a_guests_metric_holds_for_that_guest_alone);
+        tcase_add_test(tc, a_look_that_is_not_fresh_remembers_nothing);
         tcase_add_test(tc, what_is_the_hosts_in_such_a_rule_is_the_same_for_all);
         tcase_add_test(tc, statistics_a_rule_looks_at_are_asked_for_once);
         tcase_add_test(tc, guest_thresholds_survive_a_restart);
