@@ -129,7 +129,7 @@ typedef struct Manager {
         int psi_fd;
         uint64_t pressure_usec;         /* last cycle that memory pressure started */
         bool connected, listed;
-        bool look_at_all;               /* CPUs were dedicated or freed outside of a full decision: one should follow */
+        bool look_at_all;               /* CPUs were dedicated or freed outside of a full decision: one follows */
         bool stats_waiting;
         bool had_stats;                 /* since the last listing */
         uint64_t fresh_stats_usec;      /* no cycle just for fresh statistics before */

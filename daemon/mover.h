@@ -22,7 +22,7 @@ typedef struct Mover Mover;
 typedef struct MoverReport {
         char uuid[37];
         uint64_t moved_bytes;
-        uint64_t failed_bytes;          /* pages the kernel would not move (pinned, no room), or does not see even so */
+        uint64_t failed_bytes;          /* pages the kernel would not move (pinned, no room), or does not see */
         uint64_t usec;                  /* how long it took */
         int result;                     /* 0, -ECANCELED, -ESRCH (guest gone), -ENOMEM (target full), ... */
 } MoverReport;

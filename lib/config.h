@@ -96,7 +96,9 @@ typedef enum CpuThreads { THREADS_PREFER, THREADS_ISOLATE, THREADS_REQUIRE, _CPU
 typedef enum Follow { FOLLOW_NONE, FOLLOW_FOLLOW, FOLLOW_ISOLATE, _FOLLOW_MAX } Follow;
 typedef enum NumaPolicy { NUMA_NONE, NUMA_AUTO, _NUMA_POLICY_MAX } NumaPolicy;
 typedef enum MemoryOnly { MEMORY_ONLY_NEVER, MEMORY_ONLY_OVERFLOW, _MEMORY_ONLY_MAX } MemoryOnly;
-typedef enum KsmMode { KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, KSM_MOM, KSM_KUBEVIRT, _KSM_MODE_MAX } KsmMode;
+typedef enum KsmMode {
+        KSM_KEEP, KSM_OFF, KSM_ON, KSM_AUTO, KSM_KSMTUNED, KSM_MOM, KSM_KUBEVIRT, _KSM_MODE_MAX
+} KsmMode;
 typedef enum KsmStopped { KSM_STOPPED_KEEP, KSM_STOPPED_UNMERGE, _KSM_STOPPED_MAX } KsmStopped;
 typedef enum KsmAcross { KSM_ACROSS_KEEP, KSM_ACROSS_YES, KSM_ACROSS_NO, KSM_ACROSS_AUTO, _KSM_ACROSS_MAX } KsmAcross;
 typedef enum KsmExposed { KSM_EXPOSED_IGNORE, KSM_EXPOSED_REPORT, KSM_EXPOSED_FORBID, _KSM_EXPOSED_MAX } KsmExposed;
@@ -398,8 +400,8 @@ const SettingValue *config_displaced(const Settings *s, Key key);
 int config_clash_format(const Settings *s, size_t pair, char **ret);
 
 /*
- * Which of them that are: for each guests entry, then each rule, in @ret (room for all). Guests with the same ones have
- * the same settings, but for what was set for one of them while the daemon runs (config_has_runtime()).
+ * Which of them that are: for each guests entry, then each rule, in @ret (room for all). Guests with the same ones
+ * have the same settings, but for what was set for one of them while the daemon runs (config_has_runtime()).
  */
 void config_layers_of_guest(const Config *c, ActiveRules rules, const Guest *g, bool *ret);
 bool config_has_runtime(const Config *c, const char *uuid);

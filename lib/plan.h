@@ -144,8 +144,9 @@ typedef struct Action {
         char *source;                   /* the setting's source: "rule ...", "file:line", "default" */
 } Action;
 
-/* Fills *ret with a copy whose texts are its own, whatever becomes of the plan; -ENOMEM. Frees what such a copy holds. */
+/* Fills *ret with a copy whose texts are its own, whatever becomes of the plan; -ENOMEM. */
 int action_copy(const Action *a, Action *ret);
+/* Frees what such a copy holds. */
 void action_done(Action *a);
 
 typedef struct Skip {

@@ -31,7 +31,7 @@ typedef struct PolicyInput {
          * ACTION_MOVE_MEMORY and no rebalancing is decided, nor noted as done.
          */
         bool mover_busy;
-        /* That guest, when it is known: whether its move may go on is looked at (Plan.cancel_move). NULL: not known. */
+        /* That guest: whether its move may go on is looked at (Plan.cancel_move). NULL: not known. */
         const char *moving_uuid;
         /*
          * Fill plan->placements: for each guest whose place is ours to decide, the sets of nodes that come into
@@ -97,7 +97,7 @@ uint64_t policy_host_reserve(const PolicyContext *c);
 /* Asks for the statistics that rules look at, beside those that controllers want already. -ENOMEM. */
 int policy_want_stats(PolicyContext *c);
 
-/* A Skip for each guest, or for the host, to which the policy would do something but for policy_yield(). 0 or -ENOMEM. */
+/* A Skip for each guest, or the host, to which the policy would do something but for policy_yield(). 0 or -ENOMEM. */
 int policy_say_yielded(PolicyContext *c);
 
 /* One controller each. Return 0 or -ENOMEM. */
@@ -123,8 +123,8 @@ uint64_t policy_memtune_value(const Guest *g, MemtuneKnob knob);
 /* The limit is set by now. */
 void policy_memtune_note(Guest *g, MemtuneKnob knob, const char *value);
 /*
- * Whether @g can live with @bytes as the limit @knob right now. Where it cannot, its QEMU would be killed (hard limits)
- * or libvirt refuses it.
+ * Whether @g can live with @bytes as the limit @knob right now. Where it cannot, its QEMU would be killed (hard
+ * limits) or libvirt refuses it.
  */
 bool policy_memtune_is_safe(const Guest *g, MemtuneKnob knob, uint64_t bytes);
 

@@ -12,13 +12,14 @@
  *        + v_all (D_max / 10 - 1) x (memory without room on its nodes / all memory)
  *
  *   v      online vCPUs of the guest, v_all of all guests placed in this decision
- *   D      mean SLIT distance (ACPI 6.5, 5.2.17; 10 is local) between its vCPUs and its pages: vCPUs over its nodes in
- *          proportion to their CPUs; the pages of a starting guest likewise, and those of a running one that follow
- *          it (numa.memory), which cost what copying them costs besides (policy_move_cost.c); other pages where they are
+ *   D      mean SLIT distance (ACPI 6.5, 5.2.17; 10 is local) between its vCPUs and its pages: vCPUs over its nodes
+ *          in proportion to their CPUs; the pages of a starting guest likewise, and those of a running one that
+ *          follow it (numa.memory), which cost what copying them costs besides (policy_move_cost.c); other pages
+ *          where they are
  *   V, C   vCPUs committed to a node, and its usable CPUs
  *   u      1/4, the share of the time that a vCPU is expected to be busy: the reciprocal of OpenStack Nova's
- *          default overcommit (initial_cpu_allocation_ratio = 4.0). u V (V / C - 1) is at least the expected time that
- *          V vCPUs, each busy with chance u, wait for one of C CPUs, and exact for u = 1.
+ *          default overcommit (initial_cpu_allocation_ratio = 4.0). u V (V / C - 1) is at least the expected time
+ *          that V vCPUs, each busy with chance u, wait for one of C CPUs, and exact for u = 1.
  *
  * The SLIT ratio is what a guest pays that does nothing but wait for memory:
  * an upper bound as well.

@@ -63,7 +63,7 @@ static inline const NodeSet *improve_set(const Improve *m, size_t set) {
 int64_t improve_share_milli(const Improve *m, const Fresh *f, const NodeSet *s, size_t node);
 /* Puts @f on a set, or with @sign -1 takes it off. */
 void improve_put(Improve *m, const Fresh *f, size_t set, int64_t sign);
-/* Of pages that stay, where they are; of those that follow, copying them; of those that are not there yet, over @set. */
+/* Of pages that stay, where they are; of those that follow, copying them; of those yet to come, over @set. */
 int64_t improve_guest_cost(const Improve *m, const Fresh *f, const NodeSet *set);
 /* Of memory without room. */
 int64_t improve_homeless_cost(const Improve *m);

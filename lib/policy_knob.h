@@ -34,8 +34,8 @@ typedef struct Knob {
 int policy_knob_skip(const Knob *k, SkipReason why, const char *format, ...) _printf_(3, 4);
 
 /*
- * Whether the knob, if it is owned, still is: otherwise it is disowned, and *taken becomes true when somebody else has
- * changed it. One that holds its original at the first look after a restart was never changed, unless it is open.
+ * Whether the knob, if it is owned, still is: otherwise it is disowned, and *taken becomes true when somebody else
+ * has changed it. One that holds its original at the first look after a restart was never changed, unless it is open.
  * 0 or -ENOMEM.
  */
 int policy_knob_check(PolicyContext *c, const Knob *k, bool *taken);

@@ -31,7 +31,8 @@ static inline void ksm_wish_set(KsmWish *wish, KsmKnob knob, uint64_t value) {
 }
 
 /*
- * One of the presets. Between two steps of its period it wants what it wanted last. The host's memory has to be known.
+ * One of the presets. Between two steps of its period it wants what it wanted last. The host's memory has to be
+ * known.
  */
 void ksm_wish_preset(PolicyContext *c, KsmMode mode, KsmWish *wish);
 
@@ -42,8 +43,8 @@ int ksm_wish_auto(PolicyContext *c, KsmWish *wish);
 uint64_t ksm_guests_bytes(const Snapshot *snapshot);
 
 /*
- * Whether the scanner works for nothing: since @since_scans it has made the KSM_CATCH_UP_SCANS passes, has merged next to
- * nothing, and nearly all it looks at counts as volatile.
+ * Whether the scanner works for nothing: since @since_scans it has made the KSM_CATCH_UP_SCANS passes, has merged
+ * next to nothing, and nearly all it looks at counts as volatile.
  */
 bool ksm_is_stuck(const KsmStatus *ksm, uint64_t since_scans);
 
@@ -67,14 +68,14 @@ int ksm_add_action(PolicyContext *c, unsigned knob, const char *old, const char 
 
 /*
  * Separates what is merged, where that is wished or needed to change merge_across_nodes, within the memory there is.
- * Whatever it plans, run has its wished value at the end of the plan; *ret_run says that this is already so. Returns 0
- * or -ENOMEM.
+ * Whatever it plans, run has its wished value at the end of the plan; *ret_run says that this is already so. Returns
+ * 0 or -ENOMEM.
  */
 int ksm_plan_merging(PolicyContext *c, const KsmWish *wish, bool *ret_run);
 
 /*
- * Gives merge_across_nodes back: @owned is ours and has not its original value. With what that takes of run, which ends
- * at its original, too. A Skip where memory does not suffice. 0 or -ENOMEM.
+ * Gives merge_across_nodes back: @owned is ours and has not its original value. With what that takes of run, which
+ * ends at its original, too. A Skip where memory does not suffice. 0 or -ENOMEM.
  */
 int ksm_restore_merging(const Snapshot *snapshot, const State *state, const Owned *owned, Plan *plan);
 

@@ -25,7 +25,7 @@ typedef struct MoveValue {
 
 /* policy_move_cost.c. */
 
-/* What waits on @n by the model, from what is placed there: before any other question here about moves from or to it. */
+/* What waits on @n by the model, from what is placed there: before any other question about moves from or to it. */
 void move_model_node(PlacementNode *n);
 /* The nodes of @nodes that have usable CPUs, in @buffer (room for p->n_nodes). */
 NodeList move_node_list(const Placement *p, const IdSet *nodes, uint16_t *buffer);

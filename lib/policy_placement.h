@@ -82,7 +82,7 @@ typedef struct PlacementNode {
         uint64_t pending_bytes;         /* memory of guests placed here that is still elsewhere */
         uint64_t promised_bytes;        /* what running guests placed here were given and have not touched yet */
         bool has_memory;                /* or nobody knows */
-        size_t memory_at;               /* where the memory of its guests belongs: itself, or the nearest with memory */
+        size_t memory_at;               /* where memory of its guests belongs: itself, or the nearest with memory */
         uint64_t short_bytes;           /* free memory that is missing from its share of the host's reserve */
         uint64_t variance;              /* of demand_permyriad, squared: see policy_move_cost.c */
         uint64_t wait_permyriad;        /* of one CPU: measured wait of the vCPUs placed here, smoothed */
@@ -108,7 +108,7 @@ typedef struct PlacementGuest {
         bool has_near;                  /* it has devices on nodes that are known */
         bool movable;                   /* nothing but its present state keeps its memory where it is */
         unsigned n_vcpus;               /* online */
-        unsigned n_wanted;              /* CPUs it needs: n_vcpus, and one more for isolated helpers of a dedicated one */
+        unsigned n_wanted;              /* CPUs it needs: n_vcpus; one more for isolated helpers of a dedicated one */
         uint64_t demand_permyriad;      /* of one CPU, smoothed; 0 when not measured */
         uint64_t helpers_permyriad;     /* of that in the last interval: emulator, iothreads, vhost threads */
         uint64_t wait_permyriad;        /* of it: runnable, waiting for a CPU */

@@ -122,8 +122,8 @@ typedef struct HostFacts {
         char governor[24];              /* of CPU frequency; mixed: not the same everywhere */
         char cpufreq_driver[24];
         char clocksource[24];
-        char read_only[24];             /* "none", or switches on a read-only mount, with spaces: ksm thp hugepages */
-        char managers[128];             /* "none", or programs that run and change what kvmtuned changes, with spaces */
+        char read_only[24];             /* "none", or switches on a read-only mount: "ksm thp hugepages" */
+        char managers[128];             /* "none", or programs that change what kvmtuned changes: "numad momd" */
 } HostFacts;
 
 /* Of Linux, what decisions go by: of "6.1.0-13-amd64" KERNEL_RELEASE(6, 1). */
@@ -175,7 +175,7 @@ DECLARE_STRING_TABLE(numatune_mode, NumatuneMode);
 typedef struct GuestThread {
         unsigned id;                    /* vCPU or iothread number; 0 for the emulator */
         bool online;                    /* vCPU is plugged in */
-        bool hotpluggable;              /* vCPU was plugged in while the guest ran (or could have been): it can go again */
+        bool hotpluggable;              /* vCPU came while the guest ran, or could have: it can go again */
         bool pinned;                    /* libvirt's XML holds a pin of its own for it */
         IdSet pin;                      /* that pin, as libvirt has it */
         int32_t tid;                    /* 0: not known */
@@ -317,11 +317,11 @@ int guest_set_vcpus(Guest *g, size_t n);
 int guest_set_iothreads(Guest *g, size_t n);
 
 size_t guest_online_vcpus(const Guest *g);
-/* The size of a balloon is the guest's own word: what is beyond its maximum (below 0 looks so, too) counts as that. */
+/* A balloon's size is the guest's own word: what is beyond its maximum (below 0 looks so, too) counts as that. */
 void guest_set_current(Guest *g, uint64_t bytes);
 /*
- * Where its memory policy lets it have memory: the nodeset of its numatune. With placement='auto' libvirt prints none;
- * then what it was advised when the guest started. Empty: there is no policy, or it is not known.
+ * Where its memory policy lets it have memory: the nodeset of its numatune. With placement='auto' libvirt prints
+ * none; then what it was advised when the guest started. Empty: there is no policy, or it is not known.
  */
 const IdSet *guest_nodeset(const Guest *g);
 

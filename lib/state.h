@@ -103,7 +103,7 @@ typedef struct GuestMemo {
         unsigned move_samples;
         uint64_t move_sampled_usec;
         uint64_t unmovable_bytes;       /* remote memory that the kernel would not move */
-        /* What seemed free where its memory belongs when the kernel found no more room; UNKNOWN_U64: just now; 0: never */
+        /* What seemed free where its memory belongs when the kernel found no more room; UNKNOWN_U64: now; 0: never */
         uint64_t full_bytes;
         uint64_t demand_permyriad;      /* smoothed CPU demand and wait of its vCPUs, as of measured_usec; */
         uint64_t wait_permyriad;        /* never written */
@@ -275,7 +275,7 @@ static inline bool memo_has_memory_only(const GuestMemo *m) {
 }
 
 GuestMemo *state_find_guest(const State *s, const char *uuid);
-/* The same at a walk: asked for uuids in ascending order. *@at, 0 before the first, is where the last one was looked for. */
+/* The same at a walk, for uuids in ascending order. *@at, at first 0, is where the last one was looked for. */
 GuestMemo *state_find_next_guest(const State *s, size_t *at, const char *uuid);
 /* Room for @n guests in all. -ENOMEM. */
 int state_reserve_guests(State *s, size_t n);
