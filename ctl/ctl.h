@@ -106,7 +106,7 @@ CtlStatus show_guest_table(FILE *f, const Ctl *c, const Value *list);
 /* Those that somebody made, or all of them. */
 CtlStatus show_setting_table(FILE *f, const Ctl *c, const Value *list, const char *indent);
 void show_status_text(FILE *f, const Ctl *c, const Value *v);
-/* A string that nobody vouches for, without what could drive a terminal. */
+/* NULL: nothing. */
 void show_text(FILE *f, const char *s);
 
 /* ---- table.c ---- */

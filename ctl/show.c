@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include "../lib/parse.h"
-#include "../lib/plan_text.h"
 #include "ctl.h"
 
 const char *ctl_colour(const Ctl *c, const char *code) {
@@ -11,7 +10,7 @@ const char *ctl_colour(const Ctl *c, const char *code) {
 }
 
 void show_text(FILE *f, const char *s) {
-        plan_put_text(f, s ?: "");
+        (void)fputs(s ?: "", f);
 }
 
 const char *show_percent(const Value *map, const char *key, char buf[static SHOW_MAX]) {

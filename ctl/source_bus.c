@@ -91,23 +91,6 @@ static CtlStatus call(Ctl *c, sd_bus_message *m, int r, sd_bus_message **ret) {
         return status;
 }
 
-/* The other end may be another machine, which must not drive this terminal. JSON is escaped as it is printed. */
-static int clean_value(Value *v) {
-        _cleanup_free_ char *text = NULL;
-        int r = 0;
-
-        if (v->text) {
-                r = plan_clean_text(v->text, &text);
-                if (r < 0)
-                        return r;
-                free(v->text);
-                v->text = TAKE_PTR(text);
-        }
-        for (size_t i = 0; r >= 0 && i < v->n; i++)
-                r = clean_value(v->items[i]);
-        return r;
-}
-
 CtlStatus source_bus_value(Ctl *c, const char *method, const char *guest, Value **ret) {
         sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_(value_freep) Value *v = NULL;
@@ -124,8 +107,6 @@ CtlStatus source_bus_value(Ctl *c, const char *method, const char *guest, Value 
                 return status;
         r = bus_value_read(reply, &v);
         sd_bus_message_unref(reply);
-        if (r >= 0 && !c->json)
-                r = clean_value(v);
         if (r < 0)
                 return complain(r, NULL);
         *ret = TAKE_PTR(v);
@@ -146,7 +127,7 @@ CtlStatus source_bus_text(Ctl *c, const char *method, char **ret) {
                 return status;
         r = sd_bus_message_read(reply, "s", &text);
         if (r >= 0)
-                r = plan_clean_lines(text, ret);
+                r = strdup_to(ret, text);
         sd_bus_message_unref(reply);
         return r < 0 ? complain(r, NULL) : CTL_OK;
 }

@@ -62,7 +62,7 @@ int table_add(Table *t, const char *const *cells) {
                 row[i] = NULL;
         t->n_rows++;
         for (size_t i = 0; i < t->n_columns; i++) {
-                r = plan_clean_text(cells[i] && cells[i][0] ? cells[i] : "-", &row[i]);
+                r = strdup_to(&row[i], cells[i] && cells[i][0] ? cells[i] : "-");
                 if (r < 0)
                         return r;
                 t->widths[i] = MAX(t->widths[i], plan_text_width(row[i]));
