@@ -12,6 +12,8 @@
 #define WAIT_PERMYRIAD 1000U
 #define USABLE_PERMYRIAD 500U
 #define STATS_AGE_USEC (1 * USEC_PER_MINUTE)
+/* As for the balloon policy, which takes older statistics for nobody's word. */
+#define STALE_PERIODS 3U
 
 static int found_when(bool found) {
         return found ? DOCTOR_FOUND : DOCTOR_FINE;
@@ -84,6 +86,10 @@ int check_guest_balloon(const Doctor *d, const DrawGuest *g, char **ret_detail) 
         return found_when(!guest->balloon_device && !guest->hugepages && !guest->locked && !guest->vfio);
 }
 
+static bool is_asked_for_stats(const Guest *g) {
+        return g->state == GUEST_RUNNING && !g->starting && g->stats_period_sec > 0;
+}
+
 int check_guest_driver(const Doctor *d, const DrawGuest *g, char **ret_detail) {
         const Guest *guest = g->guest;
 
@@ -91,9 +97,27 @@ int check_guest_driver(const Doctor *d, const DrawGuest *g, char **ret_detail) {
         (void)ret_detail;
         if (!guest->balloon_device)
                 return DOCTOR_FINE;
-        if (guest->state != GUEST_RUNNING || guest->starting || guest->stats_period_sec == 0)
+        if (!is_asked_for_stats(guest))
                 return DOCTOR_UNKNOWN;
         return found_when(guest->stats.age_usec == UNKNOWN_U64);
+}
+
+int check_guest_stale_driver(const Doctor *d, const DrawGuest *g, char **ret_detail) {
+        uint64_t age = g->guest->stats.age_usec;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        (void)d;
+        if (!g->guest->balloon_device)
+                return DOCTOR_FINE;
+        if (!is_asked_for_stats(g->guest) || age == UNKNOWN_U64)
+                return DOCTOR_UNKNOWN;
+        if (age <= MAX(u64_muldiv(g->guest->stats_period_sec, STALE_PERIODS * USEC_PER_SEC, 1), STATS_AGE_USEC))
+                return DOCTOR_FINE;
+        r = format_duration(age - age % USEC_PER_MINUTE, &text);
+        if (r >= 0)
+                r = strprintf_to(ret_detail, "no word for %s", text);
+        return r < 0 ? r : DOCTOR_FOUND;
 }
 
 int check_guest_stats(const Doctor *d, const DrawGuest *g, char **ret_detail) {

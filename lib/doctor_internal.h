@@ -58,6 +58,7 @@ int check_guest_machine(const Doctor *d, const DrawGuest *g, char **ret_detail);
 int check_guest_devices(const Doctor *d, const DrawGuest *g, char **ret_detail);
 int check_guest_balloon(const Doctor *d, const DrawGuest *g, char **ret_detail);
 int check_guest_driver(const Doctor *d, const DrawGuest *g, char **ret_detail);
+int check_guest_stale_driver(const Doctor *d, const DrawGuest *g, char **ret_detail);
 int check_guest_stats(const Doctor *d, const DrawGuest *g, char **ret_detail);
 int check_guest_agent(const Doctor *d, const DrawGuest *g, char **ret_detail);
 int check_guest_agent_down(const Doctor *d, const DrawGuest *g, char **ret_detail);

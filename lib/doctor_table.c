@@ -116,6 +116,11 @@ const CheckInfo doctor_checks[] = {
         GUEST("guest-no-driver", DOCTOR_WARNING, check_guest_driver, .what = "Balloon drivers never answered",
               .why = "The device is there, but the guest does not use it: its memory cannot be managed.",
               .todo = "Load virtio_balloon in the guest; on Windows install the driver and its service."),
+        GUEST("guest-stale-driver", DOCTOR_WARNING, check_guest_stale_driver,
+              .what = "Balloon drivers have stopped answering",
+              .why = "What the guest needs is not known any more: its memory stays as it is.",
+              .todo = "See whether the guest hangs; on Windows whether the balloon service still runs, and update the "
+                      "driver."),
         GUEST("guest-agent-down", DOCTOR_WARNING, check_guest_agent_down, .what = "Guest agents are not running",
               .why = "The channel is there, but snapshots are not quiesced and shutdown relies on ACPI.",
               .todo = "Install and start qemu-guest-agent in the guest."),
