@@ -59,6 +59,9 @@ check 'what runs beside leaves the processors to others' grep -q '^ok .* beside 
 check '... its failure is one' grep -q '^FAIL .* failing ' out
 check '== waits for what runs beside' grep -q '^ok .* last ' out
 check 'all of them are counted' grep -qx '8 passed, 1 failed' out
+rm -f ./*.began ./*.ended
+"$run" -j2 -- @beside first second ++ west east >out 2>&1
+check 'a mark may come first' [ $? = 0 ]
 
 for signal in TERM KILL; do
     rm -f ./*.began endless.pid
@@ -72,5 +75,22 @@ for signal in TERM KILL; do
     check "what runs beside ends with the runner: $signal" until_it ended "$(cat endless.pid)"
     wait $runner 2>/dev/null
 done
+
+# Killed by the first step of what it starts.
+mkdir bin
+cat >bin/setpriv <<'X'
+#!/bin/bash
+echo $$ >setpriv.pid
+kill -KILL $PPID
+until_it ended $PPID
+PATH=${PATH#*:} exec setpriv "$@"
+X
+chmod +x bin/setpriv
+export -f ended
+program orphan true
+rm -f setpriv.pid
+{ PATH=$tmp/bin:$PATH "$run" @orphan >out; } 2>/dev/null
+until_it test -s setpriv.pid && until_it ended "$(cat setpriv.pid)"
+check 'a runner that is killed as it begins: nothing begins' [ ! -e orphan.began ]
 echo "1..$n"
 exit $failed
