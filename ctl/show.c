@@ -202,7 +202,8 @@ static int memory_nodes(const Value *g, char **ret) {
                 sum = u64_add(sum, value_number(value_item(g, "memory_nodes", i), "bytes"));
         for (size_t i = 0; sum > 0 && i < value_count(g, "memory_nodes"); i++) {
                 const Value *node = value_item(g, "memory_nodes", i);
-                uint64_t percent = u64_muldiv(value_number(node, "bytes"), 100, sum);
+                /* Rounded as topology does. */
+                uint64_t percent = (u64_muldiv(value_number(node, "bytes"), PERMYRIAD_FULL, sum) + 50) / 100;
 
                 if (percent == 0)
                         continue;
