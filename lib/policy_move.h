@@ -29,6 +29,8 @@ typedef struct MoveValue {
 void move_model_node(PlacementNode *n);
 /* The nodes of @nodes that have usable CPUs, in @buffer (room for p->n_nodes). */
 NodeList move_node_list(const Placement *p, const IdSet *nodes, uint16_t *buffer);
+/* Where the memory of a guest on @list belongs: there, or on the nearest nodes that have memory. */
+IdSet move_memory_of(const Placement *p, const NodeList *list);
 /* Share of a CPU that @g's vCPUs want; all of them when that was never measured. */
 uint64_t move_demand(const PlacementGuest *g);
 /* Bytes of @g that are not on @nodes, but could be. */

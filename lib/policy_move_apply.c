@@ -31,6 +31,7 @@ static int describe_load(Placement *p, const Move *m, const char *value) {
 
 static int describe(Placement *p, const Move *m) {
         _cleanup_free_ char *value = NULL, *to = NULL;
+        IdSet memory = placement_memory_nodes(p, m->guest);
         char bytes[FORMAT_BYTES_MAX];
         int r;
 
@@ -50,8 +51,7 @@ static int describe(Placement *p, const Move *m) {
         default:
                 return placement_say(p, m->guest,
                                      "%" PRIu64 " %% of its memory are remote: moving its vCPUs to node %s %s",
-                                     placement_remote_permyriad(m->guest, memo_nodes(m->guest->memo)) / 100, to,
-                                     value);
+                                     placement_remote_permyriad(m->guest, &memory) / 100, to, value);
         }
 }
 
@@ -70,7 +70,8 @@ static void leave_nodes(Placement *p, const PlacementGuest *g) {
 }
 
 static int apply(Placement *p, const Move *m, PlacementGuest *g, const PlacementNode *from, const IdSet *nodes) {
-        uint64_t remote = placement_remote_permyriad(g, memo_nodes(g->memo));
+        IdSet memory = placement_memory_nodes(p, g);
+        uint64_t remote = placement_remote_permyriad(g, &memory);
         int r;
 
         leave_nodes(p, g);
@@ -79,13 +80,14 @@ static int apply(Placement *p, const Move *m, PlacementGuest *g, const Placement
                 r = memo_make_left(g->memo);
         if (r < 0)
                 return r;
+        memory = placement_memory_nodes(p, g);
         g->memo->unmovable_bytes = g->memo->full_bytes = 0;
         placement_account_nodes(p, g, nodes);
         g->memo->placed_usec = p->now_usec;
         g->moving = true;
         placement_begin_move(p, g, m->cause, from, &m->value, remote);
         g->memo->move_waits = placement_follows_memory(g) && g->movable && g->resident_bytes != UNKNOWN_U64 &&
-                              move_is_remote(g, move_remote_bytes(g, nodes));
+                              move_is_remote(g, move_remote_bytes(g, &memory));
         return 0;
 }
 

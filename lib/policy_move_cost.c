@@ -16,7 +16,7 @@
  *              time in sum whoever is where, but not each guest of them.
  *   remote     A vCPU is held to lose a quarter of its time (PLACEMENT_REMOTE_LOSS_PERMYRIAD) when all its memory is
  *              twice as far as local memory (SLIT 20), in proportion to the share that is remote and to the
- *              distance beyond local.
+ *              distance beyond local. On nodes without memory what is nearest is remote, too.
  *   shortage   A node whose free memory is below its share of the host's reserve stalls whoever allocates there:
  *              counted as one CPU, in proportion to how much of what is missing goes elsewhere.
  *   copying    The bytes at numa.move_rate, during all of which a CPU is taken as busy, spread over the hour in
@@ -211,16 +211,35 @@ static uint64_t remote_loss(const Placement *p, const PlacementGuest *g, const N
                           u64_muldiv(g->resident_bytes, LOCAL_DISTANCE, 1));
 }
 
-/* Less shortage when @g's memory leaves every node but those in @to. */
-static int64_t shortage_gain(const Placement *p, const PlacementGuest *g, const NodeList *to) {
+/* What @g loses on @cpus all the same when its memory has come as near as it can: beside nodes that have none. */
+static uint64_t least_loss(const Placement *p, const PlacementGuest *g, const NodeList *cpus) {
+        uint64_t sum = 0;
+
+        if (p->plain || g->resident_bytes == UNKNOWN_U64 || g->resident_bytes == 0)
+                return 0;
+        for (size_t i = 0; i < cpus->n; i++) {
+                NodeList one = { .at = &cpus->at[i], .n = 1 };
+                size_t memory = p->nodes[cpus->at[i]].memory_at;
+
+                if (!is_in(cpus, memory))
+                        sum += excess_distance(p, &one, memory);
+        }
+        return u64_muldiv(permyriad_of(move_demand(g), PLACEMENT_REMOTE_LOSS_PERMYRIAD), sum,
+                          cpus->n * LOCAL_DISTANCE);
+}
+
+/* Less shortage when @g's memory leaves every node but those in @to; huge pages go back to their node's pool. */
+static int64_t shortage_gain(const Placement *p, const PlacementGuest *g, const IdSet *to) {
         int64_t gain = 0;
 
+        if (g->guest->hugepages)
+                return 0;
         for (size_t i = 0; i < g->guest->n_node_memory; i++) {
                 const GuestNodeMemory *m = &g->guest->node_memory[i];
                 size_t node = node_index(p, m->node);
                 uint64_t missing = node < p->n_nodes ? p->nodes[node].short_bytes : 0;
 
-                if (missing > 0 && !is_in(to, node))
+                if (missing > 0 && !idset_contains(to, m->node))
                         gain += (int64_t)u64_muldiv(SHORTAGE_PERMYRIAD, MIN(m->bytes, missing), missing);
         }
         return gain;
@@ -237,19 +256,19 @@ MoveValue move_value_of_memory(const Placement *p, const PlacementGuest *g, cons
         IdSet nodes = placement_memory_nodes(p, g);
         MoveValue v = {
                 .bytes = move_remote_bytes(g, &nodes),
-                .remote = (int64_t)remote_loss(p, g, home),
-                .shortage = shortage_gain(p, g, home),
+                .remote = (int64_t)remote_loss(p, g, home) - (int64_t)least_loss(p, g, home),
+                .shortage = shortage_gain(p, g, &nodes),
         };
 
         rate(&v, g);
         return v;
 }
 
-static IdSet set_of(const Placement *p, const NodeList *list) {
+IdSet move_memory_of(const Placement *p, const NodeList *list) {
         IdSet set = IDSET_EMPTY;
 
         for (size_t i = 0; i < list->n; i++)
-                (void)idset_add(&set, p->nodes[list->at[i]].id);
+                (void)idset_add(&set, p->nodes[p->nodes[list->at[i]].memory_at].id);
         return set;
 }
 
@@ -257,11 +276,12 @@ static IdSet set_of(const Placement *p, const NodeList *list) {
 static MoveValue value_of_memory_at(const Placement *p, const PlacementGuest *g, const NodeList *from,
                                     const NodeList *to) {
         MoveValue v = { .remote = (int64_t)remote_loss(p, g, from) };
-        IdSet set = set_of(p, to);
+        IdSet memory = move_memory_of(p, to);
 
         if (g->movable && placement_follows_memory(g)) {
-                v.bytes = placement_need(g, &set);
-                v.shortage = shortage_gain(p, g, to);
+                v.bytes = placement_need(g, &memory);
+                v.remote -= (int64_t)least_loss(p, g, to);
+                v.shortage = shortage_gain(p, g, &memory);
         } else
                 v.remote -= (int64_t)remote_loss(p, g, to);
         return v;

@@ -75,6 +75,14 @@ static bool within_limit(const Placement *p, const PlacementGuest *g, const Node
         return !g->limited || g->n_vcpus <= n_cpus;
 }
 
+/* A node to which the memory of guests on @list goes lacks memory itself. */
+static bool is_short(const Placement *p, const NodeList *list) {
+        for (size_t i = 0; i < list->n; i++)
+                if (p->nodes[p->nodes[list->at[i]].memory_at].short_bytes > 0)
+                        return true;
+        return false;
+}
+
 bool move_is_allowed(const Placement *p, MoveCandidate *c) {
         int64_t demand = (int64_t)c->guest->demand_permyriad;
         uint64_t target = load_of(p, &c->to, &c->home, demand);
@@ -85,9 +93,8 @@ bool move_is_allowed(const Placement *p, MoveCandidate *c) {
         c->load_to = target;
         if (c->cause == MOVE_LOAD)
                 return target <= c->load_after;
-        for (size_t i = 0; c->cause == MOVE_SHORTAGE && i < c->to.n; i++)
-                if (p->nodes[c->to.at[i]].short_bytes > 0)
-                        return false;
+        if (c->cause == MOVE_SHORTAGE && is_short(p, &c->to))
+                return false;
         return target < MOVE_OVERLOAD_PERMYRIAD || target <= c->load_after;
 }
 
@@ -138,12 +145,15 @@ bool placement_may_move(const Placement *p, const PlacementGuest *g, SkipReason 
 }
 
 static bool has_room(const Placement *p, const PlacementGuest *g, const NodeList *to, uint64_t bytes) {
+        IdSet memory = move_memory_of(p, to);
         uint64_t room = 0;
 
-        for (size_t i = 0; i < to->n; i++) {
-                const PlacementNode *n = &p->nodes[to->at[i]];
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                const PlacementNode *n = &p->nodes[i];
 
-                room = u64_add(room, u64_sub(placement_room(n, g->guest), n->memory_known ? n->pending_bytes : 0));
+                if (idset_contains(&memory, n->id))
+                        room = u64_add(room, u64_sub(placement_room(n, g->guest),
+                                                     n->memory_known ? n->pending_bytes : 0));
         }
         return bytes <= room;
 }

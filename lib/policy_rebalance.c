@@ -183,8 +183,8 @@ static const PlacementNode *node_in_need(const Rebalance *r, const PlacementGues
         *ret = MOVE_LOAD;
         if (worst_load > 0)
                 return worst;
-        for (size_t i = 0; i < home->n; i++) {
-                const PlacementNode *n = &p->nodes[home->at[i]];
+        for (size_t i = 0; !g->guest->hugepages && i < home->n; i++) {
+                const PlacementNode *n = &p->nodes[p->nodes[home->at[i]].memory_at];
                 IdSet node = idset_of(n->id);
 
                 if (n->short_bytes == 0 || placement_resident_on(g->guest, &node) == 0)

@@ -47,15 +47,26 @@ static uint64_t room_of(const PlacementNode *n, const Guest *g) {
         return u64_sub(placement_room(n, g), n->memory_known ? n->pending_bytes : 0);
 }
 
+/* What is there for @comes when @leaves has gone: pages of a pool are of no use but to their own kind. */
+static uint64_t left_by(const PlacementGuest *leaves, const PlacementGuest *comes, const IdSet *nodes) {
+        const Guest *a = leaves->guest, *b = comes->guest;
+
+        if (a->hugepages != b->hugepages || a->hugepage_bytes != b->hugepage_bytes)
+                return 0;
+        return placement_resident_on(a, nodes);
+}
+
 static bool have_room(const Swap *s, const PlacementGuest *a, const PlacementGuest *b) {
-        IdSet from = idset_of(s->from->id), to = idset_of(s->to->id);
+        const PlacementNode *memory_from = &s->p->nodes[s->from->memory_at];
+        const PlacementNode *memory_to = &s->p->nodes[s->to->memory_at];
+        IdSet from = idset_of(memory_from->id), to = idset_of(memory_to->id);
         uint64_t need_a = placement_need(a, &to), need_b = placement_need(b, &from);
-        uint64_t room_a = room_of(s->to, a->guest), room_b = room_of(s->from, b->guest);
+        uint64_t room_a = room_of(memory_to, a->guest), room_b = room_of(memory_from, b->guest);
 
         if (need_a > room_a && need_b > room_b)
                 return false;
-        return need_a <= u64_add(room_a, placement_resident_on(b->guest, &to)) &&
-               need_b <= u64_add(room_b, placement_resident_on(a->guest, &from));
+        return need_a <= u64_add(room_a, left_by(b, a, &to)) &&
+               need_b <= u64_add(room_b, left_by(a, b, &from));
 }
 
 static uint64_t load_after(const PlacementNode *n, const PlacementGuest *out, const PlacementGuest *in) {

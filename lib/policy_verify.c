@@ -87,8 +87,11 @@ void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause
         } else if (g->resident_bytes != UNKNOWN_U64 && cause == MOVE_REMOTE)
                 m->move_predicted = u64_muldiv(m->unmovable_bytes, PERMYRIAD_FULL,
                                                MAX(g->resident_bytes, UINT64_C(1)));
-        else if (!g->movable)
-                m->move_predicted = placement_remote_permyriad(g, memo_nodes(m));
+        else if (!g->movable) {
+                IdSet memory = placement_memory_nodes(p, g);
+
+                m->move_predicted = placement_remote_permyriad(g, &memory);
+        }
 }
 
 bool placement_unverified(const Placement *p) {
@@ -213,12 +216,13 @@ void policy_move_ended(State *s, const char *uuid, uint64_t now_usec, uint64_t f
 
 /* Every node that @g's memory goes to has no more than its share of the reserve. */
 static bool targets_full(const Placement *p, const PlacementGuest *g) {
+        IdSet memory = placement_memory_nodes(p, g);
         bool full = false;
 
         for (size_t i = 0; i < p->n_nodes; i++) {
                 const PlacementNode *n = &p->nodes[i];
 
-                if (!idset_contains(memo_nodes(g->memo), n->id))
+                if (!idset_contains(&memory, n->id))
                         continue;
                 if (!n->memory_known || n->room_bytes > 0)
                         return false;
