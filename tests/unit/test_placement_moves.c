@@ -85,6 +85,17 @@ START_TEST(guests_that_wait_for_another_reason_do_not_wander) {
 }
 END_TEST
 
+/* The only one, of 2 MiB pages; @free_bytes are left. */
+static void give_pool(World *w, unsigned node, uint64_t free_bytes) {
+        NodeMemory *n = world_node(w, node);
+
+        n->pools = calloc(1, sizeof(*n->pools));
+        ck_assert_ptr_nonnull(n->pools);
+        n->n_pools = 1;
+        n->pools[0] = (HugePool){ 2 * MIB, 2048, free_bytes / (2 * MIB), 0 };
+        w->snapshot->host.hugepage_bytes = 2 * MIB;
+}
+
 START_TEST(a_node_short_of_memory_loses_the_guest_that_costs_least) {
         Guest *small, *large, *other;
         Loop l;
@@ -104,6 +115,25 @@ START_TEST(a_node_short_of_memory_loses_the_guest_that_costs_least) {
         ck_assert_uint_eq(total(l.places), 1);
         ck_assert_uint_eq(l.sent_bytes, 3 * GIB);
         ck_assert_uint_eq(l.gained, 1);
+        world_done(&l.w);
+}
+END_TEST
+
+/* They go back to the pool of their node. */
+START_TEST(huge_pages_do_not_relieve_a_node_short_of_memory) {
+        Guest *huge, *plain;
+        Loop l;
+
+        loop_init(&l, "numa:2 core:8 pu:1", RESERVED);
+        give_pool(&l.w, 1, 4 * GIB);
+        huge = add(&l, "huge", 2, 3, 30, "0", 0);
+        huge->hugepages = true;
+        plain = add(&l, "plain", 2, 5, 30, "0", 0);
+        world_node(&l.w, 0)->free_bytes = GIB;
+        cycles(&l, USEC_PER_HOUR);
+        assert_nodes(&l.w, huge, "0");
+        assert_nodes(&l.w, plain, "1");
+        ck_assert_uint_eq(total(l.places), 1);
         world_done(&l.w);
 }
 END_TEST
@@ -192,6 +222,23 @@ START_TEST(two_guests_change_places_where_no_single_move_helps) {
         ck_assert_uint_eq(total(l.sends), 2);
         ck_assert_uint_eq(l.sent_bytes, 4 * GIB);
         ck_assert_uint_eq(l.gained, 2);
+        world_done(&l.w);
+}
+END_TEST
+
+/* Both pools are taken but for half of what guest "a" has in its own. */
+START_TEST(pages_of_another_kind_are_no_room_for_one_that_comes) {
+        Loop l;
+
+        loop_init(&l, "numa:2 core:4 pu:1", SHARED);
+        give_pool(&l.w, 0, 0);
+        give_pool(&l.w, 1, GIB);
+        add(&l, "a", 4, 2, 90, "0", 0)->hugepages = true;
+        add(&l, "b", 4, 2, 80, "0", 0)->hugepages = true;
+        (void)add(&l, "c", 4, 2, 50, "1", 1);
+        (void)add(&l, "d", 4, 2, 20, "1", 1);
+        cycles(&l, USEC_PER_HOUR);
+        ck_assert_uint_eq(total(l.places), 0);
         world_done(&l.w);
 }
 END_TEST
@@ -298,9 +345,11 @@ int main(void) {
         tcase_add_test(tc, a_move_that_does_not_help_doubles_the_cool_down_each_time);
         tcase_add_test(tc, guests_that_wait_for_another_reason_do_not_wander);
         tcase_add_test(tc, a_node_short_of_memory_loses_the_guest_that_costs_least);
+        tcase_add_test(tc, huge_pages_do_not_relieve_a_node_short_of_memory);
         tcase_add_loop_test(tc, a_nodeset_that_kvmtuned_set_does_not_bind, 0, (int)ELEMENTSOF(nodeset_rows));
         tcase_add_loop_test(tc, a_shortage_is_not_moved_to_another_node, 0, (int)ELEMENTSOF(margin_rows));
         tcase_add_test(tc, two_guests_change_places_where_no_single_move_helps);
+        tcase_add_test(tc, pages_of_another_kind_are_no_room_for_one_that_comes);
         tcase_add_test(tc, a_guest_on_two_nodes_leaves_both_for_two_others);
         tcase_add_loop_test(tc, a_guest_that_is_never_moved_says_so, 0, (int)ELEMENTSOF(stay_rows));
         suite_add_tcase(suite, tc);
