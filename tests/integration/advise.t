@@ -69,6 +69,30 @@ t_ok "... that of guests that are there is not" t_is 1 grep -c '; given = ' "$HO
 t_ok "the daemon runs" t_alive
 t_daemon_stop
 
+# A nodeset that was given back is static for libvirt. Whose choice it was, when the vCPUs are libvirt's to place as
+# well, stands in the definition of a persistent guest, and nowhere else.
+restrictive_guest() { # restrictive_guest NAME MEMORY-PLACEMENT: defined, and started from that
+    auto_guest "$1" 1
+    sed -i "s,<memory mode='strict' placement='auto'/>,<memory mode='restrictive' $2/>," "$HOST_DIR/$1.xml"
+    virsh -q define "$HOST_DIR/$1.xml" >"$HOST_DIR/$1.virsh" 2>&1 && virsh -q start "$1" >>"$HOST_DIR/$1.virsh" 2>&1
+}
+live_memory() { virsh -q dumpxml "$1" | sed -n 's/.*\(<memory mode=.*\)/\1/p'; }
+left_to_libvirt() { # names of the guests whose definition leaves their memory to libvirt although they run otherwise
+    "$KVMTUNED" record --config "$HOST_DIR/kvmtuned.conf" 2>"$HOST_DIR/out" | tr '\n' ' ' |
+        sed 's/ name = /\n&/g' | sed -n 's/^ name = "\([^"]*\)".*defined_auto = true.*/\1/p'
+}
+one=$(nodes)
+one=${one%%[,-]*}
+t_ok "a persistent guest in mode restrictive starts where libvirt was advised" restrictive_guest given "placement='auto'"
+t_ok "another where its user says" restrictive_guest users "nodeset='$one'"
+t_ok "neither runs otherwise than it is defined" t_is '' left_to_libvirt
+advised=$(status_nodes given)
+t_ok "its nodeset is set to what was advised" virsh -q numatune given --live --nodeset "$advised"
+t_ok "... which libvirt calls static" t_is "<memory mode='restrictive' nodeset='$advised'/>" live_memory given
+t_ok "... and by its definition it is libvirt's choice, the other's is not" t_is given left_to_libvirt
+virsh -q undefine given
+t_ok "without a definition nobody knows" t_is '' left_to_libvirt
+
 # Faults: the guest starts, or libvirt says why not; nothing hangs.
 echo garbage >/run/kvmtuned/reservations
 auto_guest auto2 1
