@@ -67,7 +67,7 @@ PlacementGuest *placement_next_memory(Placement *p, MoveValue *ret);
 /* Notes that @g is moved now for @cause, to relieve @from, and what is expected of it. Its nodes are the new ones. */
 void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause, const PlacementNode *from,
                           const MoveValue *v, uint64_t remote_before);
-/* A move of vCPUs is not verified yet: the loads of the nodes are not what they will be. */
+/* A move of vCPUs of a guest that runs is not verified yet: the loads of the nodes are not what they will be. */
 bool placement_unverified(const Placement *p);
 /* Remote memory of @g on @nodes, in permyriad of all of it. */
 uint64_t placement_remote_permyriad(const PlacementGuest *g, const IdSet *nodes);

@@ -94,10 +94,14 @@ void placement_begin_move(const Placement *p, PlacementGuest *g, MoveCause cause
         }
 }
 
+/* Of one that is paused nothing can be measured, for days perhaps: nobody waits for that. */
 bool placement_unverified(const Placement *p) {
-        for (size_t i = 0; i < p->n_guests; i++)
-                if (p->guests[i].memo && p->guests[i].memo->move_cause > MOVE_REMOTE)
+        for (size_t i = 0; i < p->n_guests; i++) {
+                const PlacementGuest *g = &p->guests[i];
+
+                if (g->memo && g->memo->move_cause > MOVE_REMOTE && g->managed && g->guest->state == GUEST_RUNNING)
                         return true;
+        }
         return false;
 }
 

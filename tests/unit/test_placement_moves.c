@@ -26,6 +26,27 @@ START_TEST(a_hot_node_is_relieved_once_and_the_gain_is_found) {
 }
 END_TEST
 
+START_TEST(one_that_is_paused_after_its_move_holds_up_nobody) {
+        Guest *a, *b;
+        Loop l;
+
+        loop_init(&l, "numa:4 core:2 pu:1", SHARED);
+        a = add(&l, "a", 2, 2, 90, "0", 0);
+        b = add(&l, "b", 2, 2, 90, "0", 0);
+        (void)add(&l, "c", 2, 2, 30, "2", 2);
+        (void)add(&l, "d", 2, 2, 30, "2", 2);
+        for (unsigned i = 0; i < 30 && total(l.places) == 0; i++)
+                cycle(&l);
+        ck_assert_uint_eq(total(l.places), 1);
+        (l.places[0] > 0 ? a : b)->state = GUEST_PAUSED;
+        l.wanted[l.places[0] > 0 ? 0 : 1] = 0;
+        l.wanted[2] = l.wanted[3] = 9000;
+        cycles(&l, 5 * USEC_PER_MINUTE);
+        ck_assert_uint_eq(total(l.places), 2);
+        world_done(&l.w);
+}
+END_TEST
+
 START_TEST(a_burst_moves_nobody) {
         Loop l;
 
@@ -341,6 +362,7 @@ int main(void) {
 
         tcase_set_timeout(tc, 120);
         tcase_add_test(tc, a_hot_node_is_relieved_once_and_the_gain_is_found);
+        tcase_add_test(tc, one_that_is_paused_after_its_move_holds_up_nobody);
         tcase_add_test(tc, a_burst_moves_nobody);
         tcase_add_test(tc, a_move_that_does_not_help_doubles_the_cool_down_each_time);
         tcase_add_test(tc, guests_that_wait_for_another_reason_do_not_wander);
