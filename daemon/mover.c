@@ -25,7 +25,8 @@
  * MPOL_MF_MOVE_ALL (move_pages(2): EACCES otherwise). Nothing else is moved so:
  * pages that KSM has merged, or of an ivshmem device, are other guests' as well.
  *
- * The target of a slice is the node with most free memory; a reserve stays.
+ * The target of a slice is the node with most free memory, of which a reserve stays;
+ * for huge pages, the one with most of them free in its pool.
  * Nodes without CPUs (memory beyond a CXL link, say) come after the others: when
  * those have no room, or seem to have some and the kernel finds none.
  */
@@ -186,6 +187,17 @@ static int check_process(const Mover *m) {
         return faccessat(m->proc_fd, "stat", F_OK, 0) < 0 ? -ESRCH : 0;
 }
 
+/* Where its pool has none the kernel may still make one, unless it is of 1 GiB. */
+static uint64_t pool_free_bytes(const Mover *m, const MoverRange *range, int node) {
+        uint64_t pages = 0;
+        char path[96];
+
+        (void)snprintf(path, sizeof(path), "sys/devices/system/node/node%d/hugepages/hugepages-%llukB/free_hugepages",
+                       node, (unsigned long long)(range->page_bytes / KIB));
+        (void)sysfs_read_u64(m->root_fd, path, &pages);
+        return u64_muldiv(pages, range->page_bytes, 1);
+}
+
 /* false: it has no room. */
 static bool look_at(const Mover *m, const MoverRange *range, int node, MoverTarget *ret) {
         uint64_t least_bytes = range->huge ? 0 : NODE_RESERVE_BYTES + SLICE_BYTES;
@@ -195,6 +207,8 @@ static bool look_at(const Mover *m, const MoverRange *range, int node, MoverTarg
         if (numa_node_size64(node, &free_bytes) < 0 || free_bytes < 0 || (uint64_t)free_bytes < least_bytes)
                 return false;
         *ret = (MoverTarget){ .node = node, .last = last, .free_bytes = (uint64_t)free_bytes };
+        if (range->huge)
+                ret->free_bytes = pool_free_bytes(m, range, node);
         return last || !m->others_full;
 }
 

@@ -8,6 +8,7 @@
 #include "tree.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -42,27 +43,42 @@ static bool was_read(const void *page) {
 #define SHARED ((uintptr_t)1 << 44)
 static bool imagined;
 static uintptr_t moved_pages[64];
+static int moved_to[64];
 static size_t n_moved, n_moves; /* pages; calls */
 
-static bool was_moved(const void *page) {
+static int node_of(const void *page) {
         for (size_t i = 0; i < n_moved; i++)
                 if (moved_pages[i] == (uintptr_t)page)
-                        return true;
-        return false;
+                        return moved_to[i];
+        return 1;
 }
 
 static int move_imagined(unsigned long count, void **pages, const int *nodes, int *status, int flags) {
         for (unsigned long i = 0; i < count; i++) {
                 bool alone = (uintptr_t)pages[i] >= SHARED || flags == MPOL_MF_MOVE_ALL;
 
-                if (nodes && alone && n_moved < ELEMENTSOF(moved_pages))
+                if (nodes && alone && n_moved < ELEMENTSOF(moved_pages)) {
+                        moved_to[n_moved] = nodes[i];
                         moved_pages[n_moved++] = (uintptr_t)pages[i];
-                status[i] = nodes && !alone ? -EACCES : was_moved(pages[i]) ? 0 : 1;
+                }
+                status[i] = nodes && !alone ? -EACCES : node_of(pages[i]);
                 if (unseen && !was_read(pages[i]))
                         status[i] = -EFAULT;
         }
         n_moves += nodes != NULL;
         return 0;
+}
+
+/* The imagined host has less free memory the higher the number of the node. */
+long long numa_node_size64(int node, long long *ret_free) {
+        long long (*real)(int, long long *) = NULL;
+
+        if (imagined) {
+                *ret_free = (long long)(8 * GIB) / (node + 1);
+                return (long long)(16 * GIB);
+        }
+        *(void **)&real = dlsym(RTLD_NEXT, "numa_node_size64");
+        return real ? real(node, ret_free) : -1;
 }
 
 int numa_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags) {
@@ -432,6 +448,36 @@ START_TEST(test_however_many_are_not_seen_all_are_read) {
 }
 END_TEST
 
+/* Node 2 has less free memory than node 0, but more pages of that size. */
+START_TEST(test_huge_pages_go_where_the_pool_has_them) {
+        static const char pool[] = "sys/devices/system/node/node%d/hugepages/hugepages-1048576kB/free_hugepages";
+        _cleanup_tree_ Tree t = tree_new();
+        _cleanup_(mover_freep) Mover *m = NULL;
+        IdSet targets = idset_of(0);
+        char path[128];
+
+        ck_assert_int_eq(idset_add(&targets, 2), 0);
+        tree_write(&t, "proc/100/stat", "100 (qemu) S");
+        tree_write(&t, "proc/100/maps",
+                   "7f0000000000-7f00c0000000 rw-p 00000000 00:0f 7 /dev/hugepages/libvirt/qemu/1\n");
+        tree_write(&t, "proc/100/numa_maps", "7f0000000000 default file=/dev/hugepages/libvirt/qemu/1 huge anon=3 "
+                                             "dirty=3 N1=3 kernelpagesize_kB=1048576\n");
+        for (int node = 0; node <= 2; node += 2) {
+                (void)snprintf(path, sizeof(path), pool, node);
+                tree_write(&t, path, node == 0 ? "2\n" : "6\n");
+        }
+        imagined = true;
+        n_moved = 0;
+        ck_assert_int_eq(mover_new(t.fd, &m), 0);
+        ck_assert_int_eq(mover_start(m, UUID, 100, &targets, &no_nodes, 0), 0);
+        ck_assert_uint_eq(wait_report(m).moved_bytes, 3 * GIB);
+        imagined = false;
+        ck_assert_uint_eq(n_moved, 3);
+        for (size_t i = 0; i < n_moved; i++)
+                ck_assert_int_eq(moved_to[i], 2);
+}
+END_TEST
+
 START_TEST(test_start_says_what_is_wrong) {
         _cleanup_close_ int fd = sysfs_open_root("/");
         _cleanup_(mover_freep) Mover *m = NULL;
@@ -485,6 +531,7 @@ int main(void) {
         tcase_add_test(life, test_memory_shared_with_its_devices_is_moved);
         tcase_add_loop_test(life, test_slices_are_as_large_as_the_rate_allows, 0, (int)ELEMENTSOF(slice_rows));
         tcase_add_test(life, test_however_many_are_not_seen_all_are_read);
+        tcase_add_test(life, test_huge_pages_go_where_the_pool_has_them);
         tcase_add_test(life, test_start_says_what_is_wrong);
         suite_add_tcase(s, life);
         sr = srunner_create(s);
