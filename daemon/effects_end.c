@@ -73,6 +73,11 @@ static void note_gone(Manager *m, const Action *a) {
                 slot->gone = true;
 }
 
+/* The kernel had no huge page for a pool: that one waits (policy_pool_ended()), and those of other nodes need not. */
+static bool waits_by_itself(const Action *a, int result) {
+        return a->kind == ACTION_SET_HUGEPAGES && result == -ENOMEM;
+}
+
 static void note_failure(Manager *m, const Action *a, int result, bool recorded) {
         GuestSlot *slot = effects_slot(m, a->uuid);
         uint64_t now = manager_now(m);
@@ -81,7 +86,8 @@ static void note_failure(Manager *m, const Action *a, int result, bool recorded)
         if (recorded && !effects_is_uncertain(result))
                 effects_unown(m, a);
         /* Counted once for a whole batch, and not where libvirt is the one that fails. */
-        if (!slot || effects_is_uncertain(result) || result == -EBUSY || slot->retry_usec[a->kind] > now)
+        if (!slot || effects_is_uncertain(result) || result == -EBUSY || waits_by_itself(a, result) ||
+            slot->retry_usec[a->kind] > now)
                 return;
         slot->retry_usec[a->kind] = now + (RETRY_USEC << MIN(slot->failures[a->kind], RETRY_DOUBLINGS));
         slot->failures[a->kind]++;

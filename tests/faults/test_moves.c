@@ -305,6 +305,40 @@ START_TEST(what_came_is_ours_without_memory_to_note_it) {
 }
 END_TEST
 
+static bool was_said_twice(TestHost *h, const char *words) {
+        _cleanup_free_ char *log = host_log(h);
+        const char *first = strstr(log, words);
+
+        return first && strstr(first + 1, words);
+}
+
+/*
+ * It waits by itself for memory to become free, after its second failure for two minutes (lib/policy_hugepages.c). What
+ * fails in other ways holds up all of its kind, and would do so for one: 60 decisions.
+ */
+START_TEST(a_pool_that_gets_nothing_does_not_hold_up_the_others) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+        unsigned last;
+
+        host_begin(&h, &before);
+        host_policy(&h, "daemon: { interval = \"1 s\"; };\n"
+                        "hugepages: { mode = \"fixed\"; size = \"2 MiB\"; target = \"64 MiB\"; };\n"
+                        "rules = ( { name = \"more\"; when = { metric = \"host.memory.available\"; below = \"20 %\"; };\n"
+                        "            set = { hugepages = { target = \"128 MiB\"; }; }; } );\n");
+        h.world->pools_full[0] = true;
+        (void)host_fail(&h, "read proc/meminfo", 0, 0, 0);
+        host_start(&h, NULL);
+        HOST_UNTIL(&h, was_said_twice(&h, "the kernel has 0 of the 16 pages"));
+        last = h.world->rules[0].seen;
+        host_put(&h, "proc/meminfo", "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 1048576 kB\n"
+                                     "Buffers: 1 kB\nCached: 1 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
+        HOST_UNTIL(&h, host_log_has(&h, "node 1 16 -> 32"));
+        ck_assert_uint_lt(h.world->rules[0].seen - last, 40);
+        daemon_stop(&h, &before, "pools");
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("moves");
         TCase *tc = tcase_create("moves");
@@ -318,6 +352,10 @@ int main(void) {
         tcase_add_loop_test(tc, what_a_move_gained_is_said, 0, ELEMENTSOF(gain_rows));
         tcase_add_test(tc, what_came_is_ours_without_memory_to_note_it);
         tcase_add_loop_test(tc, a_pool_does_not_grow_as_asked, 0, ELEMENTSOF(pool_rows));
+        suite_add_tcase(s, tc);
+        tc = tcase_create("pools");
+        tcase_set_timeout(tc, 120);
+        tcase_add_test(tc, a_pool_that_gets_nothing_does_not_hold_up_the_others);
         suite_add_tcase(s, tc);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_ENV);
