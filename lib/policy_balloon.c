@@ -55,6 +55,13 @@ static bool is_promise(const PolicyContext *c, const BalloonGuest *b) {
                  b->why != SKIP_LOCKED && b->why != SKIP_VFIO && b->why != SKIP_UNKNOWN);
 }
 
+/* It has arrived as far as a balloon is exact, and QEMU has the request: the rest of it may still come. */
+static uint64_t last_mib(const BalloonGuest *b) {
+        bool arrived = b->owned && b->memo->balloon_target_bytes == 0 && balloon_is_at(b->current, b->ours);
+
+        return arrived ? u64_sub(b->ours, b->current) : 0;
+}
+
 static int look(BalloonDecision *d, size_t i) {
         PolicyContext *c = d->context;
         BalloonGuest *b = &d->guests[d->n];
@@ -70,6 +77,7 @@ static int look(BalloonDecision *d, size_t i) {
                 return 0;
         balloon_guest_judge(c, b);
         balloon_promise(&d->host, b, b->current, b->asked);
+        d->host.growing = u64_add(d->host.growing, last_mib(b));
         if (balloon_waits_to_grow(b))
                 d->host.waiting = u64_add(d->host.waiting, balloon_may_still_take(b));
         if (is_promise(c, b))
@@ -150,11 +158,15 @@ static void count_change(GuestMemo *m, uint64_t now) {
 }
 
 /* Should this one be lost, QEMU has one before it: of those, the one that leads farthest away. */
-static void remember_before(GuestMemo *m, uint64_t to) {
-        if (m->balloon_target_bytes != 0 &&
-            (m->balloon_before_bytes == 0 || balloon_difference(m->balloon_target_bytes, to) >
-                                                     balloon_difference(m->balloon_before_bytes, to)))
-                m->balloon_before_bytes = m->balloon_target_bytes;
+static void remember_before(const BalloonGuest *b) {
+        GuestMemo *m = b->memo;
+        uint64_t arrived = b->owned && balloon_difference(b->ours, b->new_bytes) > BALLOON_SHOWN_BYTES ? b->ours : 0;
+        uint64_t sent = m->balloon_target_bytes != 0 ? m->balloon_target_bytes : arrived;
+
+        if (sent != 0 && (m->balloon_before_bytes == 0 ||
+                          balloon_difference(sent, b->new_bytes) >
+                                  balloon_difference(m->balloon_before_bytes, b->new_bytes)))
+                m->balloon_before_bytes = sent;
 }
 
 static int ask(BalloonDecision *d, const BalloonGuest *b) {
@@ -172,7 +184,7 @@ static int ask(BalloonDecision *d, const BalloonGuest *b) {
         }
         if (!still_waits(b))
                 m->balloon_progress_usec = now;
-        remember_before(m, b->new_bytes);
+        remember_before(b);
         m->balloon_target_bytes = b->new_bytes;
         m->balloon_seen_bytes = b->current;
         m->balloon_set_usec = now;

@@ -305,6 +305,15 @@ static void learn(const PolicyContext *c, BalloonGuest *b) {
         set_bounds(b);
 }
 
+/* What its counters tell while nothing can be done to it must be known when something can. */
+static void watch_counters(const PolicyContext *c, BalloonGuest *b) {
+        if (b->guest->stats.age_usec == UNKNOWN_U64 || balloon_counters_went_back(b))
+                return;
+        if (is_in_distress(c, b))
+                hold(c, b);
+        remember_counters(b);
+}
+
 void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {
         const BalloonStats *s = &b->guest->stats;
         const char *detail = NULL;
@@ -320,8 +329,10 @@ void balloon_guest_judge(const PolicyContext *c, BalloonGuest *b) {
                 block(b, SKIP_NO_DRIVER, "its balloon driver never reported");
         if (was_changed_often(c, b, CHANGES_PER_HOUR))
                 block(b, SKIP_COOLDOWN, "its balloon was changed too often within the last hour");
-        if (b->blocked)
+        if (b->blocked) {
+                watch_counters(c, b);
                 return;
+        }
 
         believe(c, b);
         b->waits = waits_for_memory(c, b->guest);

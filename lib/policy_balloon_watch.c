@@ -91,6 +91,23 @@ static bool has_arrived(uint64_t left, uint64_t before, uint64_t since) {
         return left <= BALLOON_TOLERANCE_BYTES && (before > BALLOON_SHOWN_BYTES || since >= REST_USEC);
 }
 
+static bool is_across(const GuestMemo *m, uint64_t current) {
+        uint64_t target = m->balloon_target_bytes;
+
+        return !balloon_is_at(current, target) && (current > target) != (m->balloon_seen_bytes > target);
+}
+
+/*
+ * Should our request be lost, or late, QEMU has the one before. Once it was seen to move towards ours, that is out,
+ * unless it leads on in the same direction: after a reboot it comes through what was asked last on its way there.
+ */
+static void rule_out_before(GuestMemo *m, uint64_t current) {
+        uint64_t seen = m->balloon_seen_bytes, before = m->balloon_before_bytes;
+
+        if (!is_across(m, current) && (current < seen ? before >= current : before <= current))
+                m->balloon_before_bytes = 0;
+}
+
 static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         GuestMemo *m = b->memo;
         uint64_t now = c->snapshot->now_usec;
@@ -99,20 +116,20 @@ static void watch_moving(const PolicyContext *c, BalloonGuest *b) {
         uint64_t patience = b->mode == BALLOON_PROPORTIONAL ? STUCK_AFTER_PROPORTIONAL_USEC : STUCK_AFTER_USEC;
 
         if (has_arrived(left, before, u64_sub(now, m->balloon_set_usec))) {
-                uint64_t unseen = before > BALLOON_SHOWN_BYTES ? 0 : m->balloon_before_bytes;
-
-                forget_request(m);
-                /* Nobody saw it move: should this request be lost, or late, QEMU has the one before. */
-                m->balloon_before_bytes = unseen;
+                if (before > BALLOON_SHOWN_BYTES)
+                        rule_out_before(m, b->current);
+                forget_stuck(m);
+                m->balloon_target_bytes = 0;
                 m->balloon_seen_bytes = b->current;
                 m->balloon_progress_usec = now;
                 return;
         }
         if (u64_add(left, MIB) <= before) {
+                rule_out_before(m, b->current);
                 forget_stuck(m);
                 m->balloon_progress_usec = now;
                 m->balloon_seen_bytes = b->current;
-        } else if (left > before) {
+        } else if (left > before || is_across(m, b->current)) {
                 m->balloon_seen_bytes = b->current;
         }
         if (u64_sub(now, m->balloon_progress_usec) >= patience) {

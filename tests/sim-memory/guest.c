@@ -126,6 +126,7 @@ static void step_working_set(MemSim *s, MemGuest *g) {
         g->oom++;
         s->metrics.oom++;
         g->kill_until_usec = mem_now(s) + KILLED_USEC;
+        g->comes_back = true;
         mem_settle_again(s);
         mem_story(s, "%s is out of memory", g->name);
 }

@@ -99,6 +99,7 @@ typedef struct MemGuest {
         uint64_t merged, scanned;       /* of what it uses */
         uint64_t reboot_until_usec;     /* its driver is back by then */
         uint64_t kill_until_usec;       /* out of memory: its workload starts anew then */
+        bool comes_back;                /* and has not been read about since */
         uint64_t swap_in, swap_out, major_faults;
         uint64_t boot_faults;           /* still to come */
 

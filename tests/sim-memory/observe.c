@@ -62,7 +62,15 @@ static bool is_busy(const MemSim *s, const MemGuest *g) {
                  u64_sub(g->said_faults, g->read_faults) > u64_muldiv(FAULTS_PER_SEC, since, USEC_PER_SEC));
 }
 
-static void read_report(const MemSim *s, MemGuest *g) {
+/* What was asked before that was asked of a guest that did not want it all. */
+static void note_return(MemSim *s, MemGuest *g) {
+        if (!g->comes_back || g->read_usec < g->kill_until_usec)
+                return;
+        g->comes_back = false;
+        mem_settle_again(s);
+}
+
+static void read_report(MemSim *s, MemGuest *g) {
         if (g->said_usec == 0 || g->said_usec == g->read_usec)
                 return;
         g->seen->stats = g->said;
@@ -76,6 +84,7 @@ static void read_report(const MemSim *s, MemGuest *g) {
         g->read_faults = g->said_faults;
         g->read_usec = g->said_usec;
         g->reads++;
+        note_return(s, g);
 }
 
 static void observe_guest(MemSim *s, MemGuest *g) {

@@ -12,7 +12,8 @@
  * one before.
  *
  * A workload that is killed for want of memory and comes back a minute later is
- * no constant demand: from then on swings count anew.
+ * no constant demand: swings count anew from when it is killed, and from when
+ * the decision has heard of it again. Before that it must take it for gone.
  */
 
 #include "memsim.h"

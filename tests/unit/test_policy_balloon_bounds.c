@@ -212,6 +212,24 @@ START_TEST(a_balloon_that_others_move_is_left_to_them) {
 }
 END_TEST
 
+/* Its counters have moved since it reported for the first time; 0: by now, 1: while somebody else moved its balloon. */
+START_TEST(what_a_guest_told_while_others_moved_its_balloon_is_known) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        const uint64_t faults[2][4] = { { 0, 1000, 1000, 9000 }, { 0, 1000, 9000, 9000 } };
+
+        for (unsigned look = 0; look < 4; look++) {
+                g->stats.age_usec = look == 0 ? UNKNOWN_U64 : 0;
+                g->stats.major_faults = look == 0 ? UNKNOWN_U64 : faults[_i][look];
+                g->current_bytes = g->stats.available_bytes = look == 0 ? 8 * GIB : 7 * GIB;
+                world_set(&world, KEY_BALLOON_RECLAIM, look == 3);
+                run();
+                world.snapshot->now_usec += 5 * USEC_PER_SEC;
+        }
+        ck_assert(_i == 0 ? asked(g) > 7 * GIB : asked(g) == 0);
+        ck_assert_int_eq(why_not(g), _i == 0 ? -1 : (int)SKIP_COOLDOWN);
+}
+END_TEST
+
 /* ---- growth to a fixed target --------------------------------------------------------- */
 
 static const struct {
@@ -418,6 +436,7 @@ int main(void) {
         tcase_add_loop_test(t, what_was_given_before_a_report_is_in_it, 0, ELEMENTSOF(report_rows));
         tcase_add_loop_test(t, guests_give_up_their_own_reserve_only_for_the_hosts, 0, ELEMENTSOF(reserve_rows));
         tcase_add_loop_test(t, a_balloon_that_others_move_is_left_to_them, 0, ELEMENTSOF(others_rows));
+        tcase_add_loop_test(t, what_a_guest_told_while_others_moved_its_balloon_is_known, 0, 2);
         tcase_add_loop_test(t, growth_to_a_target_is_what_the_host_has, 0, ELEMENTSOF(growth_rows));
         tcase_add_test(t, growth_to_a_target_goes_on_when_the_host_has_more);
         tcase_add_test(t, what_does_not_grow_is_not_asked_for_more);

@@ -81,6 +81,40 @@ START_TEST(a_guest_that_does_not_stay_is_still_ours) {
 }
 END_TEST
 
+/* The same; it had arrived somewhere before it was sent on. */
+START_TEST(what_a_balloon_has_left_is_not_where_it_goes_on_to) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        uint64_t sent, stay;
+
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set_percent(&world, KEY_BALLOON_MINIMUM, 10);
+        world_set_percent(&world, KEY_BALLOON_STEP, 25);
+        run();
+        ck_assert_uint_eq(asked(g), 6 * GIB);
+        act(10 * USEC_PER_SEC);
+        g->stats.usable_bytes = g->stats.unused_bytes = 5 * GIB;
+        run();
+        sent = asked(g);
+        stay = sent + GIB / 2;
+        ck_assert_uint_lt(stay, 5 * GIB);
+        world_own_all(&world);
+        world.snapshot->now_usec += 2 * USEC_PER_SEC;
+        g->current_bytes = stay;
+        world_set_host(&world, 64 * GIB, RESERVED);
+        short_of_memory(g);
+        for (unsigned i = 0; i < 6; i++) {
+                run();
+                ck_assert_uint_eq(asked(g), i == 0 ? stay : 0);
+                world_own_all(&world);
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                if (i > 1)
+                        g->current_bytes = sent;
+        }
+        ck_assert(!state_find_guest(world.state, g->uuid)->balloon_taken);
+        ck_assert_uint_eq(state_find_guest(world.state, g->uuid)->balloon_target_bytes, stay);
+}
+END_TEST
+
 /*
  * Shrunk to 6 GiB, then asked back to 8 GiB by a call that was lost: QEMU has 6 GiB. It reboots, is at 8 GiB for that
  * reason alone, and goes to 6 GiB again. That is nobody else's doing when it counts anew.
@@ -113,6 +147,63 @@ START_TEST(a_guest_that_reboots_goes_to_what_qemu_was_told_last) {
         m = state_find_guest(world.state, g->uuid);
         ck_assert_int_eq(m->balloon_taken, !rebooted);
         ck_assert_uint_eq(m->balloon_target_bytes, rebooted ? 8 * GIB : 0);
+}
+END_TEST
+
+/*
+ * Sent to 6 GiB, and asked to be at 7 GiB by a call that was lost: on its way down to stay there, or back from 6 GiB. It
+ * reboots, and comes through 7 GiB on its way to 6 GiB. Nobody has seen it obey.
+ */
+START_TEST(a_guest_that_comes_through_its_size_is_still_ours) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
+        const uint64_t seen = _i == 2 ? 7 * GIB + GIB / 2 : 8 * GIB;
+        const uint64_t sizes[] = { seen, 7 * GIB, 7 * GIB - GIB / 2, 6 * GIB, 6 * GIB, 6 * GIB };
+        bool arrived = _i != 1;
+
+        world_set(&world, KEY_BALLOON_RECLAIM, 1);
+        world_set_percent(&world, KEY_BALLOON_STEP, 25);
+        run();
+        ck_assert_uint_eq(asked(g), 6 * GIB);
+        act(10 * USEC_PER_SEC);
+        g->current_bytes = arrived ? 6 * GIB : 7 * GIB;
+        world_set_host(&world, 64 * GIB, RESERVED + (arrived ? GIB : 0));
+        short_of_memory(g);
+        run();
+        ck_assert_uint_eq(asked(g), 7 * GIB);
+        world_own_all(&world);
+        world_set(&world, KEY_BALLOON_RECLAIM, 0);
+        world.state->reclaiming = false;
+        world_set_host(&world, 64 * GIB, 13 * GIB);
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                world.snapshot->now_usec += 10 * USEC_PER_SEC;
+                g->current_bytes = g->stats.available_bytes = sizes[i];
+                g->stats.usable_bytes = g->stats.unused_bytes = 5 * GIB;
+                run();
+        }
+        ck_assert(!state_find_guest(world.state, g->uuid)->balloon_taken);
+        ck_assert_uint_eq(state_find_guest(world.state, g->uuid)->balloon_target_bytes, 7 * GIB);
+}
+END_TEST
+
+/* A balloon within 1 MiB of its size has arrived, but QEMU has all of the request. */
+START_TEST(the_last_mib_of_a_request_is_promised) {
+        Guest *g = world_add_guest(&world, "g", 8 * GIB, 4 * GIB), *other;
+
+        world_set_host(&world, 64 * GIB, RESERVED + 10 * MIB);
+        short_of_memory(g);
+        run();
+        ck_assert_uint_eq(asked(g), 4 * GIB + 10 * MIB);
+        act(10 * USEC_PER_SEC);
+        g->current_bytes -= MIB;
+        g->stats.usable_bytes = g->stats.unused_bytes = 2 * GIB;
+        run();
+        ck_assert_uint_eq(state_find_guest(world.state, g->uuid)->balloon_target_bytes, 0);
+        world.snapshot->now_usec += 10 * USEC_PER_SEC;
+        other = world_add_guest(&world, "other", 8 * GIB, 4 * GIB);
+        short_of_memory(other);
+        world_set_host(&world, 64 * GIB, RESERVED + 5 * MIB);
+        run();
+        ck_assert_uint_eq(asked(other), 4 * GIB + 4 * MIB);
 }
 END_TEST
 
@@ -187,7 +278,10 @@ int main(void) {
         tcase_add_test(t, a_guest_in_distress_that_does_not_move_is_not_to_go_down);
         tcase_add_test(t, what_a_guest_in_distress_does_not_free_is_needed_of_others);
         tcase_add_test(t, a_guest_that_does_not_stay_is_still_ours);
+        tcase_add_test(t, what_a_balloon_has_left_is_not_where_it_goes_on_to);
         tcase_add_loop_test(t, a_guest_that_reboots_goes_to_what_qemu_was_told_last, 0, 4);
+        tcase_add_loop_test(t, a_guest_that_comes_through_its_size_is_still_ours, 0, 3);
+        tcase_add_test(t, the_last_mib_of_a_request_is_promised);
         tcase_add_loop_test(t, off_calls_back_what_has_not_moved, 0, ELEMENTSOF(off_rows));
         tcase_add_loop_test(t, off_asks_nothing_of_a_paused_guest, 0, 2);
         tcase_add_test(t, off_asks_nothing_of_a_guest_that_was_never_changed);
