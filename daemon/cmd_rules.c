@@ -42,6 +42,14 @@ static void read_clock(LocalTime *ret) {
                             (tm.tm_wday + 6) % 7 };
 }
 
+/* Where summer time begins, an hour is left out. */
+static bool is_on_the_clock(const LocalTime *t) {
+        struct tm tm = { .tm_year = t->year - 1900, .tm_mon = t->month - 1, .tm_mday = t->day, .tm_hour = t->hour,
+                         .tm_min = t->minute, .tm_isdst = -1 };
+
+        return mktime(&tm) == (time_t)-1 || (tm.tm_hour == t->hour && tm.tm_min == t->minute);
+}
+
 static int load_snapshot(const RulesOptions *o, Snapshot **ret) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         _cleanup_free_ char *error = NULL;
@@ -59,6 +67,9 @@ static int load_snapshot(const RulesOptions *o, Snapshot **ret) {
                               o->at);
                 return -EINVAL;
         }
+        if (o->at && !is_on_the_clock(&s->local_time))
+                (void)fprintf(stderr, "rules: --at: no clock shows \"%s\" in the time zone of this machine: it is put "
+                                      "forward then\n", o->at);
         *ret = TAKE_PTR(s);
         return 0;
 }
