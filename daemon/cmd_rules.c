@@ -68,8 +68,9 @@ static int load_snapshot(const RulesOptions *o, Snapshot **ret) {
                 return -EINVAL;
         }
         if (o->at && !is_on_the_clock(&s->local_time))
-                (void)fprintf(stderr, "rules: --at: no clock shows \"%s\" in the time zone of this machine: it is put "
-                                      "forward then\n", o->at);
+                (void)fprintf(stderr,
+                              "rules: --at: no clock shows \"%s\" in the time zone of this machine: it is put "
+                              "forward then\n", o->at);
         *ret = TAKE_PTR(s);
         return 0;
 }

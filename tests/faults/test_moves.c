@@ -324,7 +324,8 @@ START_TEST(a_pool_that_gets_nothing_does_not_hold_up_the_others) {
         host_begin(&h, &before);
         host_policy(&h, "daemon: { interval = \"1 s\"; };\n"
                         "hugepages: { mode = \"fixed\"; size = \"2 MiB\"; target = \"64 MiB\"; };\n"
-                        "rules = ( { name = \"more\"; when = { metric = \"host.memory.available\"; below = \"20 %\"; };\n"
+                        "rules = ( { name = \"more\";\n"
+                        "            when = { metric = \"host.memory.available\"; below = \"20 %\"; };\n"
                         "            set = { hugepages = { target = \"128 MiB\"; }; }; } );\n");
         h.world->pools_full[0] = true;
         (void)host_fail(&h, "read proc/meminfo", 0, 0, 0);

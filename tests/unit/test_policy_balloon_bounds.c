@@ -212,7 +212,7 @@ START_TEST(a_balloon_that_others_move_is_left_to_them) {
 }
 END_TEST
 
-/* Its counters have moved since it reported for the first time; 0: by now, 1: while somebody else moved its balloon. */
+/* Its counters have moved since its first report; 0: by now, 1: while somebody else moved its balloon. */
 START_TEST(what_a_guest_told_while_others_moved_its_balloon_is_known) {
         Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
         const uint64_t faults[2][4] = { { 0, 1000, 1000, 9000 }, { 0, 1000, 9000, 9000 } };

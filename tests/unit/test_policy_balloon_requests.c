@@ -151,8 +151,8 @@ START_TEST(a_guest_that_reboots_goes_to_what_qemu_was_told_last) {
 END_TEST
 
 /*
- * Sent to 6 GiB, and asked to be at 7 GiB by a call that was lost: on its way down to stay there, or back from 6 GiB. It
- * reboots, and comes through 7 GiB on its way to 6 GiB. Nobody has seen it obey.
+ * Sent to 6 GiB, and asked to be at 7 GiB by a call that was lost: on its way down to stay there, or back from 6 GiB.
+ * It reboots, and comes through 7 GiB on its way to 6 GiB. Nobody has seen it obey.
  */
 START_TEST(a_guest_that_comes_through_its_size_is_still_ours) {
         Guest *g = world_add_guest(&world, "g", 8 * GIB, 8 * GIB);
