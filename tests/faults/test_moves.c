@@ -16,11 +16,9 @@
 #define PINS "cpu: { policy = \"shared\"; };"
 /* So slow that it is met under way: 4.5 s, which are a second of the test. */
 #define SLOW "numa: { move_rate = \"1 MiB/s\"; };"
-/* In slices of 2 MiB. */
+/* In slices of 2 MiB, the least that there are: the second and the third one can fail. */
 #define SLICES "numa: { move_rate = \"8 MiB/s\"; };"
 #define SLOW_SPEED 5U
-/* In slices of 2 MiB, the least that there are: the second and the third one can fail. */
-#define IN_SLICES "numa: { move_rate = \"8 MiB/s\"; };"
 
 static void begin(TestHost *h, Knobs *ret_before, const char *policy) {
         host_init(h);
@@ -233,7 +231,7 @@ START_TEST(what_a_move_gained_is_said) {
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
-        begin(&h, &before, PINS IN_SLICES);
+        begin(&h, &before, PINS SLICES);
         host_guest(&h, "web")->stuck_pages = gain_rows[_i].stuck_pages;
         daemon_begin(&h);
         HOST_UNTIL(&h, host_log_has(&h, gain_rows[_i].said));
