@@ -105,14 +105,19 @@ START_TEST(a_guest_goes_right_before_the_stop) {
 }
 END_TEST
 
+/* The second time there is no memory to say so at first. */
 START_TEST(connecting_hangs) {
+        const WorldRule *rule = NULL;
         _cleanup_host_ TestHost h;
         _cleanup_(knobs_done) Knobs before;
 
         daemon_start(&h, &before);
+        if (_i == 1)
+                rule = host_fail(&h, "call strdup libvirt does not answer", ENOMEM, 0, 1);
         h.world->accepts_only = true;
         host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
         HOST_UNTIL(&h, host_log_has(&h, "Cannot connect to libvirt: libvirt does not answer"));
+        ck_assert(!rule || rule->hits == 1);
         daemon_pass_cycles(&h, 5);
         h.world->accepts_only = false;
         daemon_check_works(&h, "after", 10);
@@ -517,7 +522,7 @@ int main(void) {
         ADD(s, the_connection_is_lost_and_nobody_says_so, 1);
         ADD(s, libvirt_comes_and_goes_under_load, 1);
         ADD(s, a_guest_goes_right_before_the_stop, 1);
-        ADD(s, connecting_hangs, 1);
+        ADD(s, connecting_hangs, 2);
         ADD(s, connecting_fails_some_times, ELEMENTSOF(connect_rows));
         ADD(s, libvirt_is_slow, 1);
         ADD(s, a_flood_of_lifecycle_events, 1);
