@@ -129,6 +129,7 @@ typedef struct Manager {
         int psi_fd;
         uint64_t pressure_usec;         /* last cycle that memory pressure started */
         bool connected, listed;
+        char said_status[48];           /* what systemd was told last */
         bool look_at_all;               /* CPUs were dedicated or freed outside of a full decision: one follows */
         bool stats_waiting;
         bool had_stats;                 /* since the last listing */
@@ -196,6 +197,8 @@ void manager_read_advice(Manager *m, Guest *g);
 void manager_take_reservations(Manager *m);
 
 /* manager_control.c */
+/* Tells systemd, for systemctl status, what it does now, when that is not what it was told last. */
+void manager_say_status(Manager *m);
 /* For people: "running", "paused", "restoring", "stopping", "dry-run". */
 const char *manager_state(const Manager *m);
 /*

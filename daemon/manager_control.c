@@ -18,6 +18,30 @@ const char *manager_state(const Manager *m) {
         return manager_dry_run(m) ? "dry-run" : "running";
 }
 
+static void format_status(const Manager *m, size_t size, char *ret) {
+        size_t n = m->snapshot->n_guests;
+
+        if (m->stopping || m->restoring)
+                (void)snprintf(ret, size, "Putting back what was changed");
+        else if (m->paused)
+                (void)snprintf(ret, size, "Paused%s", m->state->n_owned > 0 ? "" : "; nothing is changed");
+        else if (!m->listed)
+                (void)snprintf(ret, size, "Waiting for libvirt");
+        else
+                (void)snprintf(ret, size, "%s %zu guest%s", manager_dry_run(m) ? "Dry run with" : "Tuning", n,
+                               n == 1 ? "" : "s");
+}
+
+void manager_say_status(Manager *m) {
+        char text[sizeof(m->said_status)];
+
+        format_status(m, sizeof(text), text);
+        if (streq(text, m->said_status))
+                return;
+        memcpy(m->said_status, text, sizeof(text));
+        (void)sd_notifyf(false, "STATUS=%s", text);
+}
+
 void manager_log_control(uid_t uid, const Guest *g, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         char number[16];
@@ -54,7 +78,7 @@ int manager_pause(Manager *m, uid_t uid) {
                 return -EALREADY;
         begin_pause(m);
         manager_log_control(uid, NULL, "Paused: nothing is changed until it is resumed");
-        (void)sd_notify(false, "STATUS=Paused");
+        manager_say_status(m);
         bus_changed(m->bus);
         return 0;
 }
@@ -66,7 +90,7 @@ int manager_resume(Manager *m, uid_t uid) {
                 return -EALREADY;
         m->paused = false;
         manager_log_control(uid, NULL, "Resumed");
-        (void)sd_notifyf(false, "STATUS=Tuning %zu guests", m->snapshot->n_guests);
+        manager_say_status(m);
         bus_changed(m->bus);
         manager_start_cycle(m, "resumed");
         return 0;
@@ -78,7 +102,7 @@ int manager_restore(Manager *m, uid_t uid) {
         begin_pause(m);
         m->restoring = m->restore_due = true;
         manager_log_control(uid, NULL, "Putting back what was changed, and pausing");
-        (void)sd_notify(false, "STATUS=Putting back what was changed");
+        manager_say_status(m);
         bus_changed(m->bus);
         manager_settled(m);
         return 0;

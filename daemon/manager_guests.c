@@ -7,7 +7,6 @@
  */
 
 #include <errno.h>
-#include <systemd/sd-daemon.h>
 
 #include "log.h"
 #include "manager.h"
@@ -292,7 +291,6 @@ static void note_connection(Manager *m, const VirtMessage *message, Batch *b) {
         if (m->connected || message->type == VIRT_CONNECT_FAILED)
                 log_struct(LOG_WARNING, MESSAGE_DISCONNECTED, NULL, 0, "%s libvirt: %s; trying again",
                            m->connected ? "Lost the connection to" : "Cannot connect to", text);
-        (void)sd_notify(false, "STATUS=Waiting for libvirt");
         m->connected = m->listed = false;
         set_unreachable(m);
         if (m->options.mode == RUN_ONCE || m->options.mode == RUN_RESTORE)
@@ -307,7 +305,6 @@ static void handle_listed(Manager *m, const VirtMessage *message, Batch *b) {
         m->listed = true;
         m->had_stats = false;
         b->cycle = true;
-        (void)sd_notifyf(false, "STATUS=Tuning %zu guests", m->snapshot->n_guests);
 }
 
 /* It runs, but what libvirt says of it cannot be read: hands off, and nothing is forgotten. */
@@ -425,5 +422,6 @@ int manager_on_virt(sd_event_source *s, int fd, uint32_t revents, void *userdata
                 handle(m, message, &batch);
         }
         decide_batch(m, &batch);
+        manager_say_status(m);
         return 0;
 }

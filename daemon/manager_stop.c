@@ -129,7 +129,8 @@ void manager_stop(Manager *m) {
         (void)sd_event_source_set_enabled(m->stats_timer, SD_EVENT_OFF);
         (void)sd_event_source_set_enabled(m->edge_timer, SD_EVENT_OFF);
         m->restore_due = m->options.mode == RUN_DAEMON && restore && !manager_dry_run(m);
-        (void)sd_notify(false, "STOPPING=1\nSTATUS=Putting back what was changed");
+        (void)sd_notify(false, "STOPPING=1");
+        manager_say_status(m);
         mover_cancel(m->mover);
         if (arm(m, STOP_PATIENCE_USEC, on_patience, "patience at stop") < 0)
                 m->exit_code = 1;
@@ -160,7 +161,7 @@ static void end_restoring(Manager *m) {
         m->restoring = false;
         takeover_give_back(m);
         (void)effects_save_state(m);
-        (void)sd_notify(false, "STATUS=Paused; what was changed is put back");
+        manager_say_status(m);
         bus_restored(m->bus);
 }
 

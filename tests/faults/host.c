@@ -327,7 +327,11 @@ static void become_daemon(TestHost *h, const char *mode) {
         (void)setenv("HWLOC_FSROOT", root, 1);
         (void)setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent", 1);
         (void)unsetenv("JOURNAL_STREAM");
-        (void)unsetenv("NOTIFY_SOCKET");
+        if (h->notify) {
+                (void)setenv("NOTIFY_SOCKET", h->notify, 1);
+                (void)setenv("WATCHDOG_USEC", HOST_WATCHDOG_USEC, 1);
+        } else
+                (void)unsetenv("NOTIFY_SOCKET");
         (void)execl(program ? program : "build/kvmtuned", "kvmtuned", "--config", config, "--state", state, "--uri",
                     "qemu:///system", getenv("KVMTUNED_VERBOSE") ? "--verbose" : mode, mode, (char *)NULL);
         _exit(127);

@@ -20,6 +20,8 @@
 #define HOST_BOOT_ID "11111111-2222-3333-4444-555555555555"
 /* How many times as fast time runs for the daemon. Its own deadlines come that much earlier: 30 s for a stop are 1.2 s. */
 #define HOST_SPEED 25U
+/* Of the daemon's time: it is to say that it lives twice as often. */
+#define HOST_WATCHDOG_USEC "10000000"
 
 typedef struct TestHost {
         char dir[64];
@@ -27,6 +29,7 @@ typedef struct TestHost {
         int events_fd;
         pid_t daemon;                   /* 0: none */
         unsigned n_guests_added;
+        const char *notify;             /* systemd's socket; NULL: none */
 } TestHost;
 
 /* One thing the daemon may change, and what it holds; as in a State. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 World *world;
@@ -58,6 +59,17 @@ static int rule_error(const char *name) {
         return 0;
 }
 
+static void wait_at(const char *name) {
+        const struct timespec t = { .tv_nsec = 1000000 };
+
+        for (unsigned i = 0; i < WORLD_RULES_MAX; i++) {
+                const WorldRule *rule = &world->rules[i];
+
+                while (__atomic_load_n(&rule->waits, __ATOMIC_ACQUIRE) && fnmatch(rule->pattern, name, 0) == 0)
+                        (void)nanosleep(&t, NULL);
+        }
+}
+
 static void note_effect(const char *name) {
         unsigned n = world->n_effects;
 
@@ -81,6 +93,7 @@ int world_point(const char *verb, const char *object, bool effect) {
         if (error == 0 && effect)
                 note_effect(name);
         (void)pthread_mutex_unlock(&lock);
+        wait_at(name);
         return error;
 }
 

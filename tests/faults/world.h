@@ -47,6 +47,7 @@ typedef struct WorldRule {
         unsigned skip;                  /* so many pass before the first that fails */
         unsigned times;                 /* so many fail; 0: all that come */
         unsigned seen, hits;
+        bool waits;                     /* who comes to the point waits there as long as this is set */
 } WorldRule;
 
 /* What the daemon asks of libvirt for a guest. */
