@@ -172,6 +172,10 @@ static CtlStatus run_verb(Ctl *o, size_t verb, char **arguments, int n) {
                 return wrong("%s needs %s", verbs[verb].name, verbs[verb].needs);
         if (verbs[verb].most >= 0 && n > verbs[verb].most)
                 return wrong("unexpected argument \"%s\"", arguments[verbs[verb].most]);
+        /* Of a variable without a value: "" is the host to the daemon, and not what was asked for. */
+        for (int i = 0; i < n; i++)
+                if (!arguments[i][0])
+                        return wrong("%s: an argument is empty", verbs[verb].name);
         if (o->lines == 0)
                 o->lines = verbs[verb].lines;
         status = source_open(o);
