@@ -271,8 +271,9 @@ static int show_hidden(Mover *m, const MoverRange *range, unsigned long n) {
         bool shown = false;
 
         for (unsigned long i = 0; i < hidden; i += IOV_MAX) {
-                struct iovec bytes = { m->bytes, MIN(hidden - i, (unsigned long)IOV_MAX) };
+                struct iovec bytes = { .iov_base = m->bytes };
 
+                bytes.iov_len = MIN(hidden - i, sizeof(m->bytes));
                 shown = process_vm_readv(m->pid, &bytes, 1, m->hidden + i, bytes.iov_len, 0) > 0 || shown;
         }
         return shown ? ask_where(m, n) : 0;
