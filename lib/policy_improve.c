@@ -39,7 +39,8 @@ static void init_fresh(Improve *m, Fresh *f, PlacementGuest *g) {
         *f = (Fresh){ .guest = g, .set = g->dedicated ? SIZE_MAX : node_sets_find(&m->sets, memo_nodes(g->memo)) };
         f->first = f->best = f->set;
         f->overcommit_permyriad = setting(g->settings, KEY_CPU_OVERCOMMIT);
-        f->mib = placement_need(g, memo_nodes(g->memo)) / MIB;
+        f->mib = placement_need(g, &idset_none) / MIB;
+        f->follows = placement_need_varies(g);
         f->free = f->set != SIZE_MAX && g->n_vcpus > 0 && !g->guest->hugepages && is_ordinary(m->p, g) &&
                   !placement_constraint(m->p, g->guest, &unused) && !placement_advised(m->p, g, &unused);
 }

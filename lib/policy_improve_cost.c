@@ -76,6 +76,15 @@ int64_t improve_share_milli(const Improve *m, const Fresh *f, const NodeSet *s, 
         return s->n == 1 ? milli : milli * m->p->nodes[node].n_cpus / s->n_cpus;
 }
 
+/* What the nodes of @s have to take of @f. */
+static int64_t need_mib(const Improve *m, const Fresh *f, const NodeSet *s) {
+        uint64_t bytes = 0;
+
+        for (unsigned i = 0; f->follows && i < s->n; i++)
+                bytes = u64_add(bytes, resident_on(f->guest->guest, m->p->nodes[s->nodes[i]].id));
+        return (int64_t)u64_sub(f->mib, bytes / MIB);
+}
+
 static void want(Improve *m, const NodeSet *s, int64_t mib) {
         for (size_t i = 0; m->tight && i < s->n_above; i++) {
                 SetMemory *a = &m->memory[m->sets.above[s->above + i]];
@@ -88,7 +97,7 @@ static void want(Improve *m, const NodeSet *s, int64_t mib) {
 
 void improve_put(Improve *m, const Fresh *f, size_t set, int64_t sign) {
         const NodeSet *s = improve_set(m, set);
-        int64_t mib = (int64_t)f->mib;
+        int64_t mib = m->tight ? need_mib(m, f, s) : 0;
 
         for (unsigned i = 0; i < s->n; i++) {
                 int64_t milli = improve_share_milli(m, f, s, s->nodes[i]);
@@ -100,7 +109,7 @@ void improve_put(Improve *m, const Fresh *f, size_t set, int64_t sign) {
 
 int64_t improve_homeless_cost_with(Improve *m, const Fresh *f, size_t set) {
         const NodeSet *s = improve_set(m, set);
-        int64_t mib = (int64_t)f->mib, cost;
+        int64_t mib = m->tight ? need_mib(m, f, s) : 0, cost;
         bool excess = m->n_excess > 0;
 
         for (size_t i = 0; m->tight && !excess && i < s->n_above; i++) {

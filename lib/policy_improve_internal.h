@@ -29,7 +29,8 @@ typedef struct SetMemory {
 typedef struct Fresh {
         PlacementGuest *guest;
         size_t set, first, best;        /* in sets: now, as searched, and in the best assignment so far */
-        uint64_t mib;                   /* that its nodes have to take */
+        uint64_t mib;                   /* that nodes where nothing of it is would have to take */
+        bool follows;                   /* what is on its nodes already they need not take */
         uint64_t overcommit_permyriad;  /* cpu.overcommit */
         bool free;                      /* to get other nodes */
 } Fresh;

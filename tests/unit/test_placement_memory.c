@@ -215,6 +215,39 @@ START_TEST(a_nodeset_has_the_old_nodes_until_the_memory_has_left_them) {
 }
 END_TEST
 
+/* Two guests that run on node 0, all of whose CPUs each of them wants; node 1 has idle CPUs. */
+static const struct {
+        const char *name;
+        uint64_t free_gib;              /* of node 1 */
+        unsigned n_leave;               /* guests that are placed there */
+} crowd_rows[] = {
+        { "it goes where its memory has room", 7, 1 },
+        { "it stays where little of its memory could follow", 1, 0 },
+};
+
+START_TEST(guests_placed_together_are_not_torn_from_memory_that_cannot_follow) {
+        World w;
+        Guest *g[2];
+        unsigned on_1 = 0;
+
+        world_init(&w, "numa:2 core:4 pu:1", SHARED);
+        world_node(&w, 0)->free_bytes = 4 * GIB;
+        world_node(&w, 1)->free_bytes = crowd_rows[_i].free_gib * GIB;
+        for (size_t i = 0; i < 2; i++) {
+                g[i] = world_guest(&w, i == 0 ? "a" : "b", 4, 6 * GIB);
+                guest_memory(g[i], 0, 6 * GIB);
+                guest_load(g[i], 9000, 0);
+        }
+        world_decide(&w, NULL);
+        for (size_t i = 0; i < 2; i++)
+                on_1 += idset_contains(memo_nodes(state_find_guest(w.state, g[i]->uuid)), 1);
+        ck_assert_uint_eq(on_1, crowd_rows[_i].n_leave);
+        for (size_t i = 0; i < 2; i++)
+                ck_assert(!world_skips(&w, g[i], ACTION_MOVE_MEMORY, SKIP_NO_CAPACITY));
+        world_done(&w);
+}
+END_TEST
+
 START_TEST(memory_moves_one_guest_at_a_time_the_most_remote_first) {
         World w;
         Guest *a, *b, *c;
@@ -449,6 +482,8 @@ int main(void) {
 
         tcase_set_timeout(tc, 120);
         tcase_add_loop_test(tc, memory_follows_the_vcpus_unless_something_forbids, 0, (int)ELEMENTSOF(move_rows));
+        tcase_add_loop_test(tc, guests_placed_together_are_not_torn_from_memory_that_cannot_follow, 0,
+                            (int)ELEMENTSOF(crowd_rows));
         tcase_add_test(tc, memory_moves_one_guest_at_a_time_the_most_remote_first);
         tcase_add_loop_test(tc, an_overloaded_node_loses_the_guest_that_helps_most, 0,
                             (int)ELEMENTSOF(rebalance_rows));
