@@ -401,16 +401,13 @@ static void give(BalloonDecision *d) {
 static void update_reclaiming(BalloonDecision *d) {
         State *state = d->context->state;
         const BalloonHost *h = &d->host;
-        bool any = false, asked = false;
+        bool any = false;
 
-        for (size_t i = 0; i < d->n; i++) {
+        for (size_t i = 0; i < d->n; i++)
                 any |= d->guests[i].mode == BALLOON_AUTO;
-                asked |= d->guests[i].mode == BALLOON_AUTO &&
-                        setting(d->guests[i].settings, KEY_BALLOON_RECLAIM) != 0;
-        }
         if (!any || h->available >= u64_sub(h->stop, h->strained ? 0 : h->ignored))
                 state->reclaiming = false;
-        else if (asked || h->strained || h->available <= h->start)
+        else if (h->strained || h->available <= h->start)
                 state->reclaiming = true;
 }
 

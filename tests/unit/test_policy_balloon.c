@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "balloon_util.h"
+#include "../../lib/config_load.h"
 
 /* ---- sizes ---------------------------------------------------------------- */
 
@@ -346,6 +347,24 @@ START_TEST(host_thresholds_have_a_dead_band) {
 }
 END_TEST
 
+/* balloon.reclaim is for the guests that have it: a host between its thresholds wants nothing of the others. */
+START_TEST(reclaim_from_one_guest_takes_nothing_from_others) {
+        static const char policy[] = "balloon: { mode = \"auto\"; };\n"
+                                     "guests = ( { match = { name = \"spared\"; }; balloon = { reclaim = true; }; } );\n";
+        Guest *spared = world_add_guest(&world, "spared", 4 * GIB, 4 * GIB);
+        Guest *other = world_add_guest(&world, "other", 4 * GIB, 4 * GIB);
+        char *error = NULL;
+
+        world.config = config_free(world.config);
+        ck_assert_msg(config_load_text("test.conf", policy, &world.config, &error) == 0, "%s", error ?: "?");
+        run();
+        ck_assert_uint_lt(asked(spared), 4 * GIB);
+        ck_assert_uint_gt(asked(spared), 0);
+        ck_assert_uint_eq(asked(other), 0);
+        ck_assert(!world.state->reclaiming);
+}
+END_TEST
+
 START_TEST(need_is_shared_in_proportion_to_what_each_can_spare) {
         Guest *a = world_add_guest(&world, "a", 8 * GIB, 8 * GIB);
         Guest *b = world_add_guest(&world, "b", 8 * GIB, 8 * GIB);
@@ -515,6 +534,7 @@ int main(void) {
         tcase_add_test(t, target_yields_to_distress_and_returns_when_the_guest_is_well);
         tcase_add_test(t, a_started_guest_goes_to_its_target_alone);
         tcase_add_loop_test(t, host_thresholds_have_a_dead_band, 0, ELEMENTSOF(band_rows));
+        tcase_add_test(t, reclaim_from_one_guest_takes_nothing_from_others);
         tcase_add_test(t, need_is_shared_in_proportion_to_what_each_can_spare);
         tcase_add_test(t, what_a_bounded_guest_cannot_give_is_shared_again);
         tcase_add_test(t, given_memory_never_exceeds_the_surplus);
