@@ -121,7 +121,7 @@ static void random_guest(MemSim *s, SimRandom *r, uint64_t maximum, uint64_t rat
                 low = 0;
         }
         if (sim_one_in(r, 16))
-                g->stop_usec = g->start_usec + (10 + sim_pick(r, 200)) * USEC_PER_SEC;
+                g->stop_usec = MIN(g->start_usec + (10 + sim_pick(r, 200)) * USEC_PER_SEC, s->begin_usec + EVENTS_USEC);
         ramp(s, r, &g->anon, low, high, rate);
         mem_curve_add(&g->hot, 1, sim_one_in(r, 2) ? part_of(r, maximum, 0, 10) : 0);
         mem_curve_add(&g->file, 1, part_of(r, maximum, 0, 80));
