@@ -76,10 +76,10 @@ virConnectPtr virConnectOpen(const char *uri) {
         virConnectPtr c;
 
         (void)uri;
-        while (__atomic_load_n(&world->accepts_only, __ATOMIC_ACQUIRE))
-                delay(2000);
         if (!begin("virConnectOpen", NULL, false))
                 return NULL;
+        while (__atomic_load_n(&world->accepts_only, __ATOMIC_ACQUIRE))
+                delay(2000);
         if (world->down) {
                 fake_error(VIR_ERR_SYSTEM_ERROR, "Failed to connect socket");
                 return NULL;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "../../daemon/virt.h"
 #include "host.h"
 
 /* ---- pins that libvirt makes late ---- */
@@ -120,6 +121,33 @@ START_TEST(told_to_stop_while_connecting_hangs) {
         host_check_record(&h, &before, false, "stopped while connecting hangs");
         host_run_well(&h, "--restore", "it answers again");
         host_check_restored(&h, &before, "it answers again");
+}
+END_TEST
+
+/* ---- connecting hangs ---- */
+
+#define OVERDUE_USEC ((VIRT_CALL_TIMEOUT_USEC + USEC_PER_SEC) / HOST_SPEED)
+
+/* That there is no connection has been said: not again when the next attempt hangs. */
+START_TEST(connecting_fails_and_then_hangs) {
+        _cleanup_host_ TestHost h;
+        _cleanup_(knobs_done) Knobs before;
+
+        daemon_start(&h, &before);
+        (void)host_fail(&h, "call virConnectOpen", VIR_ERR_INTERNAL_ERROR, 0, 1);
+        h.world->accepts_only = true;
+        host_event(&h, WORLD_CLOSE, "", VIR_CONNECT_CLOSE_REASON_EOF, 0);
+        HOST_UNTIL(&h, h.world->rules[1].seen == 2);
+        (void)usleep(OVERDUE_USEC);
+        /* Handed on by the thread that watches: by then it has seen that. */
+        host_event(&h, WORLD_REPORT, "", 0, 0);
+        HOST_UNTIL(&h, __atomic_load_n(&h.world->report.done, __ATOMIC_ACQUIRE) > 0);
+        daemon_pass_cycles(&h, 3);
+        ck_assert_msg(host_log_has(&h, "Cannot connect to libvirt: "), "%s", host_log_end(&h));
+        ck_assert_msg(!host_log_has(&h, "libvirt does not answer"), "%s", host_log_end(&h));
+        h.world->accepts_only = false;
+        daemon_check_works(&h, "after", 10);
+        daemon_stop(&h, &before, "connecting failed and then hung");
 }
 END_TEST
 
@@ -288,6 +316,7 @@ int main(void) {
         ADD(s, a_pin_is_made_after_somebody_elses, 1);
         ADD(s, told_to_stop_while_a_call_hangs, 2);
         ADD(s, told_to_stop_while_connecting_hangs, 1);
+        ADD(s, connecting_fails_and_then_hangs, 1);
         ADD(s, a_guest_is_shut_off_before_its_calls, 1);
         ADD(s, the_listing_hangs, 1);
         ADD(s, a_definition_comes_late, 1);
