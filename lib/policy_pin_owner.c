@@ -128,8 +128,19 @@ static bool text_equals_set(const Placement *p, const char *text, const IdSet *s
         return idset_equal(&a, &b);
 }
 
+/*
+ * One that is narrower than the original is somebody's, though it is all of it that is online. It may be wider by CPUs
+ * that are offline: from what the kernel allows they could not be seen.
+ */
+static bool pin_is_original(const Placement *p, const Owned *owned, const IdSet *pin) {
+        IdSet original;
+
+        return idset_parse(owned->original, &original) == 0 && idset_is_subset(&original, pin) &&
+               text_equals_set(p, owned->original, pin);
+}
+
 bool placement_at_original(const Placement *p, const Owned *owned, const GuestThread *t) {
-        if (t->pinned && !text_equals_set(p, owned->original, &t->pin))
+        if (t->pinned && !pin_is_original(p, owned, &t->pin))
                 return false;
         return idset_is_empty(&t->affinity) || text_equals_set(p, owned->original, &t->affinity);
 }

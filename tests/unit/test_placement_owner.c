@@ -27,6 +27,8 @@ static const struct {
         { "the user pinned, the kernel dropped an offline CPU", "4-7", "4-6", USEC_PER_HOUR, true, "7", 2 },
         /* vCPU 1 and the emulator stay as they are: the kernel dropped CPU 3 from them as well. */
         { "a CPU of ours is offline", "0-3", "0-2", USEC_PER_HOUR, false, "3", 0 },
+        { "still the original, of which a CPU is offline", "0-15", "0-14", USEC_PER_SEC, false, "15", 1 },
+        { "virsh vcpupin at once to what is online of the original", "0-14", "0-14", USEC_PER_SEC, true, "15", 2 },
 };
 
 START_TEST(pins_changed_by_somebody_else_are_theirs) {
@@ -321,6 +323,44 @@ START_TEST(put_back_by_somebody_long_after_a_restart_is_a_take_over) {
 }
 END_TEST
 
+/*
+ * The daemon was killed before any pin was made, and CPU 15 is offline. The original is libvirt's, or, where nothing
+ * told of that CPU when it was written down, the online part of it.
+ */
+static const struct {
+        const char *name;
+        const char *original, *pin;
+        bool lost;
+} adopted_rows[] = {
+        { "untouched", "0-15", "0-15", false },
+        { "untouched, written down without CPU 15", "0-14", "0-15", false },
+        { "untouched, as written down", "0-14", "0-14", false },
+        { "virsh vcpupin to what is online of it", "0-15", "0-14", true },
+        { "virsh vcpupin to a part of it", "0-14", "0-13", true },
+};
+
+START_TEST(a_users_pin_is_no_original_though_only_offline_cpus_tell_them_apart) {
+        Owned *owned;
+        World w;
+        Guest *g;
+
+        g = world_init_one(&w, SHARED, 1);
+        world_decide(&w, NULL);
+        kill_after(&w, 0);
+        owned = state_find_owned(w.state, ACTION_PIN_VCPU, g->uuid, 0);
+        ck_assert_int_eq(strdup_to(&owned->original, adopted_rows[_i].original), 0);
+        idset_remove(&w.snapshot->topology->online, 15);
+        idset_remove(&w.snapshot->topology->nodes[3].cpus, 15);
+        thread_pin(&w, &g->vcpus[0], adopted_rows[_i].pin);
+        thread_pin(&w, &g->emulator, "0-15");
+        w.snapshot->now_usec += USEC_PER_HOUR;
+        world_decide(&w, NULL);
+        ck_assert_int_eq(world_skips(&w, g, ACTION_PIN_VCPU, SKIP_TAKEN_OVER), adopted_rows[_i].lost);
+        ck_assert_int_eq(world_action(&w, g, ACTION_PIN_VCPU, 0) == NULL, adopted_rows[_i].lost);
+        world_done(&w);
+}
+END_TEST
+
 static void set_offline(World *w, const char *cpus) {
         Topology *t = w->snapshot->topology;
         IdSet all = idset_or(&t->online, &t->offline);
@@ -399,6 +439,8 @@ int main(void) {
         tcase_add_loop_test(tc, a_kill_while_pinning_is_no_take_over, 0, 9);
         tcase_add_test(tc, after_a_kill_a_pin_of_somebody_else_is_theirs_and_the_rest_goes_back);
         tcase_add_test(tc, put_back_by_somebody_long_after_a_restart_is_a_take_over);
+        tcase_add_loop_test(tc, a_users_pin_is_no_original_though_only_offline_cpus_tell_them_apart, 0,
+                            (int)ELEMENTSOF(adopted_rows));
         tcase_add_loop_test(tc, what_was_first_pinned_while_a_cpu_was_offline_gets_it_back, 0,
                             (int)ELEMENTSOF(offline_rows));
         suite_add_tcase(suite, tc);
