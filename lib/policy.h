@@ -183,6 +183,12 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
 bool policy_still_ours(const Snapshot *snapshot, const Owned *owned, const char *current);
 
 /*
+ * Whether libvirt's @pin of a thread is what it was given (ours or previous) or had before. That record does not
+ * shrink with the CPUs that are online: it tells a user's pin from ours where what the kernel allows is the same.
+ */
+bool policy_pin_on_record(const Topology *topology, const Owned *owned, const IdSet *pin);
+
+/*
  * Whether a balloon at @current_bytes is between where it was at the last look
  * and where it was sent. Several requests in a row leave it outside of all that
  * an Owned remembers; then this still tells that it is our doing.

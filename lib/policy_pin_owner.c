@@ -119,30 +119,34 @@ static bool pin_is_ours(const Owned *owned, const IdSet *pin) {
         return names_set(owned->ours, pin) || names_set(owned->previous, pin);
 }
 
-static bool text_equals_set(const Placement *p, const char *text, const IdSet *set) {
-        IdSet a, b = online_part(p, set);
+static bool same_online(const Topology *topology, const IdSet *a, const IdSet *b) {
+        IdSet one = idset_and(a, &topology->online), other = idset_and(b, &topology->online);
 
-        if (idset_parse(text, &a) < 0)
-                return false;
-        a = online_part(p, &a);
-        return idset_equal(&a, &b);
+        return idset_equal(&one, &other);
 }
 
 /*
  * One that is narrower than the original is somebody's, though it is all of it that is online. It may be wider by CPUs
  * that are offline: from what the kernel allows they could not be seen.
  */
-static bool pin_is_original(const Placement *p, const Owned *owned, const IdSet *pin) {
+static bool pin_is_original(const Topology *topology, const Owned *owned, const IdSet *pin) {
         IdSet original;
 
         return idset_parse(owned->original, &original) == 0 && idset_is_subset(&original, pin) &&
-               text_equals_set(p, owned->original, pin);
+               same_online(topology, &original, pin);
+}
+
+bool policy_pin_on_record(const Topology *topology, const Owned *owned, const IdSet *pin) {
+        return pin_is_ours(owned, pin) || pin_is_original(topology, owned, pin);
 }
 
 bool placement_at_original(const Placement *p, const Owned *owned, const GuestThread *t) {
-        if (t->pinned && !pin_is_original(p, owned, &t->pin))
+        IdSet original;
+
+        if (idset_parse(owned->original, &original) < 0 ||
+            (t->pinned && !pin_is_original(p->topology, owned, &t->pin)))
                 return false;
-        return idset_is_empty(&t->affinity) || text_equals_set(p, owned->original, &t->affinity);
+        return idset_is_empty(&t->affinity) || same_online(p->topology, &original, &t->affinity);
 }
 
 static bool part_of_ours(const Owned *owned, const IdSet *set) {

@@ -48,12 +48,22 @@ static int format_pin(const Snapshot *snapshot, const Guest *g, const GuestThrea
         return idset_format(&snapshot->topology->online, ret);
 }
 
-static int format_thread(const Snapshot *snapshot, const Guest *g, const GuestThread *threads, size_t n,
-                         unsigned id, char **ret) {
+static const GuestThread *find_thread(const Guest *g, ActionKind kind, unsigned id) {
+        const GuestThread *threads = kind == ACTION_PIN_VCPU ? g->vcpus : g->iothreads;
+        size_t n = kind == ACTION_PIN_VCPU ? g->n_vcpus : g->n_iothreads;
+
+        if (kind == ACTION_PIN_EMULATOR)
+                return &g->emulator;
         for (size_t i = 0; i < n; i++)
                 if (threads[i].id == id)
-                        return format_pin(snapshot, g, &threads[i], ret);
-        return -ENOENT;
+                        return &threads[i];
+        return NULL;
+}
+
+static int format_thread(const Snapshot *snapshot, const Guest *g, ActionKind kind, unsigned id, char **ret) {
+        const GuestThread *t = find_thread(g, kind, id);
+
+        return t ? format_pin(snapshot, g, t, ret) : -ENOENT;
 }
 
 static int format_memory_nodes(const Guest *g, char **ret) {
@@ -107,11 +117,9 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
                 return -ENOENT;
         switch (kind) {
         case ACTION_PIN_VCPU:
-                return format_thread(snapshot, g, g->vcpus, g->n_vcpus, index, ret);
         case ACTION_PIN_EMULATOR:
-                return format_pin(snapshot, g, &g->emulator, ret);
         case ACTION_PIN_IOTHREAD:
-                return format_thread(snapshot, g, g->iothreads, g->n_iothreads, index, ret);
+                return format_thread(snapshot, g, kind, index, ret);
         case ACTION_SET_NODESET:
                 return idset_format(guest_nodeset(g), ret);
         case ACTION_MOVE_MEMORY:
@@ -252,6 +260,13 @@ static bool is_sent_elsewhere(const Snapshot *snapshot, const State *state, cons
         return MAX(sent, original) - MIN(sent, original) >= BALLOON_TOLERANCE_BYTES;
 }
 
+static bool is_pinned_by_others(const Snapshot *snapshot, const Owned *owned) {
+        const Guest *g = is_pin(owned->kind) ? snapshot_find_guest(snapshot, owned->uuid) : NULL;
+        const GuestThread *t = g ? find_thread(g, owned->kind, owned->index) : NULL;
+
+        return t && t->pinned && snapshot->topology && !policy_pin_on_record(snapshot->topology, owned, &t->pin);
+}
+
 /*
  * As policy_still_ours(), with what the memo knows of vCPUs that were asked for
  * and not seen yet, and of a balloon: one that had
@@ -263,6 +278,8 @@ static bool holds_our_value(const Snapshot *snapshot, const State *state, const 
         uint64_t now, ours;
         unsigned online;
 
+        if (is_pinned_by_others(snapshot, owned))
+                return false;
         if (is_open(snapshot, state, owned) && holds_original(snapshot, owned, current))
                 return true;
         if (owned->kind == ACTION_SET_VCPUS)

@@ -209,6 +209,41 @@ START_TEST(what_holds_the_original_needs_nothing) {
 }
 END_TEST
 
+/* CPU 9 is offline. What the kernel allows vCPU 1 is the same for ours and for a pin of somebody else's. */
+static const struct {
+        const char *name;
+        const char *original, *ours, *pin, *affinity;
+        bool open;                      /* libvirt may yet make it ours */
+        size_t n_actions;
+        SkipReason why;
+} pinned_rows[] = {
+        { "ours", "0-7", "0-3,9", "0-3,9", "0-3", false, 1, 0 },
+        { "what is online of ours", "0-7", "0-3,9", "0-3", "0-3", false, 0, SKIP_TAKEN_OVER },
+        { "ours, of which nothing is online", "0-3", "9", "9", "0-7", false, 1, 0 },
+        { "elsewhere, and nothing is online of ours", "0-3", "9", "2", "2", false, 0, SKIP_TAKEN_OVER },
+        { "the original, ours may yet come", "0-3,9", "4-7", "0-3,9", "0-3", true, 1, 0 },
+        { "the original as it was seen, ours may yet come", "0-3", "4-7", "0-3,9", "0-3", true, 1, 0 },
+        { "what is online of the original, ours may yet come", "0-3,9", "4-7", "0-3", "0-3", true, 0, SKIP_UNKNOWN },
+};
+
+START_TEST(a_pin_that_somebody_else_set_stays_though_its_online_cpus_are_ours) {
+        GuestMemo *memo;
+
+        world.snapshot->now_usec = USEC_PER_HOUR;
+        own(ACTION_PIN_VCPU, guest->uuid, 1, pinned_rows[_i].original, pinned_rows[_i].ours, NULL);
+        ck_assert_int_eq(state_guest(world.state, guest->uuid, &memo), 0);
+        memo->calls_open_usec = pinned_rows[_i].open ? world.snapshot->now_usec : 0;
+        guest->vcpus[1].pinned = true;
+        ck_assert_int_eq(idset_parse(pinned_rows[_i].pin, &guest->vcpus[1].pin), 0);
+        ck_assert_int_eq(idset_parse(pinned_rows[_i].affinity, &guest->vcpus[1].affinity), 0);
+        restore();
+        ck_assert_uint_eq(world.plan->n_actions, pinned_rows[_i].n_actions);
+        ck_assert_uint_eq(world.plan->n_skips, 1 - pinned_rows[_i].n_actions);
+        if (world.plan->n_skips > 0)
+                ck_assert_int_eq(world.plan->skips[0].why, pinned_rows[_i].why);
+}
+END_TEST
+
 START_TEST(a_gone_guest_or_thread_needs_nothing) {
         own(ACTION_SET_BALLOON, "00000000-0000-0000-0000-000000000000", 0, "1", "2", NULL);
         own(ACTION_PIN_VCPU, guest->uuid, 7, "0-7", "0-3", NULL);
@@ -334,6 +369,8 @@ int main(void) {
         tcase_add_test(t, everything_of_ours_is_given_back_in_a_safe_order);
         tcase_add_test(t, what_somebody_else_changed_stays);
         tcase_add_test(t, what_holds_the_original_needs_nothing);
+        tcase_add_loop_test(t, a_pin_that_somebody_else_set_stays_though_its_online_cpus_are_ours, 0,
+                            ELEMENTSOF(pinned_rows));
         tcase_add_test(t, a_gone_guest_or_thread_needs_nothing);
         tcase_add_test(t, what_cannot_be_seen_is_said);
         tcase_add_test(t, the_kernels_advisor_keeps_its_page_count);
