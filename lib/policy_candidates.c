@@ -3,8 +3,8 @@
 
 /*
  * The sets of nodes that come into question for a guest. Every node is the seed
- * of one candidate, which takes in the nearest further node until the vCPUs
- * have a CPU each and the memory has room; for a guest with NUMA cells, a node
+ * of one candidate, which takes in the nearest further node (policy_grow.c)
+ * until the vCPUs have a CPU each and the memory has room; for a guest with NUMA cells, a node
  * for each of them (policy_cells.c). The best of them is kept, and the one after
  * it, for the reason (policy_rating.c has the order).
  *
@@ -65,41 +65,54 @@ static void add_memory(const Search *s, Candidate *c, const PlacementNode *n) {
         c->promised_bytes = u64_add(c->promised_bytes, n->promised_bytes);
 }
 
-/* The part of what is on @n that is on the @n_cpus CPUs that the guest may have. */
-static uint64_t part_of(const Search *s, const PlacementNode *n, uint64_t whole, unsigned n_cpus) {
+uint64_t candidate_part_of(const Search *s, const PlacementNode *n, uint64_t whole, unsigned n_cpus) {
         return s->g->cpus_limited && !s->g->dedicated ? u64_muldiv(whole, n_cpus, n->n_cpus) : whole;
 }
 
-void candidate_add(const Search *s, Candidate *c, const PlacementNode *n) {
-        unsigned n_cpus = placement_capacity(s->p, s->g, n);
-
-        if (s->p->plain || !has_memory_of(s, c, n->memory_at))
+void candidate_take(const Search *s, Candidate *c, const PlacementNode *n, const CandidateGain *gain) {
+        if (gain->memory)
                 add_memory(s, c, &s->p->nodes[n->memory_at]);
-        c->pair_distance += c->n > 0 ? distance_from(s, c, n) : 0;
+        c->pair_distance += gain->distance;
         (void)idset_add(&c->nodes, n->id);
         c->n++;
-        c->n_cpus += n_cpus;
-        c->far_cpus += n->has_memory ? 0 : n_cpus;
-        c->commit_milli += part_of(s, n, n->commit_milli, n_cpus);
-        c->busy_permyriad += part_of(s, n, n->busy_permyriad, n_cpus);
+        c->n_cpus += gain->n_cpus;
+        c->far_cpus += n->has_memory ? 0 : gain->n_cpus;
+        c->commit_milli += candidate_part_of(s, n, n->commit_milli, gain->n_cpus);
+        c->busy_permyriad += candidate_part_of(s, n, n->busy_permyriad, gain->n_cpus);
+}
+
+void candidate_add(const Search *s, Candidate *c, const PlacementNode *n) {
+        candidate_take(s, c, n, &(CandidateGain){
+                .n_cpus = placement_capacity(s->p, s->g, n),
+                .distance = c->n > 0 ? distance_from(s, c, n) : 0,
+                .memory = s->p->plain || !has_memory_of(s, c, n->memory_at),
+        });
 }
 
 /* Beyond cpu.overcommit with this guest on it. CPUs of its own are not overcommitted. */
-static bool is_overcommitted(const Search *s, const Candidate *c) {
+static bool is_overcommitted(const Search *s, unsigned n_cpus, uint64_t commit_milli) {
         uint64_t ratio = setting(s->g->settings, KEY_CPU_OVERCOMMIT);
-        uint64_t limit = permyriad_of((uint64_t)c->n_cpus * PLACEMENT_MILLI, ratio);
+        uint64_t limit = permyriad_of((uint64_t)n_cpus * PLACEMENT_MILLI, ratio);
 
-        return !s->g->dedicated && c->commit_milli + (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI > limit;
+        return !s->g->dedicated && commit_milli + (uint64_t)s->g->n_vcpus * PLACEMENT_MILLI > limit;
+}
+
+bool candidate_cpus_fit(const Search *s, unsigned n_cpus, uint64_t commit_milli) {
+        return placement_wanted(s->g) <= n_cpus &&
+               (s->ignore_overcommit || !is_overcommitted(s, n_cpus, commit_milli));
+}
+
+void candidate_settle(const Search *s, Candidate *c, uint64_t need_bytes) {
+        c->need_bytes = need_bytes;
+        c->cpus_fit = c->unfit_cells == 0 && candidate_cpus_fit(s, c->n_cpus, c->commit_milli);
+        c->memory_fits = s->memory_elsewhere || c->need_bytes <= c->room_bytes;
+        c->fits = c->cpus_fit && (s->ignore_memory || c->memory_fits);
 }
 
 bool candidate_fits(const Search *s, Candidate *c) {
         IdSet buffer;
 
-        c->need_bytes = s->need_varies ? placement_need(s->g, candidate_memory(s, c, &buffer)) : s->need_bytes;
-        c->cpus_fit = placement_wanted(s->g) <= c->n_cpus && c->unfit_cells == 0 &&
-                      (s->ignore_overcommit || !is_overcommitted(s, c));
-        c->memory_fits = s->memory_elsewhere || c->need_bytes <= c->room_bytes;
-        c->fits = c->cpus_fit && (s->ignore_memory || c->memory_fits);
+        candidate_settle(s, c, s->need_varies ? placement_need(s->g, candidate_memory(s, c, &buffer)) : s->need_bytes);
         return c->fits;
 }
 
@@ -123,54 +136,6 @@ static void offer(Search *s, const Candidate *c) {
         } else if (s->n_candidates == 1 || candidate_order(s, c, &s->second, &term) < 0)
                 s->second = *c;
         s->n_candidates++;
-}
-
-/* How good @n is as the next node of a set; less is better, compared in this order. */
-typedef struct Step {
-        uint64_t distance, unfit, commit, room_left;
-} Step;
-
-static Step step_of(const Search *s, const Candidate *c, const PlacementNode *n) {
-        Candidate larger = *c;
-        unsigned n_cpus;
-
-        candidate_add(s, &larger, n);
-        n_cpus = MAX(larger.n_cpus, 1U);
-        return (Step){
-                .distance = larger.pair_distance,
-                .unfit = !candidate_fits(s, &larger),
-                .commit = u64_muldiv(larger.commit_milli, PERMYRIAD_FULL, n_cpus),
-                .room_left = UINT64_MAX - larger.room_bytes,
-        };
-}
-
-static bool step_is_better(const Step *a, const Step *b) {
-        if (a->distance != b->distance)
-                return a->distance < b->distance;
-        if (a->unfit != b->unfit)
-                return a->unfit < b->unfit;
-        if (a->commit != b->commit)
-                return a->commit < b->commit;
-        return a->room_left < b->room_left;
-}
-
-static const PlacementNode *next_node(const Search *s, const Candidate *c) {
-        const PlacementNode *best = NULL;
-        Step best_step = { 0 };
-
-        for (size_t i = 0; i < s->p->n_nodes; i++) {
-                const PlacementNode *n = &s->p->nodes[i];
-                Step step;
-
-                if (!candidate_may_have(s, n) || idset_contains(&c->nodes, n->id))
-                        continue;
-                step = step_of(s, c, n);
-                if (best && !step_is_better(&step, &best_step))
-                        continue;
-                best = n;
-                best_step = step;
-        }
-        return best;
 }
 
 /* ---- memory-only nodes ---- */
@@ -213,8 +178,7 @@ static void add_extra(const Search *s, Candidate *c) {
 
 /* ---- the search ---- */
 
-/* A node that is too small, by itself. */
-static void list_partial(Search *s, const Candidate *c) {
+void candidate_list_partial(Search *s, const Candidate *c) {
         Candidate partial = *c;
 
         if (!s->list)
@@ -224,23 +188,9 @@ static void list_partial(Search *s, const Candidate *c) {
         candidate_list_put(s, &partial);
 }
 
-/* With memory-only nodes, only as many others as the vCPUs need. */
-static bool is_complete(const Search *s, Candidate *c) {
-        return candidate_fits(s, c) || (s->overflow && c->cpus_fit);
-}
-
-static void grow(Search *s, Candidate *c, const PlacementNode *seed) {
-        const PlacementNode *next = seed;
-
-        candidate_add(s, c, seed);
-        if (!is_complete(s, c))
-                list_partial(s, c);
-        while (!is_complete(s, c) && (next = next_node(s, c)))
-                candidate_add(s, c, next);
-}
-
 void candidates_search(Search *s) {
         s->n_candidates = 0;
+        s->looked_up = false;
         if (s->list)
                 s->list->n = 0;
         for (size_t i = 0; i < s->p->n_nodes; i++) {
@@ -251,8 +201,8 @@ void candidates_search(Search *s) {
                         continue;
                 if (s->cells)
                         cells_grow(s, &c, seed);
-                else
-                        grow(s, &c, seed);
+                else if (!candidate_grow(s, &c, seed))
+                        continue;
                 if (s->cells)
                         (void)candidate_fits(s, &c);
                 if (s->overflow)
@@ -305,7 +255,7 @@ static void foresee(Search *s) {
                 n_cpus = placement_capacity(s->p, s->g, n);
                 room = u64_add(room, candidate_room(&s->p->nodes[n->memory_at], s->g->guest));
                 spare_milli += u64_sub(permyriad_of((uint64_t)n_cpus * PLACEMENT_MILLI, ratio),
-                                       part_of(s, n, n->commit_milli, n_cpus));
+                                       candidate_part_of(s, n, n->commit_milli, n_cpus));
         }
         s->ignore_memory = !s->memory_elsewhere && need > room;
         s->ignore_overcommit = !s->g->dedicated && spare_milli < wanted_milli;

@@ -225,8 +225,9 @@ static int nodes_init(Placement *p) {
 
         p->nodes = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->nodes));
         p->weights = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->weights));
+        p->shares = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->shares));
         p->home = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->home));
-        if (!p->nodes || !p->weights || !p->home)
+        if (!p->nodes || !p->weights || !p->shares || !p->home)
                 return -ENOMEM;
         for (size_t i = 0; i < p->topology->n_nodes; i++) {
                 PlacementNode *n = &p->nodes[i];
@@ -403,6 +404,7 @@ Placement *placement_free(Placement *p) {
         free(p->by_core);
         free(p->caches);
         free(p->weights);
+        free(p->shares);
         free(p->home);
         free(p->picked);
         free(p);

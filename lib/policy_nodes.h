@@ -8,6 +8,7 @@
  *   policy_bound.c       what binds it
  *   policy_cells.c       a node for each of its NUMA cells
  *   policy_candidates.c  the sets of nodes that come into question
+ *   policy_grow.c        how each of them grows
  *   policy_rating.c      their scores and their order
  *   policy_nodes_text.c  the choice in words
  *   policy_explain.c     the candidates and their scores, for people who ask
@@ -64,7 +65,8 @@ typedef struct Search {
         bool overflow;                  /* memory-only nodes count as room */
         bool ignore_memory, ignore_overcommit;
         bool need_varies;               /* what memory a set of nodes has to have room for, depends on the set */
-        uint64_t need_bytes;            /* else it is this */
+        uint64_t need_bytes;            /* else it is this; if so, this less what it has there */
+        bool looked_up;                 /* p->shares holds what each node would add for this guest */
         IdSet near;                     /* nodes it had better be near to; may have no CPUs */
         uint64_t untouched_bytes;
         CandidateList *list;            /* NULL: nobody asks */
@@ -97,6 +99,23 @@ bool candidate_fits(const Search *s, Candidate *c);
 /* policy_rating.c. Fills in what else is compared, once that is set. */
 void candidate_rate(const Search *s, Candidate *c);
 void candidate_add(const Search *s, Candidate *c, const PlacementNode *n);
+/* The same, with what the caller knows already. */
+typedef struct CandidateGain {
+        unsigned n_cpus;
+        uint64_t distance;              /* sum, from the nodes that @c has */
+        bool memory;                    /* that of @n, or the one it uses, does not count yet */
+} CandidateGain;
+void candidate_take(const Search *s, Candidate *c, const PlacementNode *n, const CandidateGain *gain);
+/* The part of what is on @n (@whole) that is on the @n_cpus CPUs of it that the guest may have. */
+uint64_t candidate_part_of(const Search *s, const PlacementNode *n, uint64_t whole, unsigned n_cpus);
+/* Whether so many CPUs that carry so much are enough for the guest. */
+bool candidate_cpus_fit(const Search *s, unsigned n_cpus, uint64_t commit_milli);
+/* candidate_fits(), once it is known what memory has to have room there. */
+void candidate_settle(const Search *s, Candidate *c, uint64_t need_bytes);
+/* Where candidates are listed, @c, a node that is too small by itself. */
+void candidate_list_partial(Search *s, const Candidate *c);
+/* policy_grow.c. The candidate with the seed @seed. False: there are two better ones already, and it is not complete. */
+bool candidate_grow(Search *s, Candidate *c, const PlacementNode *seed);
 /* Whether a guest in @s may have CPUs of @n. */
 bool candidate_may_have(const Search *s, const PlacementNode *n);
 

@@ -91,6 +91,16 @@ typedef struct PlacementNode {
         PlacementBound least;           /* of cpus, while pins are chosen (policy_pinned.c) */
 } PlacementNode;
 
+/* What a node would add to a set of nodes that grows for one guest: scratch of policy_grow.c. */
+typedef struct PlacementShare {
+        unsigned n_cpus;                /* 0: not for this guest */
+        bool in_set, memory_counts;
+        uint64_t commit_milli;
+        uint64_t room_bytes;            /* of its own memory, like the next */
+        uint64_t resident_bytes;        /* of the guest */
+        uint64_t distance;              /* from the nodes of the set, summed up */
+} PlacementShare;
+
 typedef struct PlacementGuest {
         const Guest *guest;
         const Settings *settings;
@@ -172,6 +182,7 @@ typedef struct Placement {
         PlacementCache *caches;         /* by PlacementCore.llc */
         size_t n_caches;
         uint64_t *weights;              /* scratch, one a node */
+        PlacementShare *shares;         /* the same */
         uint16_t *home;                 /* the same */
         int *picked;                    /* scratch, one a vCPU: CPU chosen by policy pinned */
         size_t n_picked;

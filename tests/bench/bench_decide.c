@@ -6,7 +6,8 @@
  * dedicated guests only the first ones find CPUs; the others ask each time).
  * Two figures each, in CPU time, the fastest of five: the first decision (every
  * guest is new, and placed) and a steady one (nothing changes). Prints a table
- * with the growth exponent between rows.
+ * with the growth exponent between rows. Where guests have memory elsewhere, one of them is on the move each time:
+ * "not steady".
  *
  *   bench_decide [POLICY [GUESTS]]     all of them, or one
  */
@@ -22,13 +23,20 @@
 #define TOPOLOGY "numa:16 core:32 pu:2"
 #define REPEATS 5
 
-/* cpu.policy of the guests; of one in ten */
+/*
+ * cpu.policy of the guests; of one in ten; what is free on each node for guests whose memory is there already, spread
+ * over all nodes, most of which would have to move. 0: no memory was touched before, and there is plenty.
+ */
 static const struct {
         const char *name, *most, *some;
+        uint64_t free_bytes;
 } policies[] = {
-        { "shared", "shared", "pinned" },
-        { "pinned", "pinned", "pinned" },
-        { "dedicated", "dedicated", "shared" },
+        { "shared", "shared", "pinned", 0 },
+        { "pinned", "pinned", "pinned", 0 },
+        { "dedicated", "dedicated", "shared", 0 },
+        { "roomy", "shared", "pinned", 512 * GIB },
+        { "short", "shared", "pinned", 80 * GIB },
+        { "very-short", "shared", "pinned", 5 * GIB },
 };
 
 static const char policy_text[] =
@@ -63,9 +71,10 @@ static long page_faults(void) {
         return usage.ru_minflt;
 }
 
-static int fill_host(Snapshot *s) {
+static int fill_host(Snapshot *s, uint64_t node_free) {
         const Topology *t = s->topology;
         Host *h = &s->host;
+        uint64_t free_bytes = node_free * t->n_nodes;
 
         h->cpus = calloc(t->n_cpus, sizeof(*h->cpus));
         h->nodes = calloc(t->n_nodes, sizeof(*h->nodes));
@@ -76,14 +85,24 @@ static int fill_host(Snapshot *s) {
         for (size_t i = 0; i < t->n_cpus; i++)
                 h->cpus[i] = (CpuLoad){ .id = t->cpus[i].id, .busy_permyriad = 3000 };
         for (size_t i = 0; i < t->n_nodes; i++)
-                h->nodes[i] = (NodeMemory){ .id = t->nodes[i].id, .total_bytes = 4096 * GIB, .free_bytes = 2048 * GIB };
-        h->memory = (HostMemory){ .total_bytes = 65536 * GIB, .available_bytes = 32768 * GIB, .free_bytes = 32768 * GIB };
+                h->nodes[i] = (NodeMemory){ .id = t->nodes[i].id, .total_bytes = 4096 * GIB, .free_bytes = node_free };
+        h->memory = (HostMemory){ .total_bytes = 65536 * GIB, .available_bytes = free_bytes, .free_bytes = free_bytes };
         h->cpu_busy_permyriad = 3000;
         h->ksm = (KsmStatus){ .present = true, .writable = true, .pages_to_scan = 100, .sleep_millisecs = 20 };
         return 0;
 }
 
-static int add_guest(Snapshot *s, size_t i) {
+static int spread_memory(Guest *g, const Topology *t) {
+        g->node_memory = calloc(t->n_nodes, sizeof(*g->node_memory));
+        if (!g->node_memory)
+                return -ENOMEM;
+        for (size_t i = 0; i < t->n_nodes; i++)
+                g->node_memory[i] = (GuestNodeMemory){ .node = t->nodes[i].id, .bytes = g->rss_bytes / t->n_nodes };
+        g->n_node_memory = t->n_nodes;
+        return 0;
+}
+
+static int add_guest(Snapshot *s, size_t i, bool resident) {
         _cleanup_(guest_freep) Guest *g = NULL;
         char name[32], uuid[UUID_TEXT_SIZE];
         int r;
@@ -108,13 +127,15 @@ static int add_guest(Snapshot *s, size_t i) {
         g->stats_period_sec = 10;
         g->stats = (BalloonStats){ .unused_bytes = GIB, .available_bytes = 4 * GIB - 100 * MIB, .usable_bytes = 2 * GIB,
                                    .age_usec = USEC_PER_SEC };
-        r = snapshot_put_guest(s, g);
+        r = resident ? spread_memory(g, s->topology) : 0;
+        if (r >= 0)
+                r = snapshot_put_guest(s, g);
         if (r >= 0)
                 TAKE_PTR(g);
         return r;
 }
 
-static int build(size_t n, Snapshot **ret) {
+static int build(size_t n, uint64_t free_bytes, Snapshot **ret) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         int r;
 
@@ -124,12 +145,12 @@ static int build(size_t n, Snapshot **ret) {
         r = topology_load_synthetic(TOPOLOGY, &s->topology);
         if (r < 0)
                 return r;
-        r = fill_host(s);
+        r = fill_host(s, free_bytes ?: 2048 * GIB);
         s->now_usec = USEC_PER_HOUR;
         s->interval_usec = 10 * USEC_PER_SEC;
         s->local_time = (LocalTime){ .year = 2026, .month = 11, .day = 23, .hour = 12 };
         for (size_t i = 0; r >= 0 && i < n; i++)
-                r = add_guest(s, i);
+                r = add_guest(s, i, free_bytes > 0);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
@@ -216,12 +237,12 @@ static int measure_steady(const PolicyInput *in, Snapshot *s, Row *row) {
         return 0;
 }
 
-static int measure(const Config *config, size_t n, Row *row) {
+static int measure(const Config *config, size_t n, uint64_t free_bytes, Row *row) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         PolicyInput in = { .config = config };
         int r;
 
-        r = build(n, &s);
+        r = build(n, free_bytes, &s);
         if (r < 0)
                 return r;
         in.snapshot = s;
@@ -259,7 +280,7 @@ static int run(size_t policy, size_t only) {
 
                 if (only > 0 && n != only)
                         continue;
-                r = measure(config, n, &row);
+                r = measure(config, n, policies[policy].free_bytes, &row);
                 if (r < 0)
                         return r;
                 (void)printf("%-10s %8zu %10.2f", policies[policy].name, n, row.first_msec);
