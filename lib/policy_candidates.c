@@ -110,9 +110,12 @@ void candidate_settle(const Search *s, Candidate *c, uint64_t need_bytes) {
 }
 
 bool candidate_fits(const Search *s, Candidate *c) {
+        uint64_t need = s->need_bytes;
         IdSet buffer;
 
-        candidate_settle(s, c, s->need_varies ? placement_need(s->g, candidate_memory(s, c, &buffer)) : s->need_bytes);
+        if (s->need_varies)
+                need = placement_need(s->g, candidate_memory(s, c, &buffer));
+        candidate_settle(s, c, need);
         return c->fits;
 }
 
