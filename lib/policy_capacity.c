@@ -219,6 +219,25 @@ static void memory_at_init(Placement *p) {
         }
 }
 
+/* From either side the same, and every node has a bit. */
+static bool is_symmetric(const Topology *t) {
+        for (size_t i = 0; i < t->n_nodes; i++)
+                for (size_t j = 0; j < i; j++)
+                        if (topology_distance(t, i, j) != topology_distance(t, j, i))
+                                return false;
+        return t->n_nodes > 0 && t->n_nodes <= 64;
+}
+
+static int grown_init(Placement *p) {
+        const Topology *t = p->topology;
+
+        if (!is_symmetric(t))
+                return 0;
+        p->grown = calloc(t->n_nodes * t->n_nodes, sizeof(*p->grown));
+        p->n_grown = calloc(t->n_nodes, sizeof(*p->n_grown));
+        return p->grown && p->n_grown ? 0 : -ENOMEM;
+}
+
 static int nodes_init(Placement *p) {
         const Host *host = &p->context->snapshot->host;
         uint64_t reserve = policy_host_reserve(p->context);
@@ -226,8 +245,9 @@ static int nodes_init(Placement *p) {
         p->nodes = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->nodes));
         p->weights = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->weights));
         p->shares = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->shares));
+        p->left = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->left));
         p->home = calloc(MAX(p->topology->n_nodes, (size_t)1), sizeof(*p->home));
-        if (!p->nodes || !p->weights || !p->shares || !p->home)
+        if (!p->nodes || !p->weights || !p->shares || !p->left || !p->home || grown_init(p) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < p->topology->n_nodes; i++) {
                 PlacementNode *n = &p->nodes[i];
@@ -405,6 +425,9 @@ Placement *placement_free(Placement *p) {
         free(p->caches);
         free(p->weights);
         free(p->shares);
+        free(p->left);
+        free(p->grown);
+        free(p->n_grown);
         free(p->home);
         free(p->picked);
         free(p);

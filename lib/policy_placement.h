@@ -94,7 +94,7 @@ typedef struct PlacementNode {
 /* What a node would add to a set of nodes that grows for one guest: scratch of policy_grow.c. */
 typedef struct PlacementShare {
         unsigned n_cpus;                /* 0: not for this guest */
-        bool in_set, memory_counts;
+        bool memory_counts;
         uint64_t commit_milli;
         uint64_t room_bytes;            /* of its own memory, like the next */
         uint64_t resident_bytes;        /* of the guest */
@@ -183,6 +183,9 @@ typedef struct Placement {
         size_t n_caches;
         uint64_t *weights;              /* scratch, one a node */
         PlacementShare *shares;         /* the same */
+        uint16_t *left;                 /* the same */
+        uint64_t *grown;                /* scratch, n_nodes for each size: sets that policy_grow.c came by, a bit a node; */
+        unsigned *n_grown;              /* how many of each size. NULL where that says too little */
         uint16_t *home;                 /* the same */
         int *picked;                    /* scratch, one a vCPU: CPU chosen by policy pinned */
         size_t n_picked;
