@@ -114,7 +114,7 @@ bool candidate_cpus_fit(const Search *s, unsigned n_cpus, uint64_t commit_milli)
 void candidate_settle(const Search *s, Candidate *c, uint64_t need_bytes);
 /* Where candidates are listed, @c, a node that is too small by itself. */
 void candidate_list_partial(Search *s, const Candidate *c);
-/* policy_grow.c. The candidate with the seed @seed. False: it is not complete; two better ones are there, or itself. */
+/* policy_grow.c. The candidate with the seed @seed. False: it is not complete; two better ones are, or it itself. */
 bool candidate_grow(Search *s, Candidate *c, const PlacementNode *seed);
 /* Whether a guest in @s may have CPUs of @n. */
 bool candidate_may_have(const Search *s, const PlacementNode *n);

@@ -184,9 +184,9 @@ typedef struct Placement {
         uint64_t *weights;              /* scratch, one a node */
         PlacementShare *shares;         /* the same */
         uint16_t *left;                 /* the same */
-        uint64_t *grown;                /* scratch, n_nodes for each size: sets that policy_grow.c came by, a bit a node; */
-        unsigned *n_grown;              /* how many of each size. NULL where that says too little */
         uint16_t *home;                 /* the same */
+        uint64_t *grown;                /* sets by which policy_grow.c came, a bit a node: n_nodes for each size, */
+        unsigned *n_grown;              /* and how many of each. NULL where that says too little */
         int *picked;                    /* scratch, one a vCPU: CPU chosen by policy pinned */
         size_t n_picked;
         SetText old_text, new_text;     /* of the last pin action */
