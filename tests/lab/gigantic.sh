@@ -82,6 +82,7 @@ lab_check 'and boots' lab_wait_up 240 big
 lab_check 'in the page of node 1' test "$(in_use 1)" = 1
 lab_check 'the next one is made, or the plan says why not' lab_until 90 \
         has_or_not 1 2 '(the kernel had 1 of 2|2 are wanted and there is room for 0)'
+lab_check 'explain has the reasons of the journal' lab_until 60 all_explained
 note "with the guest: $(pool 0) pages on node 0, $(pool 1) on node 1"
 
 # --- what cannot be had -----------------------------------------------------------------------
