@@ -41,7 +41,10 @@ static void own_what_came(Manager *m, unsigned index, uint64_t pages) {
         m->state_dirty = true;
 }
 
-/* Nothing came: -ENOMEM, and the record of the change is taken back. Nobody knows: -ETIMEDOUT, and it stays. */
+/*
+ * Nothing came: -ENOMEM, and the record of the change is taken back. Nobody knows: -ETIMEDOUT, and it stays; what the
+ * next look finds is ours.
+ */
 static int note_report(Manager *m, const PoolReport *report, char **ret_text) {
         unsigned index = policy_pool_index(report->request.node, report->request.page_bytes);
         const PoolRequest *q = &report->request;
@@ -50,6 +53,7 @@ static int note_report(Manager *m, const PoolReport *report, char **ret_text) {
         if (report->unread) {
                 policy_pool_ended(m->state, index, manager_now(m), q->pages, q->pages);
                 policy_pool_note(&m->snapshot->host, index, q->pages, NULL);
+                m->state->hugepages_adopted = true;
                 (void)strprintf_to(ret_text, "what the kernel has made of it cannot be read");
                 return -ETIMEDOUT;
         }
