@@ -8,21 +8,6 @@
 
 #include "effects_internal.h"
 
-static GuestThread *thread_of(Guest *g, const Action *a) {
-        bool vcpu = a->kind == ACTION_PIN_VCPU;
-        GuestThread *threads = vcpu ? g->vcpus : g->iothreads;
-        size_t n = vcpu ? g->n_vcpus : g->n_iothreads;
-
-        if (a->kind == ACTION_PIN_EMULATOR)
-                return &g->emulator;
-        if (!vcpu && a->kind != ACTION_PIN_IOTHREAD)
-                return NULL;
-        for (size_t i = 0; i < n; i++)
-                if (threads[i].id == a->index)
-                        return &threads[i];
-        return NULL;
-}
-
 /* Which they are, its XML will tell; how many, whoever puts back what is ours must know at once. */
 static void note_vcpus(Guest *g, const char *value) {
         size_t want = strtoull(value, NULL, 10), online = guest_online_vcpus(g);
@@ -40,7 +25,7 @@ static void note_vcpus(Guest *g, const char *value) {
 }
 
 static void note_guest(Guest *g, const Action *a) {
-        GuestThread *t = thread_of(g, a);
+        GuestThread *t = action_thread(g, a->kind, a->index);
         IdSet set;
 
         if (t && idset_parse(a->new_value, &set) >= 0) {

@@ -81,7 +81,6 @@ struct Mover {
         MoverReport report;
 
         uint64_t next_usec;             /* when the rate allows the next slice */
-        int target;
         unsigned futile;
         void *pages[SLICE_PAGES];
         int nodes[SLICE_PAGES];
@@ -212,7 +211,7 @@ static bool look_at(const Mover *m, const MoverRange *range, int node, MoverTarg
         return last || !m->others_full;
 }
 
-static int choose_target(Mover *m, const MoverRange *range) {
+static int choose_target(const Mover *m, const MoverRange *range, int *ret) {
         MoverTarget best = { .node = -1 }, t;
         int r;
 
@@ -224,7 +223,7 @@ static int choose_target(Mover *m, const MoverRange *range) {
                         best = t;
         if (best.node < 0)
                 return -ENOMEM;
-        m->target = best.node;
+        *ret = best.node;
         return 0;
 }
 
@@ -293,12 +292,12 @@ static unsigned long keep_misplaced(Mover *m, const MoverRange *range, unsigned 
         return kept;
 }
 
-static int move_misplaced(Mover *m, const MoverRange *range, unsigned long n) {
+static int move_misplaced(Mover *m, const MoverRange *range, unsigned long n, int target) {
         int flags = range->shared ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE, r;
         uint64_t moved, failed = 0;
 
         for (unsigned long i = 0; i < n; i++) {
-                m->nodes[i] = m->target;
+                m->nodes[i] = target;
                 m->status[i] = -EAGAIN;
         }
         if (numa_move_pages(m->pid, n, m->pages, m->nodes, m->status, flags) < 0 && errno != ENOMEM &&
@@ -322,7 +321,7 @@ static int move_misplaced(Mover *m, const MoverRange *range, unsigned long n) {
 static int move_slice(Mover *m, const MoverRange *range, unsigned long n, uint64_t *present) {
         uint64_t began_usec = now_usec();
         unsigned long misplaced;
-        int r;
+        int target, r;
 
         r = ask_where(m, n);
         if (r >= 0)
@@ -334,10 +333,10 @@ static int move_slice(Mover *m, const MoverRange *range, unsigned long n, uint64
         misplaced = keep_misplaced(m, range, n);
         if (misplaced == 0)
                 return 0;
-        r = choose_target(m, range);
+        r = choose_target(m, range, &target);
         if (r < 0)
                 return r;
-        return move_misplaced(m, range, misplaced);
+        return move_misplaced(m, range, misplaced, target);
 }
 
 static uint64_t slice_pages(const Mover *m, const MoverRange *range) {

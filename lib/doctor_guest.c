@@ -5,6 +5,7 @@
 #include "doctor_internal.h"
 
 #include "parse.h"
+#include "policy.h"
 
 /* Machine types are removed from QEMU six years after their release; 5.0 is of April 2020. */
 #define MACHINE_MAJOR_MIN 5U
@@ -12,8 +13,6 @@
 #define WAIT_PERMYRIAD 1000U
 #define USABLE_PERMYRIAD 500U
 #define STATS_AGE_USEC (1 * USEC_PER_MINUTE)
-/* As for the balloon policy, which takes older statistics for nobody's word. */
-#define STALE_PERIODS 3U
 
 static int found_when(bool found) {
         return found ? DOCTOR_FOUND : DOCTOR_FINE;
@@ -112,7 +111,7 @@ int check_guest_stale_driver(const Doctor *d, const DrawGuest *g, char **ret_det
                 return DOCTOR_FINE;
         if (!is_asked_for_stats(g->guest) || age == UNKNOWN_U64)
                 return DOCTOR_UNKNOWN;
-        if (age <= MAX(u64_muldiv(g->guest->stats_period_sec, STALE_PERIODS * USEC_PER_SEC, 1), STATS_AGE_USEC))
+        if (age <= MAX(u64_muldiv(g->guest->stats_period_sec, BALLOON_STALE_PERIODS * USEC_PER_SEC, 1), STATS_AGE_USEC))
                 return DOCTOR_FINE;
         r = format_duration(age - age % USEC_PER_MINUTE, &text);
         if (r >= 0)

@@ -129,6 +129,21 @@ void action_done(Action *a) {
         *a = (Action){ 0 };
 }
 
+GuestThread *action_thread(Guest *g, ActionKind kind, unsigned index) {
+        bool vcpu = kind == ACTION_PIN_VCPU;
+        GuestThread *threads = vcpu ? g->vcpus : g->iothreads;
+        size_t n = vcpu ? g->n_vcpus : g->n_iothreads;
+
+        if (kind == ACTION_PIN_EMULATOR)
+                return &g->emulator;
+        if (!vcpu && kind != ACTION_PIN_IOTHREAD)
+                return NULL;
+        for (size_t i = 0; i < n; i++)
+                if (threads[i].id == index)
+                        return &threads[i];
+        return NULL;
+}
+
 int action_copy(const Action *a, Action *ret) {
         Action copy = { .kind = a->kind, .index = a->index };
         int r;

@@ -148,6 +148,8 @@ typedef struct Action {
 int action_copy(const Action *a, Action *ret);
 /* Frees what such a copy holds. */
 void action_done(Action *a);
+/* The thread of @g that pins of @kind with @index are for; NULL: it has none, or these are no pins. */
+GuestThread *action_thread(Guest *g, ActionKind kind, unsigned index);
 
 typedef struct Skip {
         ActionKind kind;

@@ -173,6 +173,8 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
 
 /* A balloon moves in units the guest chooses; differences up to this are none. */
 #define BALLOON_TOLERANCE_BYTES MIB
+/* Statistics older than so many of their periods are nobody's word any more. */
+#define BALLOON_STALE_PERIODS 3U
 
 /*
  * Whether a knob still holds what we gave it (ours or previous). CPU lists are

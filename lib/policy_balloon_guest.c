@@ -32,7 +32,6 @@
 #define SHRINKS_PER_HOUR 60U
 #define CHANGES_PER_HOUR 120U
 #define HOLD_USEC (30 * USEC_PER_SEC)
-#define STALE_PERIODS 3U
 #define STALE_GRACE_USEC (5 * USEC_PER_SEC)
 /* A guest counts some memory differently from its host. */
 #define AVAILABLE_SLACK_PERMYRIAD 10500U
@@ -179,7 +178,7 @@ static bool is_stale(const PolicyContext *c, const BalloonGuest *b) {
         bool ours = state_find_owned(c->state, ACTION_SET_STATS_PERIOD, b->guest->uuid, 0);
         uint64_t period = ours ? setting(b->settings, KEY_BALLOON_STATS_PERIOD)
                                : u64_muldiv(b->guest->stats_period_sec, USEC_PER_SEC, 1);
-        uint64_t limit = u64_muldiv(MAX(period, setting(&c->config->base, KEY_DAEMON_INTERVAL)), STALE_PERIODS, 1);
+        uint64_t limit = u64_muldiv(MAX(period, setting(&c->config->base, KEY_DAEMON_INTERVAL)), BALLOON_STALE_PERIODS, 1);
 
         return b->guest->stats.age_usec > u64_add(limit, STALE_GRACE_USEC);
 }

@@ -12,7 +12,7 @@
  * switched on. One that somebody has set stays as it is. Each report wakes the
  * guest and costs QEMU some 0.15 ms, so a guest from which nothing is wanted
  * reports at a third of the rate: its last word is then still young enough to
- * act on when the host is suddenly short (STALE_PERIODS).
+ * act on when the host is suddenly short (BALLOON_STALE_PERIODS).
  */
 
 #include <inttypes.h>
@@ -23,8 +23,8 @@
 
 #define ROTATION 12U
 #define TURN_GUESTS 32U
-/* At most policy_balloon_guest.c's STALE_PERIODS. */
-#define EASE_FACTOR 3U
+/* No more, or nothing of what it says would do. */
+#define EASE_FACTOR BALLOON_STALE_PERIODS
 
 static bool can_report(const BalloonGuest *b) {
         const char *detail;

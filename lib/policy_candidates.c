@@ -3,10 +3,10 @@
 
 /*
  * The sets of nodes that come into question for a guest. Every node is the seed
- * of one candidate, which takes in the nearest further node (policy_grow.c)
- * until the vCPUs have a CPU each and the memory has room; for a guest with NUMA cells, a node
- * for each of them (policy_cells.c). The best of them is kept, and the one after
- * it, for the reason (policy_rating.c has the order).
+ * of one candidate, which takes in the nearest further node (policy_grow.c) until
+ * the vCPUs have a CPU each and the memory has room; for a guest with NUMA cells,
+ * a node for each of them (policy_cells.c). The best of them is kept, and the one
+ * after it, for the reason (policy_rating.c has the order).
  *
  * A set fits when it has a CPU for each vCPU, the memory has room, and its
  * CPUs, with this guest on them, carry no more vCPUs than cpu.overcommit allows
@@ -202,12 +202,11 @@ void candidates_search(Search *s) {
 
                 if (!candidate_may_have(s, seed))
                         continue;
-                if (s->cells)
+                if (s->cells) {
                         cells_grow(s, &c, seed);
-                else if (!candidate_grow(s, &c, seed))
-                        continue;
-                if (s->cells)
                         (void)candidate_fits(s, &c);
+                } else if (!candidate_grow(s, &c, seed))
+                        continue;
                 if (s->overflow)
                         add_extra(s, &c);
                 candidate_rate(s, &c);

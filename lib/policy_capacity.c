@@ -219,19 +219,20 @@ static void memory_at_init(Placement *p) {
         }
 }
 
-/* From either side the same, and every node has a bit. */
+/* Distances are the same from either side. */
 static bool is_symmetric(const Topology *t) {
         for (size_t i = 0; i < t->n_nodes; i++)
                 for (size_t j = 0; j < i; j++)
                         if (topology_distance(t, i, j) != topology_distance(t, j, i))
                                 return false;
-        return t->n_nodes > 0 && t->n_nodes <= 64;
+        return true;
 }
 
 static int grown_init(Placement *p) {
         const Topology *t = p->topology;
 
-        if (!is_symmetric(t))
+        /* A bit for each node has to do. */
+        if (t->n_nodes == 0 || t->n_nodes > 64 || !is_symmetric(t))
                 return 0;
         p->grown = calloc(t->n_nodes * t->n_nodes, sizeof(*p->grown));
         p->n_grown = calloc(t->n_nodes, sizeof(*p->n_grown));

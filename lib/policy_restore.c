@@ -48,24 +48,6 @@ static int format_pin(const Snapshot *snapshot, const Guest *g, const GuestThrea
         return idset_format(&snapshot->topology->online, ret);
 }
 
-static const GuestThread *find_thread(const Guest *g, ActionKind kind, unsigned id) {
-        const GuestThread *threads = kind == ACTION_PIN_VCPU ? g->vcpus : g->iothreads;
-        size_t n = kind == ACTION_PIN_VCPU ? g->n_vcpus : g->n_iothreads;
-
-        if (kind == ACTION_PIN_EMULATOR)
-                return &g->emulator;
-        for (size_t i = 0; i < n; i++)
-                if (threads[i].id == id)
-                        return &threads[i];
-        return NULL;
-}
-
-static int format_thread(const Snapshot *snapshot, const Guest *g, ActionKind kind, unsigned id, char **ret) {
-        const GuestThread *t = find_thread(g, kind, id);
-
-        return t ? format_pin(snapshot, g, t, ret) : -ENOENT;
-}
-
 static int format_memory_nodes(const Guest *g, char **ret) {
         IdSet nodes = IDSET_EMPTY;
         int r;
@@ -100,7 +82,8 @@ static int format_thp(const ThpStatus *thp, unsigned knob, char **ret) {
 }
 
 int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *uuid, unsigned index, char **ret) {
-        const Guest *g;
+        const GuestThread *t;
+        Guest *g;
 
         if (kind == ACTION_SET_KSM)
                 return format_ksm(&snapshot->host.ksm, index, ret);
@@ -119,7 +102,8 @@ int policy_current_value(const Snapshot *snapshot, ActionKind kind, const char *
         case ACTION_PIN_VCPU:
         case ACTION_PIN_EMULATOR:
         case ACTION_PIN_IOTHREAD:
-                return format_thread(snapshot, g, kind, index, ret);
+                t = action_thread(g, kind, index);
+                return t ? format_pin(snapshot, g, t, ret) : -ENOENT;
         case ACTION_SET_NODESET:
                 return idset_format(guest_nodeset(g), ret);
         case ACTION_MOVE_MEMORY:
@@ -261,8 +245,8 @@ static bool is_sent_elsewhere(const Snapshot *snapshot, const State *state, cons
 }
 
 static bool is_pinned_by_others(const Snapshot *snapshot, const Owned *owned) {
-        const Guest *g = is_pin(owned->kind) ? snapshot_find_guest(snapshot, owned->uuid) : NULL;
-        const GuestThread *t = g ? find_thread(g, owned->kind, owned->index) : NULL;
+        Guest *g = snapshot_find_guest(snapshot, owned->uuid);
+        const GuestThread *t = g ? action_thread(g, owned->kind, owned->index) : NULL;
 
         return t && t->pinned && snapshot->topology && !policy_pin_on_record(snapshot->topology, owned, &t->pin);
 }
